@@ -16,21 +16,27 @@ impl Tools {
         Self { tools }
     }
 
-    /// One page of `tools/list`.
-    pub(crate) fn page(&self, size: Option<usize>, params: &Value) -> Result<Value, RpcError> {
+    /// One page of `tools/list`; `limit` hides the tools after the first so many.
+    pub(crate) fn page(
+        &self,
+        limit: Option<usize>,
+        size: Option<usize>,
+        params: &Value,
+    ) -> Result<Value, RpcError> {
+        let count = limit.unwrap_or(usize::MAX).min(self.tools.len());
         let start = match params.get("cursor") {
             None | Some(Value::Null) => 0,
             Some(cursor) => cursor
                 .as_str()
                 .and_then(|cursor| cursor.strip_prefix("from-")?.parse().ok())
-                .filter(|start| *start < self.tools.len())
+                .filter(|start| *start < count)
                 .ok_or_else(|| RpcError::new(-32602, "Invalid cursor"))?,
         };
         let size = size.unwrap_or(usize::MAX).max(1);
-        let page: Vec<_> = self.tools.iter().skip(start).take(size).collect();
+        let page: Vec<_> = self.tools.iter().take(count).skip(start).take(size).collect();
         let next = start.saturating_add(size);
         let mut result = json!({"tools": page});
-        if let (true, Some(object)) = (next < self.tools.len(), result.as_object_mut()) {
+        if let (true, Some(object)) = (next < count, result.as_object_mut()) {
             object.insert("nextCursor".into(), json!(format!("from-{next}")));
         }
         Ok(result)

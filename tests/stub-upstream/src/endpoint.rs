@@ -61,6 +61,8 @@ pub(crate) struct Endpoint {
     pub(crate) expire: Option<u64>,
     /// Whether the legacy side mints no sessions.
     pub(crate) stateless: bool,
+    /// How many tools are listed at most.
+    pub(crate) tools: Option<usize>,
 }
 
 impl Endpoint {
@@ -106,6 +108,7 @@ impl Endpoint {
             calls,
             expire: target.number("expire"),
             stateless: target.on("stateless"),
+            tools: target.number("tools").and_then(|tools| tools.try_into().ok()),
         })
     }
 

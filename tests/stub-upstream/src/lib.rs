@@ -17,8 +17,8 @@
 //! | `POST /release/<gate>` | [`Stub::release`] from another process |
 //! | `GET /requests`, `DELETE /requests` | what was recorded, as JSON; forget it |
 //!
-//! Every MCP endpoint also takes `?sse=1` (each answer is an event stream of one message), and those that are not
-//! tied to an era take `?era=legacy` or `?era=modern`.
+//! Every MCP endpoint also takes `?sse=1` (each answer is an event stream of one message) and `?tools=N` (only the
+//! first N tools are listed); those that are not tied to an era take `?era=legacy` or `?era=modern`.
 
 mod body;
 mod catalogue;

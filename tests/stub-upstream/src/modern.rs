@@ -62,7 +62,7 @@ pub(crate) async fn post(
             endpoint.reply(StatusCode::OK, &message::result(&id, &complete(result)))
         }
         "tools/list" => {
-            let message = match state.tools.page(state.options.page_size, &params) {
+            let message = match state.tools.page(endpoint.tools, state.options.page_size, &params) {
                 Ok(mut page) => {
                     insert(&mut page, "ttlMs", json!(0));
                     insert(&mut page, "cacheScope", json!("private"));

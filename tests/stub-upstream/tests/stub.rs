@@ -337,6 +337,14 @@ async fn lists_are_paged() {
         (names.len(), &names[0], &names[11]),
         (12, &json!("echo"), &json!("tool_004"))
     );
+    let few = modern(&stub, "/modern?tools=2", "tools/list", json!({}))
+        .await
+        .json()["result"]
+        .clone();
+    assert_eq!(
+        (few["tools"].as_array().unwrap().len(), few.get("nextCursor")),
+        (2, None)
+    );
     let answer = modern(&stub, "/modern", "tools/list", json!({"cursor": "nonsense"})).await;
     assert_eq!((answer.status, error_code(&answer)), (StatusCode::OK, -32602));
 }
