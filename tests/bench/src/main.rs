@@ -1,2 +1,72 @@
-//! Placeholder until the first commit.
-fn main() {}
+//! `bench`: what Postern costs. One run on one machine, the same upstream and the same load for all: straight to the
+//! upstream, through an empty pass-through Worker (the floor of the runtime), and through Postern.
+
+// A native tool may read the clock; the ban is for code that also runs on wasm32-unknown-unknown. Its figures are
+// counts and times far below the limits of f64.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss
+)]
+
+mod args;
+mod cold;
+mod http_client;
+mod load;
+mod machine;
+mod measure;
+mod postern;
+mod processes;
+mod report;
+mod size;
+mod target;
+
+use anyhow::{Result, ensure};
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1).peekable();
+    // The upstream runs in a process of its own, as a real one would: this program once more.
+    if arguments
+        .next_if(|argument| argument == processes::UPSTREAM_COMMAND)
+        .is_some()
+    {
+        return processes::serve_upstream();
+    }
+    let args = args::read(arguments)?;
+    // One thread for the load is enough, and leaves the other cores to what is measured.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let report = runtime.block_on(run(&args))?;
+    print!("{}", report.table());
+    if let Some(file) = &args.json {
+        std::fs::write(file, format!("{:#}\n", report.json()))?;
+        println!("\nWritten to {}", file.display());
+    }
+    ensure!(
+        report.errors() == 0,
+        "{} requests were answered wrongly",
+        report.errors()
+    );
+    Ok(())
+}
+
+async fn run(args: &args::Args) -> Result<report::Report> {
+    let machine = machine::describe(args).await?;
+    let size = if args.floor_only {
+        None
+    } else {
+        Some(size::measure(&args.build)?)
+    };
+    let warm = measure::run(args).await?;
+    let cold = cold::run(args, &warm.state).await?;
+    Ok(report::Report {
+        machine,
+        size,
+        measured: warm.measured,
+        memory: warm.memory,
+        audit: warm.audit,
+        cold,
+    })
+}

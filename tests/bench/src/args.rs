@@ -1,0 +1,142 @@
+//! The command line.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+const USAGE: &str = "\
+usage: bench [options]
+  --node FILE       the node binary                               (default: POSTERN_NODE, else `node`)
+  --tools DIR       node_modules that holds miniflare and workerd (default: POSTERN_TOOLS)
+  --build DIR       the built Worker: index.js and its .wasm      (default: POSTERN_BUILD)
+  --wrangler FILE   where the compatibility date is read          (default: wrangler.toml of this tree)
+  --json FILE       also write the figures there
+  --quick           fewer and shorter rounds
+  --rounds N        rounds per target and concurrency             (default 5; quick 2)
+  --seconds S       seconds measured per round                    (default 1.5; quick 0.4)
+  --only WORDS      only targets whose name contains one of these words, comma separated
+  --concurrency N,… (default 1,8,32)
+  --cold N          cold starts                                   (default 5; quick 2; 0 for none)
+  --floor-only      without Postern";
+
+const PASSTHROUGH: &str = "tests/bench/passthrough.mjs";
+
+/// What to run, and how long.
+pub(crate) struct Args {
+    pub(crate) node: PathBuf,
+    pub(crate) tools: PathBuf,
+    pub(crate) build: PathBuf,
+    pub(crate) root: PathBuf,
+    pub(crate) wrangler: PathBuf,
+    pub(crate) json: Option<PathBuf>,
+    pub(crate) rounds: usize,
+    pub(crate) measured: Duration,
+    pub(crate) warm_up: Duration,
+    pub(crate) only: Vec<String>,
+    pub(crate) concurrency: Vec<usize>,
+    pub(crate) cold_starts: usize,
+    pub(crate) floor_only: bool,
+}
+
+impl Args {
+    /// The empty pass-through Worker.
+    pub(crate) fn passthrough(&self) -> PathBuf {
+        self.root.join(PASSTHROUGH)
+    }
+
+    /// The program that runs a Worker.
+    pub(crate) fn runner(&self) -> PathBuf {
+        self.root.join("tests/workerd/run.mjs")
+    }
+
+    /// Whether a target of this name was asked for.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|word| name.contains(word.as_str()))
+    }
+}
+
+/// Reads the command line.
+pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Args> {
+    let root = root()?;
+    let from_env = |name: &str| env::var_os(name).map(PathBuf::from);
+    let (mut node, mut tools, mut build) = (
+        from_env("POSTERN_NODE"),
+        from_env("POSTERN_TOOLS"),
+        from_env("POSTERN_BUILD"),
+    );
+    let (mut wrangler, mut json) = (root.join("wrangler.toml"), None);
+    let (mut quick, mut floor_only, mut only, mut concurrency) = (false, false, Vec::new(), vec![1, 8, 32]);
+    let (mut rounds, mut seconds, mut cold) = (None, None, None);
+    while let Some(argument) = arguments.next() {
+        let mut value = || {
+            arguments
+                .next()
+                .with_context(|| format!("{argument} needs a value\n{USAGE}"))
+        };
+        let words = |text: String| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+        match argument.as_str() {
+            "--node" => node = Some(value()?.into()),
+            "--tools" => tools = Some(value()?.into()),
+            "--build" => build = Some(value()?.into()),
+            "--wrangler" => wrangler = value()?.into(),
+            "--json" => json = Some(value()?.into()),
+            "--rounds" => rounds = Some(value()?.parse().context("--rounds takes a number")?),
+            "--seconds" => seconds = Some(value()?.parse().context("--seconds takes a number")?),
+            "--cold" => cold = Some(value()?.parse().context("--cold takes a number")?),
+            "--only" => only = words(value()?),
+            "--concurrency" => {
+                concurrency = words(value()?)
+                    .iter()
+                    .map(|number| number.parse().context("--concurrency takes numbers"))
+                    .collect::<Result<_>>()?;
+            }
+            "--quick" => quick = true,
+            "--floor-only" => floor_only = true,
+            "--help" | "-h" => {
+                println!("{USAGE}");
+                std::process::exit(0);
+            }
+            _ => bail!("unknown argument {argument}\n{USAGE}"),
+        }
+    }
+    let measured = Duration::from_secs_f64(seconds.unwrap_or(if quick { 0.4 } else { 1.5 }));
+    let build = match build {
+        Some(build) => build,
+        None if floor_only => PathBuf::new(),
+        None => bail!("--build or POSTERN_BUILD must name the folder of the built Worker\n{USAGE}"),
+    };
+    ensure!(wrangler.exists(), "{} does not exist", wrangler.display());
+    Ok(Args {
+        node: node.unwrap_or_else(|| "node".into()),
+        tools: tools
+            .context("--tools or POSTERN_TOOLS must name the node_modules folder that holds miniflare")?,
+        build,
+        root,
+        wrangler,
+        json,
+        rounds: rounds.unwrap_or(if quick { 2 } else { 5 }).max(1),
+        measured,
+        warm_up: measured.mul_f64(0.3),
+        only,
+        concurrency,
+        cold_starts: cold.unwrap_or(if quick { 2 } else { 5 }),
+        floor_only,
+    })
+}
+
+/// The folder of this tree. Asked of cargo at run time first, as a target directory may be shared between clones.
+fn root() -> Result<PathBuf> {
+    let told = env::var("CARGO_MANIFEST_DIR").ok();
+    let places = [told.as_deref().unwrap_or_default(), env!("CARGO_MANIFEST_DIR")];
+    let root = places
+        .into_iter()
+        .flat_map(|place| Path::new(place).ancestors())
+        .find(|place| place.join(PASSTHROUGH).exists());
+    Ok(root
+        .with_context(|| format!("there is no {PASSTHROUGH} above {}", env!("CARGO_MANIFEST_DIR")))?
+        .to_path_buf())
+}

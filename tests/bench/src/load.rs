@@ -1,0 +1,124 @@
+//! Putting load on one target: some connections, each sending its next request when the last was answered.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use bytes::Bytes;
+use http_body_util::Full;
+use tokio::task::LocalSet;
+
+use crate::{
+    http_client::{Answer, Connection},
+    target::Target,
+};
+
+/// What came of one burst of load.
+#[derive(Default)]
+pub(crate) struct Burst {
+    /// One latency per right answer, in nanoseconds.
+    latencies: Vec<u64>,
+    pub(crate) errors: u64,
+    pub(crate) first_error: Option<String>,
+    elapsed: Duration,
+}
+
+impl Burst {
+    /// Right answers per second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.latencies.len() as f64 / self.elapsed.as_secs_f64()
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.latencies.len() as u64
+    }
+
+    /// A quantile of the latencies, in microseconds.
+    pub(crate) fn quantile(&mut self, quantile: f64) -> f64 {
+        let Some(last) = self.latencies.len().checked_sub(1) else {
+            return f64::NAN;
+        };
+        let rank = (last as f64 * quantile).round() as usize;
+        let (_, value, _) = self.latencies.select_nth_unstable(rank.min(last));
+        *value as f64 / 1000.0
+    }
+}
+
+/// Loads a target with so many connections for so long.
+pub(crate) async fn burst(target: &Rc<Target>, connections: usize, length: Duration) -> Result<Burst> {
+    let total = Rc::new(RefCell::new(Burst::default()));
+    let mut open = Vec::new();
+    for _ in 0..connections {
+        open.push(Connection::open(&target.authority).await?);
+    }
+    let tasks = LocalSet::new();
+    let start = Instant::now();
+    let deadline = start + length;
+    for (number, connection) in open.into_iter().enumerate() {
+        let (target, total) = (target.clone(), total.clone());
+        tasks.spawn_local(async move {
+            let mut own = Burst::default();
+            drive(&target, number, connection, deadline, &mut own).await;
+            let mut total = total.borrow_mut();
+            total.latencies.append(&mut own.latencies);
+            total.errors += own.errors;
+            total.first_error = total.first_error.take().or(own.first_error);
+        });
+    }
+    tasks.await;
+    let mut total = total.take();
+    total.elapsed = start.elapsed();
+    Ok(total)
+}
+
+async fn drive(
+    target: &Target,
+    number: usize,
+    mut connection: Connection,
+    deadline: Instant,
+    burst: &mut Burst,
+) {
+    let request = match target.request(number) {
+        Ok(request) => request,
+        Err(error) => return burst.fail(format!("{error:#}")),
+    };
+    // Once an answer has been examined, equal ones need only be compared.
+    let mut known: Option<Bytes> = None;
+    loop {
+        let start = Instant::now();
+        if start >= deadline {
+            return;
+        }
+        let answer = connection.send(request.clone().map(Full::new)).await;
+        let latency = start.elapsed();
+        match answer.and_then(|answer| check(target, number, answer, &mut known)) {
+            Ok(()) => burst.latencies.push(latency.as_nanos() as u64),
+            Err(error) => {
+                burst.fail(format!("{error:#}"));
+                match Connection::open(&target.authority).await {
+                    Ok(again) => connection = again,
+                    Err(_) => return,
+                }
+            }
+        }
+    }
+}
+
+fn check(target: &Target, number: usize, answer: Answer, known: &mut Option<Bytes>) -> Result<()> {
+    if answer.status == http::StatusCode::OK && known.as_ref() == Some(&answer.body) {
+        return Ok(());
+    }
+    target.check(number, &answer)?;
+    *known = Some(answer.body);
+    Ok(())
+}
+
+impl Burst {
+    fn fail(&mut self, error: String) {
+        self.errors += 1;
+        self.first_error.get_or_insert(error);
+    }
+}

@@ -1,0 +1,282 @@
+//! The warm measurements: all targets in turn, round after round, so that the machine's moods hit all alike.
+
+use std::{collections::BTreeMap, rc::Rc, time::Duration};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    args::Args,
+    load::{self, Burst},
+    postern::{self, Secrets},
+    processes::Process,
+    target::{Era, Target},
+};
+
+/// Postern gathers audit rows for at most a second: what a burst left behind must not weigh on the next target.
+const AUDIT_PAUSE: Duration = Duration::from_millis(1300);
+
+/// What a run found out.
+pub(crate) struct Warm {
+    pub(crate) measured: Vec<Measured>,
+    pub(crate) memory: Memory,
+    pub(crate) audit: Option<Audit>,
+    pub(crate) state: State,
+}
+
+/// What the cold starts build upon: the upstream, and Postern's database with its secrets.
+pub(crate) struct State {
+    pub(crate) upstream: Process,
+    pub(crate) secrets: Secrets,
+    pub(crate) postern: TempDir,
+    pub(crate) passthrough: TempDir,
+}
+
+/// Resident bytes of the workerd processes, before and after the load.
+pub(crate) struct Memory {
+    pub(crate) postern: [Option<u64>; 2],
+    pub(crate) passthrough: [Option<u64>; 2],
+}
+
+/// Whether the audit kept up.
+pub(crate) struct Audit {
+    pub(crate) calls: u64,
+    pub(crate) rows: u64,
+}
+
+/// One target at one concurrency: medians over the rounds.
+pub(crate) struct Measured {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) concurrency: usize,
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) rate: f64,
+    pub(crate) requests: u64,
+    pub(crate) errors: u64,
+    pub(crate) first_error: Option<String>,
+}
+
+/// Starts everything, measures, and stops what need not stay.
+pub(crate) async fn run(args: &Args) -> Result<Warm> {
+    let state = State {
+        upstream: Process::upstream().await?,
+        secrets: Secrets::new()?,
+        postern: tempfile::tempdir()?,
+        passthrough: tempfile::tempdir()?,
+    };
+    let upstream = state.upstream.url()?.to_owned();
+    let passthrough = postern::start_passthrough(args, &upstream, state.passthrough.path()).await?;
+    let mut targets = floor(&upstream, passthrough.url()?).await?;
+    let mut postern = None;
+    if !args.floor_only {
+        let mut process = postern::start(args, &state.secrets, state.postern.path(), true)
+            .await
+            .context("Postern")?;
+        let integration = postern::set_up(&mut process, &state.secrets, &upstream).await?;
+        targets.extend(product(process.url()?, &state.secrets, &integration).await?);
+        postern = Some(process);
+    }
+    targets.retain(|target| args.wants(target.name));
+    let targets: Vec<_> = targets.into_iter().map(Rc::new).collect();
+
+    let rss = || {
+        (
+            postern.as_ref().and_then(Process::workerd_rss),
+            passthrough.workerd_rss(),
+        )
+    };
+    let idle = rss();
+    let mut calls = 0;
+    let measured = rounds(args, &targets, &mut calls).await?;
+    let loaded = rss();
+    let memory = Memory {
+        postern: [idle.0, loaded.0],
+        passthrough: [idle.1, loaded.1],
+    };
+
+    let mut audit = None;
+    if let Some(process) = &mut postern {
+        audit = Some(Audit {
+            calls,
+            rows: audit_rows(process, calls).await?,
+        });
+    }
+    if let Some(process) = postern {
+        process.stop().await?;
+    }
+    passthrough.stop().await?;
+    Ok(Warm {
+        measured,
+        memory,
+        audit,
+        state,
+    })
+}
+
+/// The targets that Postern is compared with.
+async fn floor(upstream: &str, passthrough: &str) -> Result<Vec<Target>> {
+    let (modern, legacy) = ("/modern", "/legacy");
+    Ok(vec![
+        Target::echo(
+            "direct_call_modern",
+            "a  direct, modern",
+            upstream,
+            modern,
+            Era::Modern,
+            "echo",
+        )?,
+        Target::echo(
+            "passthrough_call_modern",
+            "b  pass-through, modern",
+            passthrough,
+            modern,
+            Era::Modern,
+            "echo",
+        )?,
+        Target::echo(
+            "direct_call_legacy",
+            "a' direct, legacy",
+            upstream,
+            legacy,
+            Era::Legacy,
+            "echo",
+        )?
+        .handshake()
+        .await?,
+        Target::echo(
+            "passthrough_call_legacy",
+            "b' pass-through, legacy",
+            passthrough,
+            legacy,
+            Era::Legacy,
+            "echo",
+        )?
+        .handshake()
+        .await?,
+    ])
+}
+
+/// The targets that Postern is.
+async fn product(url: &str, secrets: &Secrets, integration: &str) -> Result<Vec<Target>> {
+    let agent = format!("Bearer {}", secrets.agent.text);
+    let admin = format!("Bearer {}", secrets.admin.text);
+    Ok(vec![
+        Target::echo(
+            "postern_call_modern",
+            "c  Postern call, modern",
+            url,
+            "/mcp",
+            Era::Modern,
+            "modern__echo",
+        )?
+        .header("authorization", &agent)?
+        .audited(),
+        Target::echo(
+            "postern_call_legacy",
+            "c' Postern call, legacy",
+            url,
+            "/mcp",
+            Era::Legacy,
+            "legacy__echo",
+        )?
+        .header("authorization", &agent)?
+        .handshake()
+        .await?
+        .audited(),
+        Target::list(
+            "postern_list",
+            "d  Postern list, 200 tools",
+            url,
+            "/mcp",
+            postern::TOOLS,
+        )?
+        .header("authorization", &agent)?,
+        Target::integration(
+            "postern_get_integration",
+            "e  Postern GET integration",
+            url,
+            integration,
+        )?
+        .header("authorization", &admin)?,
+    ])
+}
+
+async fn rounds(args: &Args, targets: &[Rc<Target>], calls: &mut u64) -> Result<Vec<Measured>> {
+    let mut measured = Vec::new();
+    for &concurrency in &args.concurrency {
+        let mut bursts: BTreeMap<usize, Vec<Burst>> = BTreeMap::new();
+        for round in 1..=args.rounds {
+            eprintln!("concurrency {concurrency}, round {round} of {}", args.rounds);
+            for (number, target) in targets.iter().enumerate() {
+                let warm_up = load::burst(target, concurrency, args.warm_up).await?;
+                let burst = load::burst(target, concurrency, args.measured).await?;
+                if target.audited {
+                    *calls += warm_up.count() + burst.count();
+                    tokio::time::sleep(AUDIT_PAUSE).await;
+                }
+                bursts.entry(number).or_default().push(burst);
+            }
+        }
+        for (target, (_, bursts)) in targets.iter().zip(bursts) {
+            measured.push(summarize(target, concurrency, bursts));
+        }
+    }
+    Ok(measured)
+}
+
+fn summarize(target: &Target, concurrency: usize, mut bursts: Vec<Burst>) -> Measured {
+    Measured {
+        name: target.name,
+        title: target.title,
+        concurrency,
+        p50: median(bursts.iter_mut().map(|burst| burst.quantile(0.5)).collect()),
+        p99: median(bursts.iter_mut().map(|burst| burst.quantile(0.99)).collect()),
+        rate: median(bursts.iter().map(Burst::rate).collect()),
+        requests: bursts.iter().map(Burst::count).sum(),
+        errors: bursts.iter().map(|burst| burst.errors).sum(),
+        first_error: bursts.into_iter().find_map(|burst| burst.first_error),
+    }
+}
+
+/// The middle value; of an even number, the mean of the two in the middle.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let half = values.len() / 2;
+    let upper = values.get(half).copied().unwrap_or(f64::NAN);
+    match half.checked_sub(1).and_then(|lower| values.get(lower)) {
+        Some(lower) if values.len().is_multiple_of(2) => lower.midpoint(upper),
+        _ => upper,
+    }
+}
+
+/// Counts the audit rows, with some patience for the last ones.
+async fn audit_rows(postern: &mut Process, calls: u64) -> Result<u64> {
+    let mut rows = 0;
+    for _ in 0..50 {
+        let counted = postern.sql("SELECT count(*) AS n FROM audit_events", &[]).await?;
+        rows = counted
+            .first()
+            .and_then(|row| row.get("n"))
+            .and_then(Value::as_u64)
+            .context("no count")?;
+        if rows >= calls {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]).to_bits(), 2.0_f64.to_bits());
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]).to_bits(), 2.5_f64.to_bits());
+        assert!(median(Vec::new()).is_nan());
+    }
+}
