@@ -189,6 +189,9 @@ const commands = {
   },
 };
 
+// A parent that died no longer reads; what could not be told to it must not keep the clean-up from happening.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+
 const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
 async function main() {

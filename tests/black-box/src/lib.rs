@@ -1,1 +1,40 @@
-//! Placeholder until the first commit.
+//! The harness of the black-box suite: Postern on a real runtime, real upstreams and real agents, each on a free
+//! loopback port, each stopped with the test process that started it.
+//!
+//! The suite itself is `tests/suite`, one module per subject. `cargo xtask test` runs it and sets the environment
+//! variables of [`environment`].
+
+pub mod agent;
+pub mod api;
+pub mod environment;
+pub mod key;
+pub mod mcp;
+mod postern;
+mod process;
+mod rust_agent;
+mod upstream;
+mod worker;
+
+pub use postern::{Integration, Postern, Runtime, Settings};
+pub use upstream::Upstream;
+pub use worker::{Start, Worker};
+
+use std::{future::Future, time::Duration};
+
+use anyhow::{Result, bail};
+
+/// Polls until there is something, for what happens soon after an answer (audit rows, a first probe).
+pub async fn eventually<T, F>(what: &str, mut poll: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<Option<T>>>,
+{
+    const PAUSE: Duration = Duration::from_millis(50);
+    const TRIES: u32 = 200;
+    for _ in 0..TRIES {
+        if let Some(found) = poll().await? {
+            return Ok(found);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    bail!("{what}: not so within {:?}", PAUSE * TRIES)
+}

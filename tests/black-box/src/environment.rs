@@ -1,0 +1,34 @@
+//! Where things are: environment variables that `cargo xtask test` sets.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+/// The Node.js program (≥ 22.19).
+pub const NODE: &str = "POSTERN_NODE";
+/// The `node_modules` folder with miniflare and server-everything.
+pub const TOOLS: &str = "POSTERN_TOOLS";
+/// The folder `tests/peers`, installed.
+pub const PEERS: &str = "POSTERN_PEERS";
+/// A Python program whose packages include mcp 2.3.0.
+pub const PYTHON: &str = "POSTERN_PYTHON";
+/// The unpacked source distribution of mcp 2.3.0.
+pub const MCP_SDIST: &str = "POSTERN_MCP_SDIST";
+/// The folder with the built Worker.
+pub const BUILD: &str = "POSTERN_BUILD";
+/// The folder with the built port suite Worker.
+pub const PORT_SUITE_BUILD: &str = "POSTERN_PORT_SUITE_BUILD";
+/// The runtime to test on, `workerd` when absent.
+pub const RUNTIME: &str = "POSTERN_RUNTIME";
+
+/// The path that a variable holds.
+pub fn path(name: &str) -> Result<PathBuf> {
+    std::env::var_os(name)
+        .map(PathBuf::from)
+        .with_context(|| format!("{name} is not set; run the black-box suite with `cargo xtask test`"))
+}
+
+/// The folder that holds this workspace.
+pub(crate) fn workspace() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}

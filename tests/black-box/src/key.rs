@@ -1,0 +1,43 @@
+//! API keys as Postern defines them, made without Postern's code: `pst_<16 hex>_<43 base64url>`, stored as SHA-256.
+
+use anyhow::{Context as _, Result};
+use base64::{Engine as _, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
+
+/// A fresh API key.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// The whole text, which only its holder knows.
+    pub text: String,
+    /// The public id in it.
+    pub id: String,
+}
+
+impl ApiKey {
+    /// Makes a key.
+    pub fn generate() -> Result<Self> {
+        let id = hex(&random::<8>()?);
+        let text = format!("pst_{id}_{}", URL_SAFE_NO_PAD.encode(random::<32>()?));
+        Ok(Self { text, id })
+    }
+
+    /// What the `api_keys` table holds of it.
+    pub fn hash(&self) -> String {
+        hex(&Sha256::digest(&self.text))
+    }
+}
+
+/// A fresh value for the setting `ENCRYPTION_KEY`.
+pub fn encryption_key() -> Result<String> {
+    Ok(STANDARD.encode(random::<32>()?))
+}
+
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).context("the system gives no randomness")?;
+    Ok(bytes)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,242 @@
+//! Postern itself, on the runtime under test.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::{
+    api::Api,
+    environment, eventually,
+    key::{self, ApiKey},
+    worker::{Start, Worker},
+};
+
+/// A runtime that Postern runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    /// workerd, as on Cloudflare.
+    Workerd,
+}
+
+impl Runtime {
+    /// The runtime that this run of the suite is about.
+    pub fn under_test() -> Result<Self> {
+        match std::env::var(environment::RUNTIME).as_deref() {
+            Err(_) | Ok("workerd") => Ok(Self::Workerd),
+            Ok(other) => bail!("{} names no runtime: {other}", environment::RUNTIME),
+        }
+    }
+}
+
+/// How Postern is to be configured.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    bindings: BTreeMap<String, String>,
+    admin: ApiKey,
+    persist: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Fresh secrets, loopback upstreams allowed.
+    pub fn new() -> Result<Self> {
+        let admin = ApiKey::generate()?;
+        let bindings = [
+            ("ENCRYPTION_KEY", key::encryption_key()?),
+            ("BOOTSTRAP_ADMIN_KEY", admin.text.clone()),
+            ("ALLOW_LOOPBACK_UPSTREAMS", "true".to_owned()),
+        ];
+        let bindings = bindings.map(|(name, value)| (name.to_owned(), value)).into();
+        Ok(Self { bindings, admin, persist: None })
+    }
+
+    /// Sets a setting.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.bindings.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Leaves a setting out.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.bindings.remove(name);
+        self
+    }
+
+    /// Keeps the data in a folder, beyond this instance.
+    #[must_use]
+    pub fn persisted_in(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.persist = Some(folder.into());
+        self
+    }
+
+    /// The secrets among the settings: what must never be seen anywhere.
+    pub fn secrets(&self) -> Vec<String> {
+        let names = ["ENCRYPTION_KEY", "BOOTSTRAP_ADMIN_KEY"];
+        names.iter().filter_map(|name| self.bindings.get(*name).cloned()).collect()
+    }
+}
+
+/// A running Postern.
+pub struct Postern {
+    worker: Worker,
+    settings: Settings,
+}
+
+/// A registered integration.
+#[derive(Clone, Debug)]
+pub struct Integration {
+    /// Its UUID.
+    pub id: String,
+    /// Its slug.
+    pub slug: String,
+    /// The whole object, as the last answer showed it.
+    pub object: Value,
+}
+
+impl Integration {
+    /// The path of its own MCP endpoint.
+    pub fn path(&self) -> String {
+        format!("/integrations/{}/mcp", self.slug)
+    }
+
+    fn of(answer: &Value) -> Result<Self> {
+        let object = answer.get("integration").with_context(|| format!("no integration in {answer}"))?;
+        let text = |name: &str| object[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {answer}"));
+        Ok(Self { id: text("id")?, slug: text("slug")?, object: object.clone() })
+    }
+}
+
+impl Postern {
+    /// Starts Postern and waits until it accepts requests.
+    pub async fn start(runtime: Runtime, settings: Settings) -> Result<Self> {
+        let start = Start {
+            bindings: settings.bindings.clone(),
+            persist: settings.persist.clone(),
+            ..Start::default()
+        };
+        match runtime {
+            Runtime::Workerd => Ok(Self { worker: Worker::start(start).await?, settings }),
+        }
+    }
+
+    /// Stops Postern in order.
+    pub async fn stop(self) -> Result<()> {
+        self.worker.stop().await
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The absolute URL of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.worker.url())
+    }
+
+    /// The text of the bootstrap admin key.
+    pub fn admin_key(&self) -> &str {
+        &self.settings.admin.text
+    }
+
+    /// The administrator as a caller.
+    pub fn admin(&self) -> Result<Api> {
+        self.caller(self.admin_key())
+    }
+
+    /// A caller with some key.
+    pub fn caller(&self, key: &str) -> Result<Api> {
+        Api::new(self.worker.url(), Some(key))
+    }
+
+    /// A caller without any key.
+    pub fn stranger(&self) -> Result<Api> {
+        Api::new(self.worker.url(), None)
+    }
+
+    /// Runs SQL on the database, past Postern.
+    pub async fn sql(&self, sql: &str, params: Value) -> Result<Vec<Value>> {
+        self.worker.sql(sql, params).await
+    }
+
+    /// Everything in the key-value store.
+    pub async fn kv(&self) -> Result<Value> {
+        self.worker.kv().await
+    }
+
+    /// Everything that was printed.
+    pub fn console(&self) -> String {
+        self.worker.console()
+    }
+
+    /// Runs the every-minute cron handler and waits for its end.
+    pub async fn tick(&self) -> Result<()> {
+        self.worker.scheduled("* * * * *").await
+    }
+
+    /// Puts a key with these roles into the database and returns its text.
+    pub async fn insert_key(&self, name: &str, roles: &[&str], expires_at: Option<u64>) -> Result<String> {
+        // The bootstrap key counts only while the table is empty: let it become the first row.
+        self.admin()?.get("/api/v1/integrations").await?.expect(200)?;
+        let key = ApiKey::generate()?;
+        let sql = "INSERT INTO api_keys (id, name, hash, roles, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, 0, ?5)";
+        let roles = json!(roles).to_string();
+        self.sql(sql, json!([key.id, name, key.hash(), roles, expires_at])).await?;
+        Ok(key.text)
+    }
+
+    /// Registers an upstream without credentials and validates it.
+    pub async fn register(&self, name: &str, url: &str) -> Result<Integration> {
+        self.register_with(json!({"name": name, "url": url, "authMode": "none"})).await
+    }
+
+    /// Registers an integration and validates it.
+    pub async fn register_with(&self, body: Value) -> Result<Integration> {
+        let integration = self.create(body).await?;
+        let integration = self.validate(&integration.id).await?;
+        let status = &integration.object["validationStatus"];
+        ensure!(status == "valid", "{} is not valid: {}", integration.slug, integration.object);
+        Ok(integration)
+    }
+
+    /// Registers an integration and leaves it at that.
+    pub async fn create(&self, body: Value) -> Result<Integration> {
+        Integration::of(&self.admin()?.post("/api/v1/integrations", &body).await?.expect(201)?)
+    }
+
+    /// Validates an integration.
+    pub async fn validate(&self, id: &str) -> Result<Integration> {
+        let path = format!("/api/v1/integrations/{id}/validate");
+        Integration::of(&self.admin()?.call("POST", &path).await?.expect(200)?)
+    }
+
+    /// Reads an integration.
+    pub async fn integration(&self, id: &str) -> Result<Integration> {
+        Integration::of(&self.admin()?.get(&format!("/api/v1/integrations/{id}")).await?.expect(200)?)
+    }
+
+    /// Waits until a given number of audit rows satisfies a condition, and returns them oldest first.
+    pub async fn audit(&self, condition: &str, params: Value, count: usize) -> Result<Vec<Value>> {
+        let sql = format!("SELECT * FROM audit_events WHERE {condition} ORDER BY timestamp, rowid");
+        eventually(&format!("{count} audit rows where {condition} {params}"), async || {
+            let rows = self.sql(&sql, params.clone()).await?;
+            ensure!(rows.len() <= count, "more than {count} audit rows where {condition}: {rows:?}");
+            Ok((rows.len() == count).then_some(rows))
+        })
+        .await
+    }
+
+    /// Every row of every table but the audit's, as one JSON object: to show that nothing was written.
+    pub async fn contents(&self) -> Result<Value> {
+        let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
+                      AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name <> 'audit_events' ORDER BY name";
+        let mut contents = json!({});
+        for table in self.sql(tables, json!([])).await? {
+            let name = table["name"].as_str().context("a table without a name")?;
+            contents[name] = Value::Array(self.sql(&format!("SELECT * FROM {name} ORDER BY rowid"), json!([])).await?);
+        }
+        Ok(contents)
+    }
+}

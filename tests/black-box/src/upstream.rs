@@ -1,0 +1,63 @@
+//! Real MCP servers to stand behind Postern.
+
+use std::process::Command;
+
+use anyhow::Result;
+use stub_upstream::{Options, Stub};
+
+use crate::{
+    environment,
+    process::{Process, free_port},
+};
+
+/// A running MCP server that is not ours.
+pub struct Upstream {
+    url: String,
+    _process: Process,
+}
+
+impl Upstream {
+    /// `@modelcontextprotocol/server-everything` over Streamable HTTP: a legacy server with sessions.
+    pub async fn everything() -> Result<Self> {
+        let port = free_port()?;
+        let mut command = Command::new(environment::path(environment::NODE)?);
+        command
+            .arg("--require")
+            .arg(environment::path(environment::PEERS)?.join("loopback.cjs"))
+            .arg(
+                environment::path(environment::TOOLS)?
+                    .join("@modelcontextprotocol/server-everything/dist/index.js"),
+            )
+            .arg("streamableHttp")
+            .env("PORT", port.to_string())
+            .env("POSTERN_LEAVE_WITH_STDIN", "1");
+        Self::start("server-everything", &mut command, port).await
+    }
+
+    /// The Python SDK's everything-server: both eras on one endpoint.
+    pub async fn python_reference() -> Result<Self> {
+        let port = free_port()?;
+        let mut command = Command::new(environment::path(environment::PYTHON)?);
+        command
+            .arg(environment::path(environment::PEERS)?.join("python_upstream.py"))
+            .arg(environment::path(environment::MCP_SDIST)?)
+            .arg(port.to_string());
+        Self::start("the Python everything-server", &mut command, port).await
+    }
+
+    /// Our own stub, in this process: what to use where an upstream has to misbehave or to be looked into.
+    pub fn stub(options: Options) -> Result<Stub> {
+        Stub::start(options)
+    }
+
+    async fn start(name: &'static str, command: &mut Command, port: u16) -> Result<Self> {
+        let mut process = Process::spawn(name, command, |_| {})?;
+        process.wait_for_port(port).await?;
+        Ok(Self { url: format!("http://127.0.0.1:{port}/mcp"), _process: process })
+    }
+
+    /// The URL of its MCP endpoint.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}

@@ -1,0 +1,167 @@
+//! A Worker on real workerd, over `tests/workerd/run.mjs`.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    process::Command,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use crate::{
+    environment,
+    process::{Output, Process, lock},
+};
+
+/// What to start.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// The main module; the built Worker when absent.
+    pub script: Option<PathBuf>,
+    /// Environment variables of the Worker.
+    pub bindings: BTreeMap<String, String>,
+    /// Where D1 and KV are kept; in a folder of this run when absent.
+    pub persist: Option<PathBuf>,
+    /// Whether the migrations are left out.
+    pub without_migrations: bool,
+}
+
+/// A running Worker. Its methods may be used from any test's async runtime.
+pub struct Worker {
+    process: Mutex<Process>,
+    output: Output,
+    url: String,
+    waiting: Waiting,
+    last_id: AtomicU64,
+}
+
+type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Value>>>>;
+
+/// The id under which the ready line is waited for; commands count from 1.
+const READY: u64 = 0;
+
+impl Worker {
+    /// Starts a Worker and waits until it accepts requests.
+    pub async fn start(start: Start) -> Result<Self> {
+        const LIMIT: Duration = Duration::from_secs(60);
+        let waiting = Waiting::default();
+        let (sender, ready) = oneshot::channel();
+        lock(&waiting).insert(READY, sender);
+
+        let mut command = Command::new(environment::path(environment::NODE)?);
+        command
+            .arg(environment::workspace().join("tests/workerd/run.mjs"))
+            .env("POSTERN_TOOLS", environment::path(environment::TOOLS)?);
+        let dispatcher = Dispatcher(waiting.clone());
+        let mut process = Process::spawn("workerd", &mut command, move |line| dispatcher.dispatch(&line))?;
+        let output = process.output();
+        process.write_line(&start_line(start)?.to_string())?;
+
+        let url = match tokio::time::timeout(LIMIT, ready).await {
+            Ok(Ok(line)) => line["url"].as_str().context("the ready line has no url")?.to_owned(),
+            Ok(Err(_)) => bail!(process.failure("ended before it was ready")),
+            Err(_) => bail!(process.failure(&format!("is not ready after {LIMIT:?}"))),
+        };
+        Ok(Self { process: Mutex::new(process), output, url, waiting, last_id: AtomicU64::new(READY) })
+    }
+
+    /// Its origin, such as `http://127.0.0.1:40123`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Everything that its console printed.
+    pub fn console(&self) -> String {
+        self.output.text()
+    }
+
+    /// Runs SQL on its database.
+    pub async fn sql(&self, sql: &str, params: Value) -> Result<Vec<Value>> {
+        let rows = self.command(json!({"cmd": "sql", "sql": sql, "params": params})).await;
+        match rows.with_context(|| sql.to_owned())? {
+            Value::Array(rows) => Ok(rows),
+            other => bail!("rows are not an array: {other}"),
+        }
+    }
+
+    /// Runs its cron handler and waits for the end.
+    pub async fn scheduled(&self, cron: &str) -> Result<()> {
+        let outcome = self.command(json!({"cmd": "scheduled", "cron": cron})).await?;
+        match outcome["outcome"].as_str() {
+            Some("ok") => Ok(()),
+            _ => bail!("the cron handler ended with {outcome}; console:\n{}", self.console()),
+        }
+    }
+
+    /// Everything in its KV namespace.
+    pub async fn kv(&self) -> Result<Value> {
+        self.command(json!({"cmd": "kv"})).await
+    }
+
+    /// Stops it in order, so that what it persists is complete.
+    pub async fn stop(self) -> Result<()> {
+        self.command(json!({"cmd": "stop"})).await.map(drop)
+    }
+
+    async fn command(&self, mut command: Value) -> Result<Value> {
+        const LIMIT: Duration = Duration::from_secs(60);
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let (sender, answer) = oneshot::channel();
+        lock(&self.waiting).insert(id, sender);
+        command["id"] = json!(id);
+        lock(&self.process).write_line(&command.to_string())?;
+        let answer = tokio::time::timeout(LIMIT, answer)
+            .await
+            .with_context(|| format!("no answer to {command} within {LIMIT:?}"))?
+            .map_err(|_| anyhow!("workerd ended; console:\n{}", self.console()))?;
+        match answer["ok"].as_bool() {
+            Some(true) => Ok(answer["result"].clone()),
+            _ => bail!("{}", answer["error"].as_str().unwrap_or("no error text")),
+        }
+    }
+}
+
+fn start_line(start: Start) -> Result<Value> {
+    let script = match start.script {
+        Some(script) => script,
+        None => environment::path(environment::BUILD)?.join("index.js"),
+    };
+    let mut line = json!({"script": script, "bindings": start.bindings});
+    if let Some(folder) = start.persist {
+        line["persist"] = json!(folder);
+    }
+    if start.without_migrations {
+        line["migrations"] = json!(false);
+    }
+    Ok(line)
+}
+
+/// Hands each line of run.mjs to whoever waits for it.
+struct Dispatcher(Waiting);
+
+impl Dispatcher {
+    fn dispatch(&self, line: &str) {
+        let Ok(answer) = serde_json::from_str::<Value>(line) else {
+            return;
+        };
+        let id = if answer["ready"] == true { Some(READY) } else { answer["id"].as_u64() };
+        if let Some(sender) = id.and_then(|id| lock(&self.0).remove(&id)) {
+            // Whoever waited may have given up.
+            let _ = sender.send(answer);
+        }
+    }
+}
+
+impl Drop for Dispatcher {
+    /// The process has closed its output: nobody is going to be answered any more.
+    fn drop(&mut self) {
+        lock(&self.0).clear();
+    }
+}
