@@ -1,0 +1,401 @@
+//! Child processes: run to the end or kept running, each in a process group of its own, none left behind.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{sleep, spawn};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+
+use crate::console;
+
+/// How long a process may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(6);
+/// How often a silent command says that it still works.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Lines of a service's output that are kept for an error message.
+const KEPT_LINES: usize = 60;
+
+/// Groups of the children that run now, for the signal handler.
+static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Set once a signal has been received: from then on, failing children are no news.
+static STOPPING: AtomicBool = AtomicBool::new(false);
+
+/// On Ctrl-C, SIGTERM or SIGHUP: stops every child, then ends this process with 130.
+pub(crate) fn stop_everything_on_signal() -> Result<()> {
+    ctrlc::set_handler(|| {
+        STOPPING.store(true, Ordering::SeqCst);
+        eprintln!("\nstopping …");
+        let groups = locked(&RUNNING).clone();
+        for group in &groups {
+            let _ = kill_process_group(*group, Signal::TERM);
+        }
+        for group in &groups {
+            end_group(*group);
+        }
+        std::process::exit(130);
+    })
+    .context("cannot handle signals")
+}
+
+/// Never returns when a signal has come: the handler ends the process, with the right exit code.
+pub(crate) fn yield_to_signal() {
+    while STOPPING.load(Ordering::SeqCst) {
+        sleep(GRACE);
+    }
+}
+
+/// Waits for a signalled group to end; what is left after the grace time is killed.
+fn end_group(group: Pid) {
+    let deadline = Instant::now() + GRACE;
+    while Instant::now() < deadline && test_kill_process_group(group).is_ok() {
+        sleep(Duration::from_millis(50));
+    }
+    let _ = kill_process_group(group, Signal::KILL);
+}
+
+/// A child in its own process group, known to the signal handler until it is dropped.
+struct Group {
+    child: Child,
+    pid: Pid,
+}
+
+impl Group {
+    fn spawn(command: &mut Command) -> Result<Self> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let child = command
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot start {program}"))?;
+        let pid = i32::try_from(child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .context("child without a process id")?;
+        locked(&RUNNING).push(pid);
+        Ok(Self { child, pid })
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = kill_process_group(self.pid, Signal::TERM);
+            let deadline = Instant::now() + GRACE;
+            while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+                sleep(Duration::from_millis(20));
+            }
+        }
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = kill_process_group(self.pid, Signal::KILL);
+        }
+        let _ = self.child.wait();
+        // Whatever the leader left behind gets a moment, too, to close its files.
+        let _ = kill_process_group(self.pid, Signal::TERM);
+        end_group(self.pid);
+        locked(&RUNNING).retain(|pid| *pid != self.pid);
+    }
+}
+
+/// Runs a command to its end with its output shown; `what` names it in the error.
+pub(crate) fn run(command: &mut Command, what: &str) -> Result<()> {
+    let mut group = Group::spawn(command.stdin(Stdio::null()))?;
+    let status = group
+        .child
+        .wait()
+        .with_context(|| format!("{what}: cannot wait"))?;
+    succeeded(status, what, "")
+}
+
+/// Runs a command whose output matters only when it fails; says every 15 s that it still works.
+pub(crate) fn run_quietly(command: &mut Command, what: &str) -> Result<()> {
+    let (status, output) = capture(command, what)?;
+    succeeded(status, what, &output)
+}
+
+fn capture(command: &mut Command, what: &str) -> Result<(ExitStatus, String)> {
+    let started = Instant::now();
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut group = Group::spawn(command)?;
+    let text = Arc::new(Mutex::new(String::new()));
+    let readers = [
+        group
+            .child
+            .stdout
+            .take()
+            .map(|pipe| collect(pipe, Arc::clone(&text))),
+        group
+            .child
+            .stderr
+            .take()
+            .map(|pipe| collect(pipe, Arc::clone(&text))),
+    ];
+    let mut next = started + HEARTBEAT;
+    let status = loop {
+        if let Some(status) = group
+            .child
+            .try_wait()
+            .with_context(|| format!("{what}: cannot wait"))?
+        {
+            break status;
+        }
+        if Instant::now() >= next {
+            console::note(format!(
+                "… still busy: {what} ({})",
+                console::seconds(started.elapsed())
+            ));
+            next += HEARTBEAT;
+        }
+        sleep(Duration::from_millis(50));
+    };
+    for reader in readers.into_iter().flatten() {
+        let _ = reader.join();
+    }
+    let output = locked(&text).clone();
+    Ok((status, output))
+}
+
+fn collect(pipe: impl Read + Send + 'static, into: Arc<Mutex<String>>) -> std::thread::JoinHandle<()> {
+    spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            let mut text = locked(&into);
+            text.push_str(&line);
+            text.push('\n');
+        }
+    })
+}
+
+fn succeeded(status: ExitStatus, what: &str, output: &str) -> Result<()> {
+    if status.success() {
+        return Ok(());
+    }
+    if !output.trim().is_empty() {
+        eprintln!("{}", output.trim_end());
+    }
+    bail!("{what} failed ({status})")
+}
+
+/// A command's standard output; an error when it fails or is not there.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start {program}"))?;
+    if !output.status.success() {
+        bail!(
+            "{program} failed ({}): {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs a command with its output shown as it comes and also collected; returns it with the exit code.
+pub(crate) fn tee(command: &mut Command) -> Result<(i32, String)> {
+    let mut group = Group::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+    let mut text = String::new();
+    if let Some(pipe) = group.child.stdout.take() {
+        for line in BufReader::new(pipe).lines() {
+            let line = line?;
+            println!("{line}");
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    let status = group.child.wait()?;
+    Ok((status.code().unwrap_or(-1), text))
+}
+
+/// A program that runs until it is dropped.
+pub(crate) struct Service {
+    name: String,
+    group: Group,
+    kept: Arc<Mutex<VecDeque<String>>>,
+    /// Its standard output, line by line.
+    lines: Receiver<String>,
+    stdin: Option<ChildStdin>,
+}
+
+impl Service {
+    /// Starts it. Shown output is copied to this terminal; the last lines are kept for errors either way.
+    pub(crate) fn start(name: &str, command: &mut Command, shown: bool) -> Result<Self> {
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut group = Group::spawn(command)?;
+        let kept = Arc::new(Mutex::new(VecDeque::new()));
+        let (sender, lines) = channel();
+        if let Some(pipe) = group.child.stdout.take() {
+            let kept = Arc::clone(&kept);
+            spawn(move || {
+                follow(pipe, &kept, |line| {
+                    if shown {
+                        println!("{line}");
+                    }
+                    let _ = sender.send(line.to_owned());
+                });
+            });
+        }
+        if let Some(pipe) = group.child.stderr.take() {
+            let kept = Arc::clone(&kept);
+            spawn(move || {
+                follow(pipe, &kept, |line| {
+                    if shown {
+                        eprintln!("{line}");
+                    }
+                });
+            });
+        }
+        let stdin = group.child.stdin.take();
+        Ok(Self {
+            name: name.to_owned(),
+            group,
+            kept,
+            lines,
+            stdin,
+        })
+    }
+
+    /// Writes one line to its standard input.
+    pub(crate) fn tell(&mut self, line: &str) -> Result<()> {
+        let stdin = self.stdin.as_mut().context("the standard input is closed")?;
+        writeln!(stdin, "{line}")
+            .and_then(|()| stdin.flush())
+            .with_context(|| self.trouble("is not listening"))
+    }
+
+    /// The next line of its standard output.
+    pub(crate) fn line(&mut self, timeout: Duration) -> Result<String> {
+        match self.lines.recv_timeout(timeout) {
+            Ok(line) => Ok(line),
+            Err(_) => bail!(self.trouble("said nothing")),
+        }
+    }
+
+    /// Waits until `ready` answers true; an error when the program ends or the time is over.
+    pub(crate) fn wait_until(&mut self, timeout: Duration, ready: impl Fn() -> bool) -> Result<()> {
+        let deadline = Instant::now() + timeout;
+        while !ready() {
+            if let Some(status) = self.group.child.try_wait()? {
+                sleep(Duration::from_millis(100)); // the reader threads fetch the last lines
+                bail!(self.trouble(&format!("ended ({status}) before it was ready")));
+            }
+            if Instant::now() > deadline {
+                bail!(self.trouble(&format!("was not ready after {}", console::seconds(timeout))));
+            }
+            sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// Waits for the program's end.
+    pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
+        Ok(self.group.child.wait()?)
+    }
+
+    fn trouble(&self, what: &str) -> String {
+        let kept = locked(&self.kept);
+        let mut text = format!("{} {what}", self.name);
+        for line in kept.iter() {
+            text.push_str("\n    | ");
+            text.push_str(line);
+        }
+        text
+    }
+}
+
+fn follow(pipe: impl Read, kept: &Mutex<VecDeque<String>>, mut each: impl FnMut(&str)) {
+    for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+        {
+            let mut kept = locked(kept);
+            if kept.len() == KEPT_LINES {
+                kept.pop_front();
+            }
+            kept.push_back(line.clone());
+        }
+        each(&line);
+    }
+}
+
+/// A loopback port that is free now.
+pub(crate) fn free_port() -> Result<u16> {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).context("no free loopback port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// Whether a loopback port can be listened on.
+pub(crate) fn port_is_free(port: u16) -> bool {
+    std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_command_names_itself() {
+        let error = run_quietly(Command::new("sh").args(["-c", "exit 3"]), "the step").unwrap_err();
+        assert!(error.to_string().contains("the step failed"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = run(&mut Command::new("no-such-program"), "x").unwrap_err();
+        assert!(error.to_string().contains("no-such-program"), "{error}");
+    }
+
+    #[test]
+    fn dropping_a_service_ends_its_whole_group() {
+        let mut service = Service::start(
+            "sleeper",
+            Command::new("sh").args(["-c", "sleep 300 & echo $!; wait"]),
+            false,
+        )
+        .unwrap();
+        let grandchild: i32 = service.line(Duration::from_secs(5)).unwrap().parse().unwrap();
+        let pid = Pid::from_raw(grandchild).unwrap();
+        assert!(rustix::process::test_kill_process(pid).is_ok());
+        drop(service);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while rustix::process::test_kill_process(pid).is_ok() && !is_zombie(grandchild) {
+            assert!(Instant::now() < deadline, "the grandchild still runs");
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Without an init process that reaps, a killed grandchild stays in the process table.
+    fn is_zombie(pid: i32) -> bool {
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+    }
+
+    #[test]
+    fn a_service_that_dies_early_shows_its_output() {
+        let mut service = Service::start(
+            "dier",
+            Command::new("sh").args(["-c", "echo why >&2; exit 1"]),
+            false,
+        )
+        .unwrap();
+        let error = service
+            .wait_until(Duration::from_secs(5), || false)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("dier ended") && error.contains("why"), "{error}");
+    }
+}

@@ -1,0 +1,48 @@
+//! `cargo xtask bench`: builds the Worker, then measures it with the load generator in `tests/bench`.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::build;
+use crate::process;
+use crate::tools::Tools;
+use crate::workspace;
+
+/// Options of `bench`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Also writes the figures to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Fewer and shorter rounds: rough figures soon
+    #[arg(long)]
+    quick: bool,
+    /// Further options of the load generator, after `--` (`-- --help` lists them)
+    #[arg(last = true)]
+    more: Vec<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let tools = Tools::open()?;
+    tools.for_build()?;
+    build::worker(&tools, &workspace::worker_crate())?;
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["run", "--profile", "bench-tools", "--package", "bench", "--"])
+        .current_dir(workspace::root())
+        .env("PATH", tools.path())
+        .env("POSTERN_NODE", tools.node_program())
+        .env("POSTERN_TOOLS", workspace::tools_dir().join("node_modules"))
+        .env("POSTERN_BUILD", workspace::worker_crate().join("build"));
+    if args.quick {
+        cargo.arg("--quick");
+    }
+    if let Some(file) = &args.json {
+        // The load generator runs in the workspace's root; the file belongs where the user is.
+        let file = std::path::absolute(file).with_context(|| format!("bad path {}", file.display()))?;
+        cargo.arg("--json").arg(file);
+    }
+    process::run(cargo.args(&args.more), "the benchmark")
+}

@@ -1,0 +1,8 @@
+//! One module per verb.
+
+pub(crate) mod bench;
+pub(crate) mod build;
+pub(crate) mod deploy;
+pub(crate) mod dev;
+pub(crate) mod setup;
+pub(crate) mod test;

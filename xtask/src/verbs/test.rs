@@ -1,0 +1,174 @@
+//! `cargo xtask test`: every test there is, from formatting to the black-box suite on real workerd.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::build;
+use crate::console::{self, seconds};
+use crate::process;
+use crate::tools::{Python, Tools};
+use crate::workspace;
+
+/// Crates that only make sense inside a WASM runtime.
+const WASM_ONLY: [&str; 2] = ["cloudflare", "port-suite-worker"];
+/// The crate of the black-box suite.
+const BLACK_BOX: &str = "black-box";
+/// What the Worker is compiled for.
+const WASM_TARGET: &str = "wasm32-unknown-unknown";
+
+/// Options of `test`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only tests whose name contains this; formatting, lints and tests inside WASM are skipped
+    #[arg(long, value_name = "NAME")]
+    filter: Option<String>,
+    /// Leaves out the suite on real workerd with real clients and servers
+    #[arg(long)]
+    skip_black_box: bool,
+}
+
+/// Runs the steps and remembers how long each took.
+struct Run {
+    started: Instant,
+    times: Vec<(String, Duration)>,
+}
+
+impl Run {
+    fn step(&mut self, title: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        let step = console::step(title);
+        work()?;
+        self.times.push(step.done());
+        Ok(())
+    }
+
+    /// A step that is one cargo command.
+    fn cargo(&mut self, args: &[&str]) -> Result<()> {
+        let title = format!("cargo {}", args.join(" "));
+        self.step(&title, || process::run(&mut cargo(args), &title))
+    }
+
+    fn summary(&self) {
+        println!("\n==> all steps passed");
+        for (title, time) in &self.times {
+            println!("    {:>12}  {title}", seconds(*time));
+        }
+        println!("    {:>12}  in all", seconds(self.started.elapsed()));
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let mut run = Run {
+        started: Instant::now(),
+        times: Vec::new(),
+    };
+    let tools = Tools::open()?;
+    tools.for_build()?;
+    let python = (!args.skip_black_box).then(|| tools.for_test()).transpose()?;
+    if args.filter.is_none() {
+        lints(&mut run)?;
+    }
+    native(&mut run, args)?;
+    if args.filter.is_none() {
+        in_wasm(&mut run, &tools)?;
+    }
+    if let Some(python) = python {
+        let workers = [workspace::worker_crate(), workspace::port_suite_crate()];
+        run.step("build the Workers", || {
+            workers
+                .iter()
+                .try_for_each(|worker| build::worker(&tools, worker))
+        })?;
+        black_box(&mut run, &tools, &python, args)?;
+    }
+    run.summary();
+    Ok(())
+}
+
+fn lints(run: &mut Run) -> Result<()> {
+    run.cargo(&["fmt", "--all", "--check"])?;
+    run.cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ])?;
+    let [worker, port_suite] = WASM_ONLY;
+    let packages = ["clippy", "--package", worker, "--package", port_suite];
+    run.cargo(
+        &[
+            &packages[..],
+            &["--target", WASM_TARGET, "--", "--deny", "warnings"],
+        ]
+        .concat(),
+    )
+}
+
+/// Unit and whole-router tests.
+fn native(run: &mut Run, args: &Args) -> Result<()> {
+    let mut command = vec!["test", "--workspace"];
+    for package in WASM_ONLY.iter().chain(&[BLACK_BOX]) {
+        command.extend(["--exclude", package]);
+    }
+    command.extend(test_filter(args));
+    run.cargo(&command)
+}
+
+/// What must hold in WASM, run there, under Node.
+fn in_wasm(run: &mut Run, tools: &Tools) -> Result<()> {
+    let args = [
+        "test",
+        "--package",
+        "shared",
+        "--target",
+        WASM_TARGET,
+        "--test",
+        "wasm",
+    ];
+    let title = format!("cargo {} (under Node)", args.join(" "));
+    let runner = tools.wasm_bindgen_test_runner()?;
+    run.step(&title, || {
+        let mut command = cargo(&args);
+        command
+            .env("PATH", tools.path())
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
+        process::run(&mut command, &title)
+    })
+}
+
+fn black_box(run: &mut Run, tools: &Tools, python: &Python, args: &Args) -> Result<()> {
+    let args = [&["test", "--package", BLACK_BOX][..], &test_filter(args)].concat();
+    let title = format!("cargo {}", args.join(" "));
+    run.step(&title, || {
+        let mut command = cargo(&args);
+        command
+            .env("PATH", tools.path())
+            .env("POSTERN_NODE", tools.node_program())
+            .env("POSTERN_TOOLS", workspace::tools_dir().join("node_modules"))
+            .env("POSTERN_PEERS", workspace::peers_dir())
+            .env("POSTERN_PYTHON", python.program())
+            .env("POSTERN_MCP_SDIST", python.source())
+            .env("POSTERN_BUILD", workspace::worker_crate().join("build"))
+            .env(
+                "POSTERN_PORT_SUITE_BUILD",
+                workspace::port_suite_crate().join("build"),
+            );
+        process::run(&mut command, &title)
+    })
+}
+
+fn test_filter(args: &Args) -> Vec<&str> {
+    args.filter
+        .as_deref()
+        .map(|filter| vec!["--", filter])
+        .unwrap_or_default()
+}
+
+fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.args(args).current_dir(workspace::root());
+    command
+}

@@ -1,0 +1,47 @@
+//! Where things are in this repository.
+
+use std::path::{Path, PathBuf};
+
+/// The folder of the workspace's `Cargo.toml`.
+///
+/// Asked of cargo at run time, as a target directory may be shared between clones.
+pub(crate) fn root() -> PathBuf {
+    let manifest_dir = std::env::var("CARGO_MANIFEST_DIR")
+        .ok()
+        .filter(|dir| Path::new(dir).ends_with("xtask"))
+        .unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").to_owned());
+    let manifest_dir = PathBuf::from(manifest_dir);
+    manifest_dir
+        .parent()
+        .map_or_else(|| manifest_dir.clone(), Path::to_path_buf)
+}
+
+/// The Cloudflare Worker's crate.
+pub(crate) fn worker_crate() -> PathBuf {
+    root().join("runtimes/cloudflare")
+}
+
+/// The Worker that runs the port suite inside workerd.
+pub(crate) fn port_suite_crate() -> PathBuf {
+    root().join("tests/port-suite-worker")
+}
+
+/// npm packages that build and run the Worker.
+pub(crate) fn tools_dir() -> PathBuf {
+    root().join("xtask/tools")
+}
+
+/// npm packages that Postern is tested with: real clients and the conformance suite.
+pub(crate) fn peers_dir() -> PathBuf {
+    root().join("tests/peers")
+}
+
+/// Files of the conformance runs: expected failures and the driver.
+pub(crate) fn conformance_dir() -> PathBuf {
+    root().join("tests/conformance")
+}
+
+/// Where cargo puts what it builds; also home of this tool's own locks and reports.
+pub(crate) fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
