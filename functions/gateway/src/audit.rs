@@ -1,0 +1,84 @@
+//! The audit row of one call: begun when the call arrives, recorded once, however the call ends.
+
+use serde_json::value::RawValue;
+use shared::auth::Caller;
+use shared::model::audit::AuditEvent;
+use shared::platform::Timestamp;
+use shared::seal::hex;
+use shared::store::audit_events::record;
+use shared::{Platform, Result};
+
+use crate::endpoint::Context;
+
+/// Records its row when it is finished, or, when the agent went away before that, when it is dropped.
+pub(crate) struct Audit {
+    platform: Platform,
+    started: Timestamp,
+    event: Option<AuditEvent>,
+}
+
+impl Audit {
+    /// The row of a call of `exposed` with `arguments`.
+    pub(crate) fn begin(
+        context: &Context<'_>,
+        exposed: &str,
+        slug: Option<&str>,
+        arguments: Option<&RawValue>,
+    ) -> Result<Self> {
+        let platform = context.platform.clone();
+        let started = platform.now();
+        let arguments = arguments.map_or("{}", RawValue::get).to_owned();
+        let Caller { subject, email, persona, .. } = context.caller;
+        let event = AuditEvent {
+            id: format!("evt_{}", hex(&platform.random::<16>()?)),
+            timestamp: started,
+            duration_ms: 0,
+            request_id: context.request.id.0.clone(),
+            user_id: subject.clone(),
+            user_email: email.clone(),
+            persona: persona.as_ref().map(|persona| persona.name.clone()),
+            tool_name: exposed.to_owned(),
+            connection: slug.map(str::to_owned),
+            request_chars: arguments.len() as u64,
+            arguments,
+            success: false,
+            error_message: None,
+            response_chars: 0,
+            content_blocks: 0,
+            authorized: true,
+        };
+        Ok(Self { platform, started, event: Some(event) })
+    }
+
+    /// Policy refused the call.
+    pub(crate) fn denied(mut self, reason: String) {
+        if let Some(event) = &mut self.event {
+            event.authorized = false;
+        }
+        self.finish(false, Some(reason), 0);
+    }
+
+    /// Counts what was sent to the agent.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        if let Some(event) = &mut self.event {
+            event.response_chars += bytes as u64;
+        }
+    }
+
+    /// The call is over.
+    pub(crate) fn finish(&mut self, success: bool, error: Option<String>, content_blocks: u64) {
+        let Some(mut event) = self.event.take() else { return };
+        let duration = self.platform.now().since(self.started);
+        event.duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        event.success = success;
+        event.error_message = error;
+        event.content_blocks = content_blocks;
+        record(&self.platform, event);
+    }
+}
+
+impl Drop for Audit {
+    fn drop(&mut self) {
+        self.finish(false, Some("the agent went away before the answer".to_owned()), 0);
+    }
+}

@@ -1,0 +1,198 @@
+//! One MCP endpoint: from the HTTP request to the method's answer.
+//!
+//! (1) The scope is settled; (2) the body is classified by era; (3) a legacy session is checked against its caller;
+//! (4) the method is dispatched; (5) the answer takes its HTTP form.
+
+use http::header::ACCEPT;
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+use serde_json::value::RawValue;
+use shared::auth::{Caller, authorize_connection};
+use shared::http::request::with_type;
+use shared::http::{Request, Response};
+use shared::mcp::catalogue::{self, Scope};
+use shared::mcp::era::{Inbound, classify};
+use shared::mcp::message::{Message, RawObject, RpcError, code, raw};
+use shared::mcp::session::AgentSession;
+use shared::mcp::{Era, LATEST_LEGACY, LEGACY, MODERN, headers, implementation, meta};
+use shared::model::integration::IntegrationId;
+use shared::{Code, Error, Platform, Result, store};
+
+use crate::call;
+use crate::reply::Reply;
+
+/// How long an agent may keep a list, in milliseconds: as long as the instance does.
+const LIST_TTL_MS: u128 = shared::instance::FRESH.as_millis();
+
+/// `POST /mcp`.
+pub(crate) async fn all(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
+    serve(&Context { platform, caller: &caller, request: &request, scope: Scope::All }).await
+}
+
+/// `POST /integrations/{id}/mcp`; 404 for an integration that is not there, not running or not for this caller.
+pub(crate) async fn one(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
+    // (1)
+    let slug = store::targets::slug_of(platform, request.text_param("id")).await?;
+    let slug = slug
+        .filter(|slug| authorize_connection(caller.persona.as_deref(), slug))
+        .ok_or_else(IntegrationId::not_found)?;
+    let scope = Scope::One(slug.as_ref().to_owned());
+    serve(&Context { platform, caller: &caller, request: &request, scope }).await
+}
+
+/// What every step needs.
+pub(crate) struct Context<'a> {
+    pub(crate) platform: &'a Platform,
+    pub(crate) caller: &'a Caller,
+    pub(crate) request: &'a Request,
+    pub(crate) scope: Scope,
+}
+
+async fn serve(context: &Context<'_>) -> Result<Response> {
+    let takes_events = takes_events(&context.request.headers)?;
+    let Ok(body) = std::str::from_utf8(&context.request.body) else {
+        let error = RpcError::new(StatusCode::BAD_REQUEST, code::PARSE_ERROR, "the body is not UTF-8");
+        return Ok(Reply::from(error).into_response(takes_events).await);
+    };
+    // (2)
+    let reply = match classify(&context.request.headers, body) {
+        Err(error) => error.into(),
+        Ok(Inbound::Modern(message)) => modern(context, &message).await?,
+        // (3)
+        Ok(Inbound::Legacy(_) | Inbound::LegacyBatch(_)) if !session_is_good(context) => {
+            RpcError::new(StatusCode::NOT_FOUND, -32001, "session not found: initialize again").into()
+        }
+        Ok(Inbound::Legacy(message)) => legacy(context, &message).await?,
+        Ok(Inbound::LegacyBatch(items)) => return batch(context, items).await,
+    };
+    // (5)
+    Ok(reply.into_response(takes_events).await)
+}
+
+/// Whether the agent takes an event stream; 406 when it takes neither form. An absent header means anything.
+fn takes_events(headers: &HeaderMap) -> Result<bool> {
+    let mut accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
+    if accepts.peek().is_none() {
+        return Ok(true);
+    }
+    let ranges: Vec<String> = accepts
+        .flat_map(|value| value.split(','))
+        .map(|range| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+        .collect();
+    let takes = |wanted: &[&str]| ranges.iter().any(|range| wanted.contains(&range.as_str()));
+    match (takes(&["text/event-stream", "text/*", "*/*"]), takes(&["application/json", "application/*", "*/*"])) {
+        (true, _) => Ok(true),
+        (false, true) => Ok(false),
+        (false, false) => {
+            Err(Error::new(Code::NotAcceptable, "Accept must have application/json and text/event-stream"))
+        }
+    }
+}
+
+/// A session is optional, since it holds nothing that a request needs; one that is sent must be this caller's.
+fn session_is_good(context: &Context<'_>) -> bool {
+    match context.request.headers.get(headers::SESSION_ID) {
+        None => true,
+        Some(id) => id
+            .to_str()
+            .is_ok_and(|id| AgentSession::open(context.platform, &context.caller.subject, id).is_some()),
+    }
+}
+
+async fn batch(context: &Context<'_>, items: Vec<&RawValue>) -> Result<Response> {
+    let mut answers = Vec::new();
+    for item in items {
+        let reply = match Message::parse(item.get()) {
+            Ok(message) => legacy(context, &message).await?,
+            Err(error) => error.into(),
+        };
+        answers.extend(reply.into_message().await);
+    }
+    if answers.is_empty() {
+        return Ok(Reply::Accepted.into_response(false).await);
+    }
+    Ok(with_type(StatusCode::OK, "application/json", format!("[{}]", answers.join(","))))
+}
+
+/// (4) for agents up to 2025-11-25.
+async fn legacy(context: &Context<'_>, message: &Message<'_>) -> Result<Reply> {
+    let (Some(method), Some(id)) = (message.method.as_deref(), message.id) else { return Ok(Reply::Accepted) };
+    match method {
+        "initialize" => initialize(context, id, message.params),
+        "ping" => Ok(Reply::result(id, &raw(&json!({})))),
+        "tools/list" => list(context, Era::Legacy, message, id).await,
+        "tools/call" => call::call(context, Era::Legacy, message, id).await,
+        _ => Ok(unknown_method(StatusCode::OK, id)),
+    }
+}
+
+/// (4) for agents of 2026-07-28.
+async fn modern(context: &Context<'_>, message: &Message<'_>) -> Result<Reply> {
+    let (Some(method), Some(id)) = (message.method.as_deref(), message.id) else { return Ok(Reply::Accepted) };
+    match method {
+        "server/discover" => Ok(Reply::result(id, &discover())),
+        "tools/list" => list(context, Era::Modern, message, id).await,
+        "tools/call" => call::call(context, Era::Modern, message, id).await,
+        _ => Ok(unknown_method(StatusCode::NOT_FOUND, id)),
+    }
+}
+
+fn unknown_method(status: StatusCode, id: &RawValue) -> Reply {
+    RpcError::new(status, code::METHOD_NOT_FOUND, "method not found").with_id(Some(id)).into()
+}
+
+fn initialize(context: &Context<'_>, id: &RawValue, params: Option<&RawValue>) -> Result<Reply> {
+    let wanted = params.and_then(|params| RawObject::parse(params.get())?.text("protocolVersion"));
+    let Some(wanted) = wanted else {
+        return Ok(RpcError::invalid_params("initialize needs a protocolVersion").with_id(Some(id)).into());
+    };
+    let version = LEGACY.into_iter().find(|known| *known == wanted).unwrap_or(LATEST_LEGACY);
+    let session = AgentSession::new(version, context.platform.now());
+    let result = raw(&json!({
+        "protocolVersion": version,
+        "capabilities": { "tools": {} },
+        "serverInfo": implementation(),
+    }));
+    match Reply::result(id, &result) {
+        Reply::Message { status, json, .. } => {
+            let session_id = Some(session.seal(context.platform, &context.caller.subject)?);
+            Ok(Reply::Message { status, json, session_id })
+        }
+        other => Ok(other),
+    }
+}
+
+fn discover() -> Box<RawValue> {
+    raw(&json!({
+        "resultType": "complete",
+        "supportedVersions": [MODERN],
+        "capabilities": { "tools": {} },
+        "ttlMs": 0,
+        "cacheScope": "private",
+        "_meta": { meta::SERVER_INFO: implementation() },
+    }))
+}
+
+async fn list(context: &Context<'_>, era: Era, message: &Message<'_>, id: &RawValue) -> Result<Reply> {
+    let cursor = message.params.and_then(|params| RawObject::parse(params.get())?.text("cursor"));
+    let page = match catalogue::list(context.platform, context.caller, &context.scope, cursor).await {
+        Ok(page) => page,
+        Err(error) if error.code == Code::Invalid => {
+            return Ok(RpcError::invalid_params(error.message).with_id(Some(id)).into());
+        }
+        Err(error) => return Err(error),
+    };
+    let mut json = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"tools":{}"#, id.get(), page.tools);
+    if let Some(next) = &page.next_cursor {
+        json.push_str(&format!(r#","nextCursor":"{next}""#));
+    }
+    if era == Era::Modern {
+        json.push_str(&format!(
+            r#","resultType":"complete","ttlMs":{LIST_TTL_MS},"cacheScope":"private","_meta":{{"{}":{}}}"#,
+            meta::SERVER_INFO,
+            implementation().get()
+        ));
+    }
+    json.push_str("}}");
+    Ok(Reply::Message { status: StatusCode::OK, json, session_id: None })
+}

@@ -1,0 +1,90 @@
+//! A call whose upstream streams its answer: each event goes on as it arrives, until the response.
+
+use std::rc::Rc;
+
+use futures_util::{FutureExt as _, StreamExt as _};
+use shared::Platform;
+use shared::mcp::bridge::{Bridge, Final, Relay};
+use shared::mcp::client::{CallError, Client};
+use shared::mcp::sse::EventStream;
+use shared::model::target::Target;
+
+use crate::audit::Audit;
+use crate::call::limits;
+use crate::endpoint::Context;
+
+/// The exchange. Dropping it before its end cancels the upstream's stream, and the audit row says so.
+pub(crate) struct Exchange {
+    platform: Platform,
+    subject: String,
+    bridge: Bridge,
+    events: EventStream,
+    target: Rc<Target>,
+    audit: Audit,
+    done: bool,
+}
+
+impl Exchange {
+    /// Goes on where the upstream began to stream.
+    pub(crate) fn new(
+        context: &Context<'_>,
+        bridge: Bridge,
+        events: EventStream,
+        target: Rc<Target>,
+        audit: Audit,
+    ) -> Self {
+        let platform = context.platform.clone();
+        let subject = context.caller.subject.clone();
+        Self { platform, subject, bridge, events, target, audit, done: false }
+    }
+
+    /// The next message for the agent; `None` after the response.
+    pub(crate) async fn next(&mut self) -> Option<String> {
+        if self.done {
+            return None;
+        }
+        loop {
+            let outcome = match self.events.next().await {
+                Some(Ok(text)) => match self.bridge.relay(&text) {
+                    Relay::Forward(json) => {
+                        self.audit.sent(json.len());
+                        return Some(json);
+                    }
+                    Relay::Final(outcome) => outcome,
+                    Relay::Refuse(id) => {
+                        self.refuse(id);
+                        continue;
+                    }
+                    Relay::Drop => continue,
+                },
+                Some(Err(error)) => self.bridge.failed(&CallError::Fetch(error).to_string()),
+                None => self.bridge.failed("the event stream ended before the answer"),
+            };
+            return Some(self.finish(outcome));
+        }
+    }
+
+    /// Only the response, for agents that take no event stream.
+    pub(crate) async fn last(mut self: Box<Self>) -> String {
+        let mut last = String::new();
+        while let Some(json) = self.next().await {
+            last = json;
+        }
+        last
+    }
+
+    fn finish(&mut self, outcome: Final) -> String {
+        self.done = true;
+        self.audit.sent(outcome.json.len());
+        self.audit.finish(outcome.success, outcome.error, outcome.content_blocks);
+        outcome.json
+    }
+
+    fn refuse(&self, id: Box<serde_json::value::RawValue>) {
+        let (platform, target, subject) = (self.platform.clone(), Rc::clone(&self.target), self.subject.clone());
+        let refusal = async move {
+            Client::new(&platform, &target.upstream, &subject, limits(&platform)).refuse(&id).await;
+        };
+        self.platform.background.spawn(refusal.boxed_local());
+    }
+}

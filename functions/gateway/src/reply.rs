@@ -1,0 +1,74 @@
+//! What answering one message leads to, and its HTTP form.
+
+use futures_util::StreamExt as _;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use serde_json::value::RawValue;
+use shared::http::request::{empty, with_type};
+use shared::http::{Body, Response};
+use shared::mcp::message::{RpcError, response};
+use shared::mcp::sse;
+
+use crate::exchange::Exchange;
+
+/// The answer to one message.
+pub(crate) enum Reply {
+    /// A message with the HTTP status that carries it, and the session that it opens.
+    Message { status: StatusCode, json: String, session_id: Option<String> },
+    /// The upstream streams: messages as they come, the response last.
+    Stream(Box<Exchange>),
+    /// Nothing to say: a notification or a response was taken.
+    Accepted,
+}
+
+impl Reply {
+    /// A result.
+    pub(crate) fn result(id: &RawValue, result: &RawValue) -> Self {
+        Self::Message { status: StatusCode::OK, json: response(id, "result", result), session_id: None }
+    }
+
+    /// The HTTP response. A stream becomes an event stream if the agent takes one, else only its last message.
+    pub(crate) async fn into_response(self, takes_events: bool) -> Response {
+        match self {
+            Self::Message { status, json, session_id } => {
+                let mut response = with_type(status, "application/json", json);
+                if let Some(id) = session_id.and_then(|id| HeaderValue::try_from(id).ok()) {
+                    response.headers_mut().insert(shared::mcp::headers::SESSION_ID, id);
+                }
+                response
+            }
+            Self::Stream(exchange) if takes_events => event_stream(exchange),
+            Self::Stream(exchange) => with_type(StatusCode::OK, "application/json", exchange.last().await),
+            Self::Accepted => empty(StatusCode::ACCEPTED),
+        }
+    }
+
+    /// The message alone, for a batch; `None` for what has no response.
+    pub(crate) async fn into_message(self) -> Option<String> {
+        match self {
+            Self::Message { json, .. } => Some(json),
+            Self::Stream(exchange) => Some(exchange.last().await),
+            Self::Accepted => None,
+        }
+    }
+}
+
+impl From<RpcError> for Reply {
+    fn from(error: RpcError) -> Self {
+        Self::Message { status: error.status, json: error.to_json(), session_id: None }
+    }
+}
+
+fn event_stream(exchange: Box<Exchange>) -> Response {
+    let events = futures_util::stream::unfold(exchange, |mut exchange| async move {
+        let json = exchange.next().await?;
+        Some((Ok(sse::encode(&json)), exchange))
+    });
+    let mut response = Response::new(Body::Stream(events.boxed_local()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+    // Asks proxies in between not to gather the events.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}

@@ -1,0 +1,72 @@
+//! `GET /api/v1/integrations`, and `GET`, `DELETE`, `POST …/validate` of one.
+
+use http::StatusCode;
+use shared::auth::Caller;
+use shared::http::cursor::{self, Keyset};
+use shared::http::request::{empty, json};
+use shared::http::{Request, Response};
+use shared::model::integration::{Integration, IntegrationId};
+use shared::store::integrations;
+use shared::{Error, Platform, Result};
+
+use crate::view::{One, Page};
+
+const CURSOR: &str = "integrations";
+
+/// 200 `{items, nextCursor?}`, in order of creation. Query: `limit` (1–200, 50), `cursor`, `name` (substring).
+pub(crate) async fn list(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
+    caller.require_admin()?;
+    let limit = match request.query("limit").map(|text| text.parse::<u32>()) {
+        None => 50,
+        Some(Ok(limit @ 1..=200)) => limit,
+        Some(_) => return Err(Error::invalid("limit must be a whole number from 1 to 200")),
+    };
+    let keys = &platform.settings.keys;
+    let after: Option<Keyset> =
+        request.query("cursor").map(|text| cursor::decode(keys, CURSOR, &text)).transpose()?;
+    let name = request.query("name");
+    // One more than asked for tells whether there is a next page.
+    let mut found = integrations::list(platform, after.as_ref(), name.as_deref(), limit + 1).await?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next_cursor = match found.last().filter(|_| more) {
+        Some(last) => {
+            let place = Keyset { created_at: last.created_at.millis(), id: last.id.clone() };
+            Some(cursor::encode(keys, CURSOR, &place)?)
+        }
+        None => None,
+    };
+    json(StatusCode::OK, &Page { items: found.iter().map(Into::into).collect(), next_cursor })
+}
+
+/// 200 `{integration}`; 404.
+pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
+    caller.require_admin()?;
+    let integration = load(platform, &request).await?;
+    json(StatusCode::OK, &One { integration: (&integration).into() })
+}
+
+/// 204; 404. Archives: its secrets and catalogue are deleted, its name stays taken until it is revived.
+pub(crate) async fn archive(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
+    caller.require_admin()?;
+    let id: IntegrationId = request.param("id")?;
+    if integrations::archive(platform, &id.to_string()).await? {
+        Ok(empty(StatusCode::NO_CONTENT))
+    } else {
+        Err(IntegrationId::not_found())
+    }
+}
+
+/// 200 `{integration}` with fresh validation fields, also when the upstream turns out unusable; 404.
+pub(crate) async fn validate(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
+    caller.require_admin()?;
+    let integration = load(platform, &request).await?;
+    shared::mcp::validation::validate(platform, &integration).await?;
+    let integration = load(platform, &request).await?;
+    json(StatusCode::OK, &One { integration: (&integration).into() })
+}
+
+async fn load(platform: &Platform, request: &Request) -> Result<Integration> {
+    let id: IntegrationId = request.param("id")?;
+    integrations::find(platform, &id.to_string()).await?.ok_or_else(IntegrationId::not_found)
+}

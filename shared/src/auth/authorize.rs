@@ -1,0 +1,94 @@
+//! The one decision about tools: list, call, search and dry-run all ask here, so none of them can differ.
+
+use super::glob::Glob;
+use super::persona::Persona;
+
+/// Which rule decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// An allow pattern matched.
+    Allow,
+    /// A deny pattern matched.
+    Deny,
+    /// Nothing matched, or the caller has no persona.
+    Default,
+}
+
+/// The answer, with the rule that gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Whether the tool may be listed and called.
+    pub allowed: bool,
+    /// What decided.
+    pub source: Source,
+    /// The pattern that matched; empty for `Source::Default`.
+    pub matched_pattern: String,
+}
+
+/// Decides whether `persona` may use `tool` of the integration `slug`. `tool` is the upstream's own name; patterns
+/// see the exposed one, `<slug>__<tool>`, on every endpoint.
+///
+/// 1. No persona: denied. 2. A deny pattern of connections or tools matches: denied. 3. An allow pattern of each
+///    matches: allowed. 4. Otherwise denied.
+pub fn authorize(persona: Option<&Persona>, slug: &str, tool: &str) -> Decision {
+    let Some(persona) = persona else { return decision(false, Source::Default, None) };
+    if persona.unrestricted {
+        return decision(true, Source::Allow, None);
+    }
+    let exposed = format!("{slug}__{tool}");
+    let denied = first(&persona.deny_connections, slug).or_else(|| first(&persona.deny_tools, &exposed));
+    if denied.is_some() {
+        return decision(false, Source::Deny, denied);
+    }
+    match (first(&persona.allow_connections, slug), first(&persona.allow_tools, &exposed)) {
+        (Some(_), tool @ Some(_)) => decision(true, Source::Allow, tool),
+        _ => decision(false, Source::Default, None),
+    }
+}
+
+/// Whether `persona` may use the integration `slug` at all; what it may not use looks to it as if it did not exist.
+pub fn authorize_connection(persona: Option<&Persona>, slug: &str) -> bool {
+    persona.is_some_and(|persona| {
+        persona.unrestricted
+            || first(&persona.deny_connections, slug).is_none() && first(&persona.allow_connections, slug).is_some()
+    })
+}
+
+fn first<'a>(patterns: &'a [Glob], text: &str) -> Option<&'a Glob> {
+    patterns.iter().find(|pattern| pattern.matches(text))
+}
+
+fn decision(allowed: bool, source: Source, pattern: Option<&Glob>) -> Decision {
+    Decision { allowed, source, matched_pattern: pattern.map_or_else(String::new, |glob| glob.as_str().to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::persona::Personas;
+    use super::*;
+
+    fn decide(persona: &str, slug: &str, tool: &str) -> (bool, Source, String) {
+        let personas = Personas::parse(&format!(r#"[{{"name":"p","roles":["r"],{persona}}}]"#)).unwrap();
+        let decision = authorize(personas.resolve(&["r".to_owned()]).as_deref(), slug, tool);
+        (decision.allowed, decision.source, decision.matched_pattern)
+    }
+
+    #[test]
+    fn deny_wins_and_the_default_is_denial() {
+        let persona = r#""allow_tools":["vendor__*"],"deny_tools":["*__delete_*"],"allow_connections":["*"]"#;
+        assert_eq!(decide(persona, "vendor", "get"), (true, Source::Allow, "vendor__*".into()));
+        assert_eq!(decide(persona, "vendor", "delete_all"), (false, Source::Deny, "*__delete_*".into()));
+        assert_eq!(decide(persona, "other", "get"), (false, Source::Default, String::new()));
+        assert_eq!(decide(r#""allow_tools":["*"]"#, "vendor", "get").0, false, "no connection allowed");
+        assert_eq!(decide(r#""allow_connections":["*"]"#, "vendor", "get").0, false, "no tool allowed");
+        let persona = r#""allow_tools":["*"],"allow_connections":["*"],"deny_connections":["vendor"]"#;
+        assert_eq!(decide(persona, "vendor", "get"), (false, Source::Deny, "vendor".into()));
+    }
+
+    #[test]
+    fn nobody_gets_nothing_and_admin_gets_everything() {
+        assert!(!authorize(None, "vendor", "get").allowed);
+        let admin = Personas::parse("[]").unwrap().resolve(&["admin".to_owned()]);
+        assert!(authorize(admin.as_deref(), "vendor", "odd/name").allowed);
+    }
+}

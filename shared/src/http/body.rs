@@ -1,0 +1,48 @@
+//! Message bodies, whole or streamed.
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+
+use crate::platform::{BodyStream, FetchError};
+use crate::{Code, Error, Result};
+
+/// A request's or a response's body.
+pub enum Body {
+    /// No body.
+    Empty,
+    /// All of it.
+    Whole(Bytes),
+    /// Chunk by chunk.
+    Stream(BodyStream),
+}
+
+impl Body {
+    /// Reads the whole body; more than `limit` bytes is [`Code::TooLarge`].
+    pub async fn collect(self, limit: usize) -> Result<Bytes> {
+        let too_large = || Error::new(Code::TooLarge, format!("the request body is larger than {limit} bytes"));
+        match self {
+            Self::Empty => Ok(Bytes::new()),
+            Self::Whole(bytes) if bytes.len() > limit => Err(too_large()),
+            Self::Whole(bytes) => Ok(bytes),
+            Self::Stream(mut stream) => {
+                let mut whole = BytesMut::new();
+                while let Some(chunk) = stream.next().await {
+                    let chunk = chunk.map_err(|error: FetchError| {
+                        Error::invalid("the request body broke off").with_internal(error.to_string())
+                    })?;
+                    if whole.len() + chunk.len() > limit {
+                        return Err(too_large());
+                    }
+                    whole.extend_from_slice(&chunk);
+                }
+                Ok(whole.freeze())
+            }
+        }
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::Whole(text.into())
+    }
+}

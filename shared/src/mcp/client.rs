@@ -1,0 +1,370 @@
+//! Postern as an MCP client: one request to one upstream, in its era (MCP transports: streamable HTTP).
+//!
+//! Request ids are random and ours, never the agent's, so that two agents whose ids collide cannot be given each other's
+//! answers by an upstream. A session that the upstream no longer knows is opened anew, once: only a request that the
+//! upstream refused for its session (and so never ran) is sent again.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::headers::{METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION, SESSION_ID, encode_value};
+use super::message::{Message, RawObject, raw, request};
+use super::session::{Key, UpstreamSession};
+use super::sse::{EventStream, events, response_to};
+use super::{Era, LATEST_LEGACY, LEGACY, MODERN, implementation, meta};
+use crate::instance::SESSION;
+use crate::model::target::Upstream;
+use crate::platform::{FetchError, Limits, Outgoing, collect};
+use crate::seal::Cell;
+use crate::{Error, Platform};
+
+/// Largest body of an answer that is not a success.
+const ERROR_BODY: usize = 64 * 1024;
+
+/// A client for one upstream on behalf of one caller.
+pub struct Client<'a> {
+    platform: &'a Platform,
+    upstream: &'a Upstream,
+    subject: &'a str,
+    limits: Limits,
+}
+
+/// An upstream's answer.
+pub enum Reply {
+    /// One JSON message.
+    Json(Bytes),
+    /// Messages as they come, the response last.
+    Events(EventStream),
+    /// 202 or another success without content.
+    Accepted,
+}
+
+/// An answer with the parts of its head that matter.
+pub struct Answer {
+    /// HTTP status: a success, or 4xx with a JSON-RPC error in `Reply::Json`.
+    pub status: u16,
+    /// `Mcp-Session-Id`, on answers to `initialize`.
+    pub session_id: Option<String>,
+    /// The content.
+    pub reply: Reply,
+}
+
+/// Why there is no usable answer. The text is public: Postern's words only, never the peer's.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The exchange failed.
+    #[error("{}", fetch_text(.0))]
+    Fetch(#[from] FetchError),
+    /// 401 or 403: the upstream wants another credential.
+    #[error("the upstream refused the credential (HTTP {0})")]
+    AuthorizationRequired(u16),
+    /// A redirect; they are never followed.
+    #[error("the upstream answered with a redirect (HTTP {0}), which is not followed")]
+    Redirect(u16),
+    /// Another status, without a JSON-RPC error.
+    #[error("the upstream answered HTTP {0}")]
+    Status(u16),
+    /// Content that MCP does not allow there.
+    #[error("the upstream's answer is not MCP: {0}")]
+    NotMcp(&'static str),
+    /// Our own failure.
+    #[error("internal error")]
+    Internal(#[from] Error),
+}
+
+fn fetch_text(error: &FetchError) -> String {
+    match error {
+        FetchError::Unreachable(_) => "the upstream cannot be reached".to_owned(),
+        FetchError::Broken(_) => "the connection to the upstream broke off".to_owned(),
+        FetchError::Timeout => "the upstream did not answer in time".to_owned(),
+        FetchError::TooLarge { limit } => format!("the upstream's answer is larger than {limit} bytes"),
+    }
+}
+
+/// A request to pass on.
+pub struct Call<'a> {
+    /// Method, such as `tools/call`.
+    pub method: &'static str,
+    /// The upstream's own name of the tool.
+    pub name: &'a str,
+    /// Parameters, without `_meta`.
+    pub params: RawObject<'a>,
+    /// The agent's `_meta`.
+    pub meta: RawObject<'a>,
+    /// Arguments to mirror for modern upstreams: header name without its prefix, and value.
+    pub mirrored: Vec<(String, String)>,
+}
+
+impl<'a> Client<'a> {
+    /// A client that speaks to `upstream` for the caller `subject`.
+    pub fn new(platform: &'a Platform, upstream: &'a Upstream, subject: &'a str, limits: Limits) -> Self {
+        Self { platform, upstream, subject, limits }
+    }
+
+    /// A fresh request id: an integer that every JSON reader keeps exact.
+    pub fn request_id(&self) -> Result<Box<RawValue>, Error> {
+        Ok(raw(&(u64::from_be_bytes(self.platform.random()?) >> 11)))
+    }
+
+    /// Passes `call` on in the upstream's era. Returns the answer and the id that its response will carry.
+    pub async fn call(&self, era: Era, call: &Call<'_>) -> Result<(Box<RawValue>, Answer), CallError> {
+        let id = self.request_id()?;
+        let answer = match era {
+            Era::Modern => self.call_modern(&id, call).await?,
+            Era::Legacy => self.call_legacy(&id, call).await?,
+        };
+        Ok((id, answer))
+    }
+
+    async fn call_modern(&self, id: &RawValue, call: &Call<'_>) -> Result<Answer, CallError> {
+        let mut headers = self.modern_headers(call.method)?;
+        headers.insert(NAME, header_value(&encode_value(call.name))?);
+        for (name, value) in &call.mirrored {
+            let name = HeaderName::try_from(format!("{PARAM_PREFIX}{name}").to_ascii_lowercase())
+                .map_err(|error| Error::internal(error.to_string()))?;
+            headers.insert(name, header_value(&encode_value(value))?);
+        }
+        let capabilities = call.meta.get(meta::CLIENT_CAPABILITIES).map_or_else(|| raw(&json!({})), ToOwned::to_owned);
+        let mut own = own_meta(call);
+        if let Some(level) = call.meta.get(meta::LOG_LEVEL) {
+            own.set(meta::LOG_LEVEL, level.to_owned());
+        }
+        own.set(meta::PROTOCOL_VERSION, raw(&MODERN));
+        own.set(meta::CLIENT_CAPABILITIES, capabilities);
+        own.set(meta::CLIENT_INFO, implementation());
+        self.post(headers, request(id, call.method, &with_meta(call, &own))).await
+    }
+
+    async fn call_legacy(&self, id: &RawValue, call: &Call<'_>) -> Result<Answer, CallError> {
+        let body = request(id, call.method, &with_meta(call, &own_meta(call)));
+        let key = self.session_key();
+        if let Some(session) = self.platform.instance.upstream_sessions.get(&key, self.platform.now()) {
+            let answer = self.post(self.session_headers(&session)?, body.clone()).await;
+            let session_is_lost = match &answer {
+                Ok(answer) => matches!(answer.status, 400 | 404),
+                Err(error) => matches!(error, CallError::Status(400 | 404)),
+            };
+            if !session_is_lost {
+                return answer;
+            }
+            self.platform.instance.upstream_sessions.remove(&key);
+        }
+        let session = Rc::new(self.initialize().await?);
+        self.platform.instance.upstream_sessions.put(key, Rc::clone(&session), self.platform.now(), SESSION);
+        self.post(self.session_headers(&session)?, body).await
+    }
+
+    /// The handshake of the legacy era: `initialize`, then `notifications/initialized`.
+    pub async fn initialize(&self) -> Result<UpstreamSession, CallError> {
+        let id = self.request_id()?;
+        let params = raw(&json!({
+            "protocolVersion": LATEST_LEGACY,
+            "capabilities": {},
+            "clientInfo": implementation(),
+        }));
+        let answer = self.post(self.base_headers()?, request(&id, "initialize", &params)).await?;
+        if answer.status >= 400 {
+            return Err(CallError::Status(answer.status));
+        }
+        let session_id = answer.session_id;
+        let text = single(answer.reply, &id).await?;
+        let message = Message::parse(&text).map_err(|_| CallError::NotMcp("no JSON-RPC response to initialize"))?;
+        let version = message.result.and_then(|result| RawObject::parse(result.get())?.text("protocolVersion"));
+        let protocol_version =
+            version.ok_or(CallError::NotMcp("initialize was refused or did not name a protocol version"))?;
+        if !LEGACY.contains(&protocol_version.as_str()) {
+            return Err(CallError::NotMcp("initialize negotiated a protocol version that Postern does not know"));
+        }
+        let session = UpstreamSession { id: session_id, protocol_version };
+        let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+        self.post(self.session_headers(&session)?, initialized.to_owned()).await?;
+        Ok(session)
+    }
+
+    /// Ends a session politely; whether that worked does not matter.
+    pub async fn end(&self, session: &UpstreamSession) {
+        if session.id.is_none() {
+            return;
+        }
+        let Ok(headers) = self.session_headers(session) else { return };
+        let request =
+            Outgoing { method: Method::DELETE, url: self.upstream.url.clone(), headers, body: Bytes::new(), limits: self.limits };
+        if let Err(error) = self.platform.fetch(request).await {
+            log::debug!("ending a session with {} failed: {error}", self.upstream.slug);
+        }
+    }
+
+    /// One modern request other than a call, such as `server/discover`.
+    pub async fn request_modern(
+        &self,
+        id: &RawValue,
+        method: &str,
+        mut params: RawObject<'_>,
+    ) -> Result<Answer, CallError> {
+        params.set(
+            "_meta",
+            raw(&json!({
+                meta::PROTOCOL_VERSION: MODERN,
+                meta::CLIENT_CAPABILITIES: {},
+                meta::CLIENT_INFO: implementation(),
+            })),
+        );
+        self.post(self.modern_headers(method)?, request(id, method, &params.to_raw())).await
+    }
+
+    /// One legacy request within a session.
+    pub async fn request_legacy(
+        &self,
+        session: &UpstreamSession,
+        id: &RawValue,
+        method: &str,
+        params: &RawObject<'_>,
+    ) -> Result<Answer, CallError> {
+        self.post(self.session_headers(session)?, request(id, method, &params.to_raw())).await
+    }
+
+    /// Answers a request that a legacy upstream sent us: Postern declared no capabilities, so it may not ask.
+    pub async fn refuse(&self, upstream_request: &RawValue) {
+        let Some(session) = self.platform.instance.upstream_sessions.get(&self.session_key(), self.platform.now()) else {
+            return;
+        };
+        let Ok(headers) = self.session_headers(&session) else { return };
+        let error = raw(&json!({ "code": super::message::code::METHOD_NOT_FOUND, "message": "not supported" }));
+        let body = super::message::response(upstream_request, "error", &error);
+        if let Err(error) = self.post(headers, body).await {
+            log::debug!("refusing a request of {} failed: {error}", self.upstream.slug);
+        }
+    }
+
+    async fn post(&self, headers: HeaderMap, body: String) -> Result<Answer, CallError> {
+        let request = Outgoing {
+            method: Method::POST,
+            url: self.upstream.url.clone(),
+            headers,
+            body: body.into(),
+            limits: self.limits,
+        };
+        let response = self.platform.fetch(request).await?;
+        let text = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let session_id = text(SESSION_ID).filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_graphic()));
+        let content_type = text("content-type").unwrap_or_default().to_ascii_lowercase();
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        let status = response.status;
+        let reply = match (status, media_type) {
+            (401 | 403, _) => return Err(CallError::AuthorizationRequired(status)),
+            (300..=399, _) => return Err(CallError::Redirect(status)),
+            (200..=299, "text/event-stream") => Reply::Events(events(response.body)),
+            (200..=299, "application/json") => Reply::Json(collect(response.body).await?),
+            (202 | 204, _) => Reply::Accepted,
+            (200..=299, _) => match collect(response.body).await?.as_ref() {
+                [] => Reply::Accepted,
+                _ => return Err(CallError::NotMcp("neither JSON nor an event stream")),
+            },
+            (400..=499, "application/json") => {
+                let body = collect(response.body).await?;
+                if body.len() > ERROR_BODY || !is_error_response(&body) {
+                    return Err(CallError::Status(status));
+                }
+                Reply::Json(body)
+            }
+            _ => return Err(CallError::Status(status)),
+        };
+        Ok(Answer { status, session_id, reply })
+    }
+
+    fn session_key(&self) -> Key {
+        Key {
+            integration_id: self.upstream.integration_id.clone(),
+            url: self.upstream.url.as_str().to_owned(),
+            owner: self.subject.to_owned(),
+            credential: self.upstream.credential.as_ref().map(|credential| credential.sealed.clone()),
+        }
+    }
+
+    fn base_headers(&self) -> Result<HeaderMap, Error> {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("postern/", env!("CARGO_PKG_VERSION"))));
+        if let Some(credential) = &self.upstream.credential {
+            let cell = Cell { table: "credentials", row: &credential.id, column: "sealed", owner: &credential.owner };
+            let token = self
+                .platform
+                .settings
+                .keys
+                .open(cell, &credential.sealed)
+                .ok_or_else(|| Error::internal(format!("credential {} does not open", credential.id)))?;
+            let mut value = zeroize::Zeroizing::new(b"Bearer ".to_vec());
+            value.extend_from_slice(token.expose());
+            let mut value = HeaderValue::from_bytes(&value).map_err(|error| Error::internal(error.to_string()))?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        Ok(headers)
+    }
+
+    fn modern_headers(&self, method: &str) -> Result<HeaderMap, Error> {
+        let mut headers = self.base_headers()?;
+        headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(MODERN));
+        headers.insert(METHOD, header_value(method)?);
+        Ok(headers)
+    }
+
+    fn session_headers(&self, session: &UpstreamSession) -> Result<HeaderMap, Error> {
+        let mut headers = self.base_headers()?;
+        headers.insert(PROTOCOL_VERSION, header_value(&session.protocol_version)?);
+        if let Some(id) = &session.id {
+            headers.insert(SESSION_ID, header_value(id)?);
+        }
+        Ok(headers)
+    }
+}
+
+/// The text of the one response to `id`, from whatever form it came in.
+pub async fn single(reply: Reply, id: &RawValue) -> Result<String, CallError> {
+    match reply {
+        Reply::Json(body) => {
+            String::from_utf8(body.into()).map_err(|_| CallError::NotMcp("the JSON is not UTF-8"))
+        }
+        Reply::Events(events) => {
+            response_to(events, id).await?.ok_or(CallError::NotMcp("the event stream ended before the response"))
+        }
+        Reply::Accepted => Err(CallError::NotMcp("no content")),
+    }
+}
+
+/// The agent's `_meta` without MCP's reserved keys, which are each hop's own.
+fn own_meta<'a>(call: &'a Call<'_>) -> RawObject<'a> {
+    let mut own = RawObject::default();
+    for (key, value) in call.meta.iter().filter(|(key, _)| !key.starts_with(meta::PREFIX)) {
+        own.push(key, value);
+    }
+    own
+}
+
+fn with_meta(call: &Call<'_>, own: &RawObject<'_>) -> Box<RawValue> {
+    let mut params = RawObject::default();
+    for (key, value) in call.params.iter() {
+        params.push(key, value);
+    }
+    if !own.is_empty() {
+        params.set("_meta", own.to_raw());
+    }
+    params.to_raw()
+}
+
+fn is_error_response(body: &[u8]) -> bool {
+    std::str::from_utf8(body).is_ok_and(|text| {
+        // Errors to unreadable requests have a null id, which `Message` refuses.
+        RawObject::parse(text).is_some_and(|message| message.get("error").is_some())
+    })
+}
+
+fn header_value(text: &str) -> Result<HeaderValue, Error> {
+    HeaderValue::from_str(text).map_err(|error| Error::internal(error.to_string()))
+}

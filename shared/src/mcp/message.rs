@@ -1,0 +1,338 @@
+//! JSON-RPC 2.0 messages as MCP uses them. Contents stay raw text: what nobody has to read is never parsed.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::StatusCode;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// JSON-RPC and MCP error codes.
+pub mod code {
+    /// Not JSON.
+    pub const PARSE_ERROR: i64 = -32700;
+    /// Not a request, notification or response.
+    pub const INVALID_REQUEST: i64 = -32600;
+    /// No such method.
+    pub const METHOD_NOT_FOUND: i64 = -32601;
+    /// Parameters of the wrong form, an unknown tool, a bad cursor.
+    pub const INVALID_PARAMS: i64 = -32602;
+    /// Our fault.
+    pub const INTERNAL_ERROR: i64 = -32603;
+    /// A header contradicts the body (2026-07-28).
+    pub const HEADER_MISMATCH: i64 = -32020;
+    /// A revision that is not served (2026-07-28).
+    pub const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
+}
+
+/// `value` as raw JSON. For our own values, which always have a JSON form.
+pub fn raw(value: &impl Serialize) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+/// One message. The `jsonrpc` member was checked.
+#[derive(Debug)]
+pub struct Message<'a> {
+    /// String or integer; `None` for notifications.
+    pub id: Option<&'a RawValue>,
+    /// `None` for responses.
+    pub method: Option<Cow<'a, str>>,
+    /// Parameters, when present.
+    pub params: Option<&'a RawValue>,
+    /// Result of a response.
+    pub result: Option<&'a RawValue>,
+    /// Error of a response.
+    pub error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow, default)]
+    jsonrpc: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    method: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// `null` is a value here, not an absence.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+impl<'a> Message<'a> {
+    /// Reads one message object.
+    pub fn parse(json: &'a str) -> Result<Self, RpcError> {
+        let wire: Wire<'a> = serde_json::from_str(json).map_err(|error| {
+            if error.is_data() {
+                RpcError::invalid_request("not a JSON-RPC message")
+            } else {
+                RpcError::new(StatusCode::BAD_REQUEST, code::PARSE_ERROR, "the body is not valid JSON")
+            }
+        })?;
+        let id_fits = wire.id.is_none_or(|id| is_id(id));
+        let id = wire.id.filter(|id| is_id(id));
+        let refuse = |message| Err(RpcError::invalid_request(message).with_id(id));
+        if wire.jsonrpc.as_deref() != Some("2.0") {
+            return refuse("jsonrpc must be \"2.0\"");
+        }
+        if !id_fits {
+            return refuse("id must be a string or an integer");
+        }
+        if wire.method.is_none() && (id.is_none() || wire.result.is_some() == wire.error.is_some()) {
+            return refuse("not a request, notification or response");
+        }
+        let method = wire.method.map(|text| text.0);
+        Ok(Self { id, method, params: wire.params, result: wire.result, error: wire.error })
+    }
+
+    /// Whether it is a response.
+    pub fn is_response(&self) -> bool {
+        self.method.is_none()
+    }
+}
+
+/// MCP narrows JSON-RPC's ids: a string or an integer, never null.
+fn is_id(raw: &RawValue) -> bool {
+    let text = raw.get();
+    text.starts_with('"') || (!text.contains(['.', 'e', 'E']) && text.starts_with(|c: char| c == '-' || c.is_ascii_digit()))
+}
+
+/// A JSON object whose members stay raw and in order. A repeated key is an error: two readers must not see two values.
+#[derive(Debug, Default)]
+pub struct RawObject<'a>(Vec<(Cow<'a, str>, Cow<'a, RawValue>)>);
+
+impl<'a> RawObject<'a> {
+    /// Reads an object.
+    pub fn parse(json: &'a str) -> Option<Self> {
+        serde_json::from_str(json).ok()
+    }
+
+    /// A member.
+    pub fn get(&self, key: &str) -> Option<&RawValue> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_ref())
+    }
+
+    /// A member that is a string.
+    pub fn text(&self, key: &str) -> Option<String> {
+        serde_json::from_str(self.get(key)?.get()).ok()
+    }
+
+    /// Sets a member, in place when it is there already.
+    pub fn set(&mut self, key: &'static str, value: Box<RawValue>) {
+        match self.0.iter_mut().find(|(name, _)| name == key) {
+            Some((_, old)) => *old = Cow::Owned(value),
+            None => self.0.push((Cow::Borrowed(key), Cow::Owned(value))),
+        }
+    }
+
+    /// Appends a member of another object; its keys are known to differ.
+    pub fn push(&mut self, key: &'a str, value: &'a RawValue) {
+        self.0.push((Cow::Borrowed(key), Cow::Borrowed(value)));
+    }
+
+    /// Removes a member.
+    pub fn remove(&mut self, key: &str) {
+        self.retain(|name| name != key);
+    }
+
+    /// Keeps the members whose key passes.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.0.retain(|(name, _)| keep(name));
+    }
+
+    /// Whether it has no members.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The members' keys and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+
+    /// As JSON text.
+    pub fn to_raw(&self) -> Box<RawValue> {
+        raw(self)
+    }
+}
+
+impl Serialize for RawObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, value) in &self.0 {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = RawObject<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members: Vec<(Cow<'de, str>, Cow<'de, RawValue>)> = Vec::new();
+                while let Some(Text(key)) = map.next_key::<Text<'de>>()? {
+                    if members.iter().any(|(known, _)| *known == key) {
+                        return Err(A::Error::custom("repeated key"));
+                    }
+                    members.push((key, Cow::Borrowed(map.next_value::<&'de RawValue>()?)));
+                }
+                Ok(RawObject(members))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// An error answer to a message, with the HTTP status that carries it.
+#[derive(Debug)]
+pub struct RpcError {
+    /// HTTP status: 200 for errors that a handler produced.
+    pub status: StatusCode,
+    /// JSON-RPC code.
+    pub code: i64,
+    /// Public text.
+    pub message: Cow<'static, str>,
+    /// The error's `data`.
+    pub data: Option<Box<RawValue>>,
+    /// Id of the request; null when it is unknown.
+    pub id: Option<Box<RawValue>>,
+}
+
+impl RpcError {
+    /// An error without data and id.
+    pub fn new(status: StatusCode, code: i64, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, message: message.into(), data: None, id: None }
+    }
+
+    /// HTTP 400, -32600.
+    pub fn invalid_request(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, message)
+    }
+
+    /// HTTP 200, -32602: a handler found the parameters wanting.
+    pub fn invalid_params(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::OK, code::INVALID_PARAMS, message)
+    }
+
+    /// HTTP 400, -32020: a header contradicts the body.
+    pub fn header_mismatch(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code::HEADER_MISMATCH, message)
+    }
+
+    /// Fills in the request's id, unless it is known already.
+    #[must_use]
+    pub fn with_id(mut self, id: Option<&RawValue>) -> Self {
+        self.id = self.id.or_else(|| id.map(ToOwned::to_owned));
+        self
+    }
+
+    /// Adds `data`.
+    #[must_use]
+    pub fn with_data(mut self, data: &impl Serialize) -> Self {
+        self.data = Some(raw(data));
+        self
+    }
+
+    /// The message as JSON text.
+    pub fn to_json(&self) -> String {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            code: i64,
+            message: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            data: Option<&'a RawValue>,
+        }
+        let error = raw(&Body { code: self.code, message: &self.message, data: self.data.as_deref() });
+        response(self.id.as_deref().unwrap_or(RawValue::NULL), "error", &error)
+    }
+}
+
+/// A response message: `outcome` is `result` or `error`.
+pub fn response(id: &RawValue, outcome: &str, content: &RawValue) -> String {
+    let (id, content) = (id.get(), content.get());
+    let mut text = String::with_capacity(id.len() + content.len() + 40);
+    text.push_str(r#"{"jsonrpc":"2.0","id":"#);
+    text.push_str(id);
+    text.push_str(",\"");
+    text.push_str(outcome);
+    text.push_str("\":");
+    text.push_str(content);
+    text.push('}');
+    text
+}
+
+/// A request message.
+pub fn request(id: &RawValue, method: &str, params: &RawValue) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{},"method":"{method}","params":{}}}"#, id.get(), params.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_keep_their_type_and_text() {
+        for id in ["1", "-7", "\"a\\u0062\"", "9007199254740993", "\"\""] {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+            assert_eq!(Message::parse(&text).unwrap().id.unwrap().get(), id);
+        }
+        for id in ["null", "1.5", "1e3", "true", "{}", "[1]"] {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+            assert_eq!(Message::parse(&text).unwrap_err().code, code::INVALID_REQUEST, "{id}");
+        }
+    }
+
+    #[test]
+    fn only_messages_are_messages() {
+        for (text, expected) in [
+            ("", code::PARSE_ERROR),
+            ("{", code::PARSE_ERROR),
+            ("[]", code::INVALID_REQUEST),
+            ("{}", code::INVALID_REQUEST),
+            (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, code::INVALID_REQUEST),
+            (r#"{"jsonrpc":"2.0","id":1}"#, code::INVALID_REQUEST),
+            (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#, code::INVALID_REQUEST),
+            (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#, code::INVALID_REQUEST),
+            (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, code::INVALID_REQUEST),
+        ] {
+            assert_eq!(Message::parse(text).unwrap_err().code, expected, "{text}");
+        }
+        assert!(Message::parse(r#"{"jsonrpc":"2.0","id":1,"result":null}"#).unwrap().is_response());
+    }
+
+    #[test]
+    fn raw_objects_keep_order_and_text_and_refuse_repeated_keys() {
+        let mut object = RawObject::parse(r#"{"b": 1.50, "a":{"x" :1},"\u0063":null}"#).unwrap();
+        object.set("a", raw(&2));
+        object.set("d", raw(&"new"));
+        object.remove("c");
+        assert_eq!(object.to_raw().get(), r#"{"b":1.50,"a":2,"d":"new"}"#);
+        assert!(RawObject::parse(r#"{"name":"a","\u006eame":"b"}"#).is_none());
+        assert!(RawObject::parse("[]").is_none());
+    }
+
+    #[test]
+    fn deep_nesting_does_not_exhaust_the_stack() {
+        let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{deep}}}"#);
+        assert!(Message::parse(&text).is_ok());
+    }
+}

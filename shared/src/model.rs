@@ -1,0 +1,7 @@
+//! What things are: plain types and their rules, no I/O.
+
+pub mod api_key;
+pub mod audit;
+pub mod integration;
+pub mod target;
+pub mod tool;

@@ -1,0 +1,252 @@
+//! Which URLs may be dialled. [`SafeUrl`] has no other constructor, and the Fetch port takes nothing else, so every
+//! upstream URL (also a discovered one) passes these rules.
+//!
+//! A Worker cannot see which address a name resolves to. The rules below stop every literal and every well-known
+//! name of a private host; a public name that resolves to a private address is stopped by the runtime
+//! (`global_fetch_strictly_public` on Cloudflare, `block_networks` on Spin), not here.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Url};
+
+/// What this deployment allows beyond the rules.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Policy {
+    /// `http` and `https` to loopback hosts, any port. For development and tests.
+    pub allow_loopback: bool,
+}
+
+/// A URL that passed the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SafeUrl(Url);
+
+/// The rule that a URL breaks; the text is public.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub &'static str);
+
+const MAX_LENGTH: usize = 2048;
+/// Suffixes that resolve inside a network, or to whatever address the name spells.
+const PRIVATE_SUFFIXES: [&str; 12] = [
+    "localhost",
+    "local",
+    "localdomain",
+    "internal",
+    "intranet",
+    "lan",
+    "home.arpa",
+    "nip.io",
+    "sslip.io",
+    "xip.io",
+    "localtest.me",
+    "lvh.me",
+];
+
+impl SafeUrl {
+    /// Parses `text` by the WHATWG rules and applies ours.
+    pub fn parse(text: &str, policy: Policy) -> Result<Self, Refused> {
+        if text.len() > MAX_LENGTH {
+            return Err(Refused("url must have at most 2048 characters"));
+        }
+        if text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
+            return Err(Refused("url must not contain white space, control characters or backslashes"));
+        }
+        let url = Url::parse(text).map_err(|_| Refused("url must be an absolute https URL"))?;
+        if !matches!(url.scheme(), "https" | "http") {
+            return Err(Refused("url must be an https URL"));
+        }
+        if !url.username().is_empty() || url.password().is_some() || authority(text).contains('@') {
+            return Err(Refused("url must not contain user information"));
+        }
+        if url.fragment().is_some() {
+            return Err(Refused("url must not contain a fragment"));
+        }
+        let host = url.host().ok_or(Refused("url must have a host"))?;
+        if is_loopback(&host) && policy.allow_loopback {
+            return Ok(Self(url));
+        }
+        if url.scheme() != "https" {
+            return Err(Refused("url must be an https URL"));
+        }
+        check_host(&host)?;
+        match url.port() {
+            None | Some(1024..) => Ok(Self(url)),
+            Some(_) => Err(Refused("url must use port 443 or a port from 1024 up")),
+        }
+    }
+
+    /// The URL.
+    pub fn as_url(&self) -> &Url {
+        &self.0
+    }
+
+    /// The URL as text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+/// The text between `//` and the path. An empty user (`https://@host`) is lost by the parser, so it is looked for here.
+fn authority(text: &str) -> &str {
+    let rest = text.split_once("//").map_or("", |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().unwrap_or("")
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+fn check_host(host: &Host<&str>) -> Result<(), Refused> {
+    match host {
+        Host::Ipv4(address) if !is_global_v4(*address) => Err(Refused("url must not point to a private or reserved address")),
+        Host::Ipv6(address) if !is_global_v6(*address) => Err(Refused("url must not point to a private or reserved address")),
+        Host::Ipv4(_) | Host::Ipv6(_) => Ok(()),
+        Host::Domain(name) => check_name(name),
+    }
+}
+
+/// `name` is lower case and in ASCII form: the parser has applied IDNA, so look-alike letters are folded.
+fn check_name(name: &str) -> Result<(), Refused> {
+    if name.ends_with('.') {
+        return Err(Refused("url host must not end with a dot"));
+    }
+    let is_below =
+        |suffix: &str| name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    if PRIVATE_SUFFIXES.iter().any(|suffix| is_below(suffix)) {
+        return Err(Refused("url must not point to a private host name"));
+    }
+    if !name.contains('.') {
+        return Err(Refused("url host must be a fully qualified name"));
+    }
+    Ok(())
+}
+
+/// The IANA special-purpose registry, less what is globally reachable.
+fn is_global_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    !matches!(
+        (a, b, c),
+        (0 | 10 | 127 | 224.., _, _)
+            | (100, 64..=127, _)
+            | (169, 254, _)
+            | (172, 16..=31, _)
+            | (192, 0, 0 | 2)
+            | (192, 88, 99)
+            | (192, 168, _)
+            | (198, 18..=19, _)
+            | (198, 51, 100)
+            | (203, 0, 113)
+    )
+}
+
+/// Only global unicast 2000::/3, less what is inside it for other uses: 2001::/23 (Teredo, ORCHID, benchmarking),
+/// 2001:db8::/32, 2002::/16 (6to4) and 3fff::/20. Mapped, NAT64, ULA, link-local and multicast lie outside.
+fn is_global_v6(address: Ipv6Addr) -> bool {
+    match address.segments() {
+        [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..] => false,
+        [first, ..] => first & 0xe000 == 0x2000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STRICT: Policy = Policy { allow_loopback: false };
+    const DEVELOPMENT: Policy = Policy { allow_loopback: true };
+
+    #[test]
+    fn ordinary_upstreams_pass() {
+        for url in [
+            "https://mcp.linear.app/mcp",
+            "https://api.githubcopilot.com/mcp/",
+            "https://mcp.example.com:8443/mcp?tenant=1",
+            "https://8.8.8.8/mcp",
+            "https://[2606:4700::1111]/mcp",
+            "https://bücher.example/mcp",
+            "https://internal.example.com/mcp",
+            "https://mylocal.dev/mcp",
+        ] {
+            assert!(SafeUrl::parse(url, STRICT).is_ok(), "{url}: {:?}", SafeUrl::parse(url, STRICT));
+        }
+    }
+
+    #[test]
+    fn hostile_urls_are_refused_in_every_notation() {
+        for url in [
+            "http://mcp.example.com/mcp",
+            "ftp://mcp.example.com/",
+            "javascript:alert(1)",
+            "mcp.example.com",
+            "https://",
+            "https://user@mcp.example.com/",
+            "https://user:pw@mcp.example.com/",
+            "https://@mcp.example.com/",
+            "https://mcp.example.com/#x",
+            "https://mcp.example.com\\@127.0.0.1/",
+            "https://mcp.example.com/\u{0}",
+            " https://mcp.example.com/",
+            "https://localhost/",
+            "https://LOCALHOST/",
+            "https://ⓛocalhost/",
+            "https://a.localhost/",
+            "https://printer.local/",
+            "https://metadata.google.internal/",
+            "https://router/",
+            "https://127.0.0.1.nip.io/",
+            "https://localhost./",
+            "https://example.com./",
+            "https://127.0.0.1/",
+            "https://2130706433/",
+            "https://0x7f000001/",
+            "https://0177.0.0.1/",
+            "https://127.1/",
+            "https://①②⑦.0.0.1/",
+            "https://0/",
+            "https://10.0.0.1/",
+            "https://100.64.0.1/",
+            "https://169.254.169.254/",
+            "https://172.16.0.1/",
+            "https://172.31.255.255/",
+            "https://192.168.1.1/",
+            "https://198.18.0.1/",
+            "https://224.0.0.1/",
+            "https://255.255.255.255/",
+            "https://[::1]/",
+            "https://[::]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://[::ffff:8.8.8.8]/",
+            "https://[::127.0.0.1]/",
+            "https://[64:ff9b::7f00:1]/",
+            "https://[64:ff9b:1::1]/",
+            "https://[2002:7f00:1::]/",
+            "https://[2001::1]/",
+            "https://[2001:db8::1]/",
+            "https://[fc00::1]/",
+            "https://[fd12::1]/",
+            "https://[fe80::1]/",
+            "https://[fec0::1]/",
+            "https://[ff02::1]/",
+            "https://mcp.example.com:22/",
+            "https://mcp.example.com:80/",
+        ] {
+            assert!(SafeUrl::parse(url, STRICT).is_err(), "{url} passed");
+        }
+        assert!(SafeUrl::parse(&format!("https://mcp.example.com/{}", "a".repeat(2048)), STRICT).is_err());
+    }
+
+    #[test]
+    fn the_development_switch_opens_loopback_and_nothing_else() {
+        for url in ["http://127.0.0.1:3001/mcp", "http://localhost:3001/mcp", "http://[::1]:3001/mcp", "http://2130706433/"] {
+            assert!(SafeUrl::parse(url, DEVELOPMENT).is_ok(), "{url}");
+            assert!(SafeUrl::parse(url, STRICT).is_err(), "{url}");
+        }
+        for url in ["http://10.0.0.1/", "https://169.254.169.254/", "http://mcp.example.com/", "http://u@127.0.0.1/"] {
+            assert!(SafeUrl::parse(url, DEVELOPMENT).is_err(), "{url}");
+        }
+    }
+}
