@@ -39,20 +39,13 @@ pub(crate) async fn run(args: &Args, state: &State) -> Result<Option<Cold>> {
         eprintln!("cold start {round} of {}", args.cold_starts);
         let begun = Instant::now();
         let process = postern::start_passthrough(args, upstream, state.passthrough.path()).await?;
-        let target = Target::echo(
-            "passthrough_cold",
-            "",
-            process.url()?,
-            "/modern",
-            Era::Modern,
-            "echo",
-        )?;
+        let target = Target::echo("passthrough_cold", &process, "/modern", Era::Modern, "echo")?;
         passthrough.push(first_answer(process, target, begun).await?);
         if !args.floor_only {
             let begun = Instant::now();
             let process = postern::start(args, &state.secrets, state.postern.path(), false).await?;
             let agent = format!("Bearer {}", state.secrets.agent.text);
-            let target = Target::list("postern_cold", "", process.url()?, "/mcp", postern::TOOLS)?
+            let target = Target::list("postern_cold", &process, "/mcp", postern::TOOLS)?
                 .header("authorization", &agent)?;
             postern.push(first_answer(process, target, begun).await?);
         }

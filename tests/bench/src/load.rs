@@ -13,6 +13,7 @@ use tokio::task::LocalSet;
 
 use crate::{
     http_client::{Answer, Connection},
+    processes::cpu_time,
     target::Target,
 };
 
@@ -24,6 +25,7 @@ pub(crate) struct Burst {
     pub(crate) errors: u64,
     pub(crate) first_error: Option<String>,
     elapsed: Duration,
+    cpu: Option<f64>,
 }
 
 impl Burst {
@@ -34,6 +36,11 @@ impl Burst {
 
     pub(crate) fn count(&self) -> u64 {
         self.latencies.len() as u64
+    }
+
+    /// Processor time of the answering process per right answer, in microseconds.
+    pub(crate) fn cpu(&self) -> Option<f64> {
+        Some(self.cpu? / self.latencies.len() as f64)
     }
 
     /// A quantile of the latencies, in microseconds.
@@ -55,6 +62,8 @@ pub(crate) async fn burst(target: &Rc<Target>, connections: usize, length: Durat
         open.push(Connection::open(&target.authority).await?);
     }
     let tasks = LocalSet::new();
+    let cpu = || target.pid.and_then(cpu_time);
+    let cpu_before = cpu();
     let start = Instant::now();
     let deadline = start + length;
     for (number, connection) in open.into_iter().enumerate() {
@@ -71,6 +80,7 @@ pub(crate) async fn burst(target: &Rc<Target>, connections: usize, length: Durat
     tasks.await;
     let mut total = total.take();
     total.elapsed = start.elapsed();
+    total.cpu = cpu().zip(cpu_before).map(|(after, before)| after - before);
     Ok(total)
 }
 

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::{
     args::Args,
     load::{self, Burst},
-    postern::{self, Secrets},
+    postern::{self as gateway, Secrets},
     processes::Process,
     target::{Era, Target},
 };
@@ -48,11 +48,12 @@ pub(crate) struct Audit {
 /// One target at one concurrency: medians over the rounds.
 pub(crate) struct Measured {
     pub(crate) name: &'static str,
-    pub(crate) title: &'static str,
     pub(crate) concurrency: usize,
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) rate: f64,
+    /// Processor time of the answering process per request, in microseconds.
+    pub(crate) cpu: Option<f64>,
     pub(crate) requests: u64,
     pub(crate) errors: u64,
     pub(crate) first_error: Option<String>,
@@ -67,26 +68,21 @@ pub(crate) async fn run(args: &Args) -> Result<Warm> {
         passthrough: tempfile::tempdir()?,
     };
     let upstream = state.upstream.url()?.to_owned();
-    let passthrough = postern::start_passthrough(args, &upstream, state.passthrough.path()).await?;
-    let mut targets = floor(&upstream, passthrough.url()?).await?;
+    let passthrough = gateway::start_passthrough(args, &upstream, state.passthrough.path()).await?;
+    let mut targets = floor(&state.upstream, &passthrough).await?;
     let mut postern = None;
     if !args.floor_only {
-        let mut process = postern::start(args, &state.secrets, state.postern.path(), true)
+        let mut process = gateway::start(args, &state.secrets, state.postern.path(), true)
             .await
             .context("Postern")?;
-        let integration = postern::set_up(&mut process, &state.secrets, &upstream).await?;
-        targets.extend(product(process.url()?, &state.secrets, &integration).await?);
+        let integration = gateway::set_up(&mut process, &state.secrets, &upstream).await?;
+        targets.extend(product(&process, &state.secrets, &integration).await?);
         postern = Some(process);
     }
     targets.retain(|target| args.wants(target.name));
     let targets: Vec<_> = targets.into_iter().map(Rc::new).collect();
 
-    let rss = || {
-        (
-            postern.as_ref().and_then(Process::workerd_rss),
-            passthrough.workerd_rss(),
-        )
-    };
+    let rss = || (postern.as_ref().and_then(Process::rss), passthrough.rss());
     let idle = rss();
     let mut calls = 0;
     let measured = rounds(args, &targets, &mut calls).await?;
@@ -116,90 +112,35 @@ pub(crate) async fn run(args: &Args) -> Result<Warm> {
 }
 
 /// The targets that Postern is compared with.
-async fn floor(upstream: &str, passthrough: &str) -> Result<Vec<Target>> {
-    let (modern, legacy) = ("/modern", "/legacy");
+async fn floor(upstream: &Process, passthrough: &Process) -> Result<Vec<Target>> {
+    let modern = |name, at| Target::echo(name, at, "/modern", Era::Modern, "echo");
+    let legacy = |name, at| Target::echo(name, at, "/legacy", Era::Legacy, "echo");
     Ok(vec![
-        Target::echo(
-            "direct_call_modern",
-            "a  direct, modern",
-            upstream,
-            modern,
-            Era::Modern,
-            "echo",
-        )?,
-        Target::echo(
-            "passthrough_call_modern",
-            "b  pass-through, modern",
-            passthrough,
-            modern,
-            Era::Modern,
-            "echo",
-        )?,
-        Target::echo(
-            "direct_call_legacy",
-            "a' direct, legacy",
-            upstream,
-            legacy,
-            Era::Legacy,
-            "echo",
-        )?
-        .handshake()
-        .await?,
-        Target::echo(
-            "passthrough_call_legacy",
-            "b' pass-through, legacy",
-            passthrough,
-            legacy,
-            Era::Legacy,
-            "echo",
-        )?
-        .handshake()
-        .await?,
+        modern("direct_call_modern", upstream)?,
+        modern("passthrough_call_modern", passthrough)?,
+        legacy("direct_call_legacy", upstream)?.handshake().await?,
+        legacy("passthrough_call_legacy", passthrough)?
+            .handshake()
+            .await?,
     ])
 }
 
 /// The targets that Postern is.
-async fn product(url: &str, secrets: &Secrets, integration: &str) -> Result<Vec<Target>> {
+async fn product(postern: &Process, secrets: &Secrets, integration: &str) -> Result<Vec<Target>> {
     let agent = format!("Bearer {}", secrets.agent.text);
     let admin = format!("Bearer {}", secrets.admin.text);
+    let echo = |name, era, tool| {
+        let target = Target::echo(name, postern, "/mcp", era, tool)?;
+        anyhow::Ok(target.header("authorization", &agent)?.audited())
+    };
     Ok(vec![
-        Target::echo(
-            "postern_call_modern",
-            "c  Postern call, modern",
-            url,
-            "/mcp",
-            Era::Modern,
-            "modern__echo",
-        )?
-        .header("authorization", &agent)?
-        .audited(),
-        Target::echo(
-            "postern_call_legacy",
-            "c' Postern call, legacy",
-            url,
-            "/mcp",
-            Era::Legacy,
-            "legacy__echo",
-        )?
-        .header("authorization", &agent)?
-        .handshake()
-        .await?
-        .audited(),
-        Target::list(
-            "postern_list",
-            "d  Postern list, 200 tools",
-            url,
-            "/mcp",
-            postern::TOOLS,
-        )?
-        .header("authorization", &agent)?,
-        Target::integration(
-            "postern_get_integration",
-            "e  Postern GET integration",
-            url,
-            integration,
-        )?
-        .header("authorization", &admin)?,
+        echo("postern_call_modern", Era::Modern, "modern__echo")?,
+        echo("postern_call_legacy", Era::Legacy, "legacy__echo")?
+            .handshake()
+            .await?,
+        Target::list("postern_list", postern, "/mcp", gateway::TOOLS)?.header("authorization", &agent)?,
+        Target::integration("postern_get_integration", postern, integration)?
+            .header("authorization", &admin)?,
     ])
 }
 
@@ -229,11 +170,11 @@ async fn rounds(args: &Args, targets: &[Rc<Target>], calls: &mut u64) -> Result<
 fn summarize(target: &Target, concurrency: usize, mut bursts: Vec<Burst>) -> Measured {
     Measured {
         name: target.name,
-        title: target.title,
         concurrency,
         p50: median(bursts.iter_mut().map(|burst| burst.quantile(0.5)).collect()),
         p99: median(bursts.iter_mut().map(|burst| burst.quantile(0.99)).collect()),
         rate: median(bursts.iter().map(Burst::rate).collect()),
+        cpu: bursts.iter().map(Burst::cpu).collect::<Option<_>>().map(median),
         requests: bursts.iter().map(Burst::count).sum(),
         errors: bursts.iter().map(|burst| burst.errors).sum(),
         first_error: bursts.into_iter().find_map(|burst| burst.first_error),

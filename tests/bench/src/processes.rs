@@ -110,10 +110,20 @@ impl Process {
             .trim_end_matches('/'))
     }
 
-    /// Resident memory of the Worker's workerd process, where the system tells.
-    pub(crate) fn workerd_rss(&self) -> Option<u64> {
-        let pid = self.ready.get("workerd_pid")?.as_u64()?;
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    /// The process that does the work: workerd, or the upstream itself.
+    pub(crate) fn pid(&self) -> Option<u64> {
+        let workerd = self.ready.get("workerd_pid").and_then(Value::as_u64);
+        workerd.or_else(|| {
+            self.child
+                .id()
+                .filter(|_| self.ready.get("workerd_pid").is_none())
+                .map(u64::from)
+        })
+    }
+
+    /// Its resident memory in bytes, where the system tells.
+    pub(crate) fn rss(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
         Some(kibibytes * 1024)
@@ -153,4 +163,15 @@ impl Process {
             &line.context("a process ended; see its messages above")?,
         )?)
     }
+}
+
+/// The processor time that a process has used so far, in microseconds, where the system tells.
+pub(crate) fn cpu_time(pid: u64) -> Option<f64> {
+    // Linux counts in hundredths of a second here, on every architecture.
+    const TICK: f64 = 10_000.0;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field, the name, is in brackets and may hold anything; user and system time are fields 14 and 15.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let times = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    Some(times.sum::<Result<f64, _>>().ok()? * TICK)
 }

@@ -114,7 +114,7 @@ impl Report {
             if concurrency.replace(measured.concurrency) != Some(measured.concurrency) {
                 let _ = write!(
                     text,
-                    "\nconcurrency {}\n{:<28}{:>10}{:>10}{:>10}{:>10}{:>9}{:>9}{:>8}\n",
+                    "\nconcurrency {}\n{:<28}{:>10}{:>10}{:>10}{:>10}{:>9}{:>9}{:>10}{:>8}\n",
                     measured.concurrency,
                     "",
                     "p50 µs",
@@ -123,6 +123,7 @@ impl Report {
                     "added µs",
                     "rps/(a)",
                     "rps/(b)",
+                    "cpu µs",
                     "errors"
                 );
             }
@@ -132,14 +133,15 @@ impl Report {
             };
             let _ = writeln!(
                 text,
-                "{:<28}{:>10.0}{:>10.0}{:>10.0}{:>10}{:>9}{:>9}{:>8}",
-                measured.title,
+                "{:<28}{:>10.0}{:>10.0}{:>10.0}{:>10}{:>9}{:>9}{:>10}{:>8}",
+                title(measured.name),
                 measured.p50,
                 measured.p99,
                 measured.rate,
                 or_dash(self.added(measured), 0),
                 or_dash(ratio("direct"), 2),
                 or_dash(ratio("passthrough"), 2),
+                or_dash(measured.cpu, 0),
                 measured.errors,
             );
             if let Some(error) = &measured.first_error {
@@ -172,6 +174,7 @@ impl Report {
                     "p50_us": round(measured.p50),
                     "p99_us": round(measured.p99),
                     "rps": round(measured.rate),
+                    "cpu_us": measured.cpu.map(round),
                     "added_p50_us": self.added(measured).map(round),
                     "requests": measured.requests,
                     "errors": measured.errors,
@@ -194,6 +197,21 @@ impl Report {
             "ratios": ratios,
             "audit": audit,
         })
+    }
+}
+
+/// How a target is called in the table; the letters are those of the comparison.
+fn title(name: &'static str) -> &'static str {
+    match name {
+        "direct_call_modern" => "a  direct, modern",
+        "passthrough_call_modern" => "b  pass-through, modern",
+        "direct_call_legacy" => "a' direct, legacy",
+        "passthrough_call_legacy" => "b' pass-through, legacy",
+        "postern_call_modern" => "c  Postern call, modern",
+        "postern_call_legacy" => "c' Postern call, legacy",
+        "postern_list" => "d  Postern list, 200 tools",
+        "postern_get_integration" => "e  Postern GET integration",
+        _ => name,
     }
 }
 

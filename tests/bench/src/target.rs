@@ -6,7 +6,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use serde_json::{Value, json};
 use stub_upstream::{LEGACY_VERSION, MODERN_VERSION};
 
-use crate::http_client::{Answer, Connection, authority};
+use crate::{
+    http_client::{Answer, Connection, authority},
+    processes::Process,
+};
 
 const MESSAGE: &str =
     "The quick brown fox jumps over the lazy dog, and the lazy dog does not mind it in the least.";
@@ -19,7 +22,6 @@ pub(crate) enum Era {
 }
 
 /// What each request of a target asks for.
-#[derive(Clone)]
 enum Question {
     Rpc {
         era: Era,
@@ -30,7 +32,6 @@ enum Question {
 }
 
 /// What the answer must hold.
-#[derive(Clone)]
 enum Expected {
     Echo,
     Tools(usize),
@@ -41,9 +42,9 @@ enum Expected {
 pub(crate) struct Target {
     /// Short and stable: the report's key.
     pub(crate) name: &'static str,
-    /// For people.
-    pub(crate) title: &'static str,
     pub(crate) authority: String,
+    /// The process that answers, for its processor time.
+    pub(crate) pid: Option<u64>,
     /// Whether Postern writes an audit row for each request.
     pub(crate) audited: bool,
     path: String,
@@ -54,92 +55,69 @@ pub(crate) struct Target {
 
 impl Target {
     /// Calls `tool`, an echo, at a server's MCP endpoint.
-    pub(crate) fn echo(
-        name: &'static str,
-        title: &'static str,
-        url: &str,
-        path: &str,
-        era: Era,
-        tool: &str,
-    ) -> Result<Self> {
+    pub(crate) fn echo(name: &'static str, at: &Process, path: &str, era: Era, tool: &str) -> Result<Self> {
         let params = json!({"name": tool, "arguments": {"message": MESSAGE}});
-        let question = Question::Rpc {
+        let target = Self::new(name, at, path, Expected::Echo)?;
+        target.asks(Question::Rpc {
             era,
             method: "tools/call",
             params,
-        };
-        Self::new(name, title, url, path, question, Expected::Echo)
+        })
     }
 
     /// Lists a server's tools.
-    pub(crate) fn list(
-        name: &'static str,
-        title: &'static str,
-        url: &str,
-        path: &str,
-        tools: usize,
-    ) -> Result<Self> {
-        let question = Question::Rpc {
+    pub(crate) fn list(name: &'static str, at: &Process, path: &str, tools: usize) -> Result<Self> {
+        let target = Self::new(name, at, path, Expected::Tools(tools))?;
+        target.asks(Question::Rpc {
             era: Era::Modern,
             method: "tools/list",
             params: json!({}),
-        };
-        Self::new(name, title, url, path, question, Expected::Tools(tools))
+        })
     }
 
     /// Reads one integration.
-    pub(crate) fn integration(name: &'static str, title: &'static str, url: &str, id: &str) -> Result<Self> {
-        let path = format!("/api/v1/integrations/{id}");
+    pub(crate) fn integration(name: &'static str, at: &Process, id: &str) -> Result<Self> {
         Self::new(
             name,
-            title,
-            url,
-            &path,
-            Question::Get,
+            at,
+            &format!("/api/v1/integrations/{id}"),
             Expected::Integration(id.to_owned()),
         )
     }
 
-    fn new(
-        name: &'static str,
-        title: &'static str,
-        url: &str,
-        path: &str,
-        question: Question,
-        expected: Expected,
-    ) -> Result<Self> {
-        let authority = authority(url)?.to_owned();
-        let mut target = Self {
+    fn new(name: &'static str, at: &Process, path: &str, expected: Expected) -> Result<Self> {
+        let authority = authority(at.url()?)?.to_owned();
+        let target = Self {
             name,
-            title,
-            authority,
+            authority: authority.clone(),
+            pid: at.pid(),
             audited: false,
             path: path.to_owned(),
             headers: HeaderMap::new(),
-            question,
+            question: Question::Get,
             expected,
         };
-        let host = target.authority.clone();
-        target = target.header("host", &host)?;
-        if let Question::Rpc { era, method, params } = target.question.clone() {
-            target = target
+        target.header("host", &authority)
+    }
+
+    /// Makes each request a JSON-RPC request, with the headers of its era.
+    fn asks(mut self, question: Question) -> Result<Self> {
+        if let Question::Rpc { era, method, params } = &question {
+            self = self
                 .header("content-type", "application/json")?
                 .header("accept", "application/json, text/event-stream")?;
-            target = match era {
-                Era::Legacy => target.header("mcp-protocol-version", LEGACY_VERSION)?,
-                Era::Modern => {
-                    let tool = params.get("name").and_then(Value::as_str);
-                    let target = target
-                        .header("mcp-protocol-version", MODERN_VERSION)?
-                        .header("mcp-method", method)?;
-                    match tool {
-                        Some(tool) => target.header("mcp-name", tool)?,
-                        None => target,
-                    }
-                }
+            self = match (era, params.get("name").and_then(Value::as_str)) {
+                (Era::Legacy, _) => self.header("mcp-protocol-version", LEGACY_VERSION)?,
+                (Era::Modern, None) => self
+                    .header("mcp-protocol-version", MODERN_VERSION)?
+                    .header("mcp-method", method)?,
+                (Era::Modern, Some(tool)) => self
+                    .header("mcp-protocol-version", MODERN_VERSION)?
+                    .header("mcp-method", method)?
+                    .header("mcp-name", tool)?,
             };
         }
-        Ok(target)
+        Ok(Self { question, ..self })
     }
 
     /// Adds a header to each request.
