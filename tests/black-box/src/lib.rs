@@ -19,15 +19,12 @@ pub use postern::{Integration, Postern, Runtime, Settings};
 pub use upstream::Upstream;
 pub use worker::{Start, Worker};
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
 /// Polls until there is something, for what happens soon after an answer (audit rows, a first probe).
-pub async fn eventually<T, F>(what: &str, mut poll: impl FnMut() -> F) -> Result<T>
-where
-    F: Future<Output = Result<Option<T>>>,
-{
+pub async fn eventually<T>(what: &str, mut poll: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
     const PAUSE: Duration = Duration::from_millis(50);
     const TRIES: u32 = 200;
     for _ in 0..TRIES {

@@ -1,1 +1,208 @@
-//! To come.
+//! Personas: what a caller may list is what it may call, on every endpoint, and what it may not is refused, never
+//! reaches the upstream, and leaves an audit row.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, Result};
+use black_box::{Integration, Postern, Settings};
+use serde_json::json;
+use stub_upstream::Stub;
+use tokio::sync::OnceCell;
+
+use crate::{
+    agent_by_hand::{Agent, Era, Legacy, Modern},
+    fixtures,
+};
+
+/// The tools of both stubs.
+const TOOLS: [&str; 7] = ["add", "echo", "fail", "gated_progress", "mirrored", "protocol_error", "slow_progress"];
+
+struct World {
+    postern: Postern,
+    alpha: (Stub, Integration),
+    beta: (Stub, Integration),
+    keys: BTreeMap<&'static str, String>,
+}
+
+/// Callers by name, with their roles and what they are to have: tools of alpha, tools of beta.
+const CALLERS: [(&str, &[&str], &[&str], &[&str]); 11] = [
+    ("administrator", &["admin"], &TOOLS, &TOOLS),
+    ("everything", &["everything"], &TOOLS, &TOOLS),
+    (
+        "deny wins over allow",
+        &["careful"],
+        &["add", "echo", "gated_progress", "mirrored", "protocol_error", "slow_progress"],
+        &["echo", "gated_progress", "mirrored", "protocol_error", "slow_progress"],
+    ),
+    ("one connection", &["alpha only"], &TOOLS, &[]),
+    ("all connections but one", &["not beta"], &TOOLS, &[]),
+    ("globs", &["globs"], &["add", "echo", "mirrored"], &["echo"]),
+    ("tools without connections", &["no connections"], &[], &[]),
+    ("connections without tools", &["no tools"], &[], &[]),
+    ("a role that selects nothing", &["stranger"], &[], &[]),
+    ("no roles", &[], &[], &[]),
+    ("two roles, the higher priority", &["everything", "careful and first"], &["echo"], &[]),
+];
+
+fn personas() -> String {
+    json!([
+        {"name": "everything", "roles": ["everything"], "allow_tools": ["*"], "allow_connections": ["*"]},
+        {"name": "careful", "roles": ["careful"], "allow_tools": ["*"], "deny_tools": ["*__fail", "beta__add"],
+         "allow_connections": ["*"]},
+        {"name": "alpha only", "roles": ["alpha only"], "allow_tools": ["*"], "allow_connections": ["alpha"]},
+        {"name": "not beta", "roles": ["not beta"], "allow_tools": ["*"], "allow_connections": ["*"],
+         "deny_connections": ["b*"]},
+        {"name": "globs", "roles": ["globs"], "allow_tools": ["*__e?ho", "alpha__[am]*"], "allow_connections": ["*"]},
+        {"name": "no connections", "roles": ["no connections"], "allow_tools": ["*"]},
+        {"name": "no tools", "roles": ["no tools"], "allow_connections": ["*"]},
+        {"name": "careful and first", "roles": ["careful and first"], "priority": 10, "allow_tools": ["alpha__echo"],
+         "allow_connections": ["*"]},
+    ])
+    .to_string()
+}
+
+async fn world() -> Result<&'static World> {
+    static WORLD: OnceCell<World> = OnceCell::const_new();
+    WORLD
+        .get_or_try_init(async || {
+            let postern = fixtures::postern_with(Settings::new()?.with("PERSONAS", personas())).await?;
+            let (alpha, beta) = (fixtures::stub()?, fixtures::stub()?);
+            let alpha = (postern.register("Alpha", &alpha.url("/legacy")).await?, alpha);
+            let beta = (postern.register("Beta", &beta.url("/modern")).await?, beta);
+            let mut keys = BTreeMap::new();
+            for (name, roles, ..) in CALLERS {
+                keys.insert(name, postern.insert_key(name, roles, None).await?);
+            }
+            Ok(World { postern, alpha: (alpha.1, alpha.0), beta: (beta.1, beta.0), keys })
+        })
+        .await
+}
+
+fn set<S: ToString>(names: impl IntoIterator<Item = S>) -> BTreeSet<String> {
+    names.into_iter().map(|name| name.to_string()).collect()
+}
+
+/// Arguments with which each tool of the stub answers at once.
+fn arguments(tool: &str) -> serde_json::Value {
+    match tool.rsplit("__").next().unwrap_or_default() {
+        "add" => json!({"a": 1, "b": 2}),
+        "gated_progress" => json!({"steps": 0, "gate": "none"}),
+        "slow_progress" => json!({"steps": 0}),
+        "mirrored" => json!({"region": "here"}),
+        _ => json!({"message": "hi"}),
+    }
+}
+
+/// The names among `universe` whose call reaches an upstream.
+async fn callable(world: &World, agent: &Agent, universe: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+    let mut callable = BTreeSet::new();
+    let seen = || fixtures::calls(&world.alpha.0).len() + fixtures::calls(&world.beta.0).len();
+    for tool in universe {
+        let before = seen();
+        let params = json!({"name": tool, "arguments": arguments(tool)});
+        let mut request = agent.request(json!(1), "tools/call", params)?;
+        if agent.era == Modern && tool.ends_with("mirrored") {
+            request = request.with_header("mcp-param-region", "here")?;
+        }
+        let reply = request.send(&agent.api, &agent.path).await?;
+        let response = reply.response(&json!(1)).with_context(|| format!("{tool}: {}", reply.http.text))?;
+        match seen() - before {
+            0 => assert_eq!(response["error"]["code"], -32602, "{tool}: a refusal looks like an unknown tool: {response}"),
+            1 => assert!(callable.insert(tool.clone())),
+            more => panic!("{tool}: one call became {more}"),
+        }
+    }
+    Ok(callable)
+}
+
+async fn list_is_callable(era: Era) -> Result<()> {
+    // The stubs count calls: one test at a time.
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let world = world().await?;
+    let _alone = ALONE.lock().await;
+    let all: BTreeSet<_> = ["alpha", "beta"].iter().flat_map(|slug| TOOLS.map(|tool| format!("{slug}__{tool}"))).collect();
+    for (name, _, alpha, beta) in CALLERS {
+        let api = world.postern.caller(&world.keys[name])?;
+        let both = set(alpha.iter().map(|tool| format!("alpha__{tool}")))
+            .union(&set(beta.iter().map(|tool| format!("beta__{tool}"))))
+            .cloned()
+            .collect();
+        let endpoints = [
+            ("/mcp".to_owned(), both, &all),
+            (world.alpha.1.path(), set(alpha), &set(TOOLS)),
+            (format!("/integrations/{}/mcp", world.beta.1.id), set(beta), &set(TOOLS)),
+        ];
+        for (path, expected, universe) in endpoints {
+            let what = format!("{name} at {path} in the {era:?} era");
+            let listed = match era {
+                Legacy => fixtures::legacy_tools(&api, &path).await,
+                Modern => fixtures::modern_tools(&api, &path).await,
+            };
+            let listed = listed.with_context(|| what.clone())?;
+            assert_eq!(listed, expected, "{what}: listed");
+            let agent = Agent::open(era, api.clone(), &path).await?;
+            let callable = callable(world, &agent, universe).await.with_context(|| what.clone())?;
+            assert_eq!(callable, listed, "{what}: callable");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn legacy_agents_may_call_exactly_what_they_are_shown() -> Result<()> {
+    list_is_callable(Legacy).await
+}
+
+#[tokio::test]
+async fn modern_agents_may_call_exactly_what_they_are_shown() -> Result<()> {
+    list_is_callable(Modern).await
+}
+
+#[tokio::test]
+async fn a_denial_leaves_an_audit_row_and_names_who_was_denied() -> Result<()> {
+    let world = world().await?;
+    let key = world.postern.insert_key("denied one", &["careful"], None).await?;
+    let api = world.postern.caller(&key)?;
+    for (path, tool) in [("/mcp", "beta__add"), ("/integrations/beta/mcp", "add")] {
+        let agent = Agent::open(Modern, api.clone(), path).await?;
+        let reply = agent.call(json!(1), tool, json!({"a": 1, "b": 2})).await?;
+        assert_eq!(reply.error(&json!(1))?["code"], -32602);
+    }
+    let rows = world.postern.audit("user_id = 'apikey:denied one'", json!([]), 2).await?;
+    for row in rows {
+        assert_eq!(row["authorized"], 0, "{row}");
+        assert_eq!(row["success"], 0, "{row}");
+        assert_eq!(row["persona"], "careful", "{row}");
+        assert_eq!(row["tool_name"], "beta__add", "{row}");
+        assert_eq!(row["connection"], "beta", "{row}");
+        assert!(row["error_message"].is_string(), "{row}");
+    }
+    Ok(())
+}
+
+/// An unknown tool and a forbidden one cannot be told apart by the caller.
+#[tokio::test]
+async fn a_denial_does_not_tell_whether_the_tool_exists() -> Result<()> {
+    let world = world().await?;
+    let api = world.postern.caller(&world.keys["deny wins over allow"])?;
+    let agent = Agent::open(Modern, api, "/mcp").await?;
+    let denied = agent.call(json!(1), "beta__add", json!({})).await?;
+    let unknown = agent.call(json!(1), "beta__sub", json!({})).await?;
+    let plain = |text: &str| text.replace("beta__add", "X").replace("beta__sub", "X");
+    assert_eq!(plain(&denied.http.text), plain(&unknown.http.text));
+    assert_eq!(denied.http.status, unknown.http.status);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_persona_that_cannot_be_read_closes_everything_and_is_named() -> Result<()> {
+    let settings = Settings::new()?.with("PERSONAS", r#"[{"name":"dev","roles":["dev"],"deny_tool":["*"]}]"#);
+    let postern = fixtures::postern_with(settings).await?;
+    for path in ["/health", "/api/v1/integrations", "/mcp"] {
+        let method = if path == "/mcp" { "POST" } else { "GET" };
+        let answer = postern.admin()?.call(method, path).await?;
+        assert_eq!(answer.status, 503, "{path}: {}", answer.text);
+        assert!(answer.text.contains("PERSONAS") && answer.text.contains("deny_tool"), "{path}: {}", answer.text);
+    }
+    Ok(())
+}

@@ -1,1 +1,234 @@
-//! To come.
+//! The audit: one row per call and per denial, complete, soon after the answer, and without any secret; and secrets
+//! nowhere else either.
+
+use anyhow::{Context as _, Result, ensure};
+use black_box::{Integration, Postern, Upstream};
+use serde_json::{Value, json};
+use stub_upstream::{Options, Stub};
+
+use crate::{
+    agent_by_hand::{Agent, Legacy, Modern},
+    fixtures,
+};
+
+async fn world(path: &str) -> Result<(Postern, Stub, Integration)> {
+    let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
+    let integration = postern.register("Audited", &stub.url(path)).await?;
+    Ok((postern, stub, integration))
+}
+
+#[tokio::test]
+async fn a_call_leaves_one_complete_row() -> Result<()> {
+    let (postern, _stub, integration) = world("/dual").await?;
+    let key = postern.insert_key("auditee", &["admin"], None).await?;
+    postern.sql("UPDATE api_keys SET email = 'a@example.com' WHERE name = 'auditee'", json!([])).await?;
+    let mut answers = Vec::new();
+    for (era, path, tool) in
+        [(Legacy, "/mcp".to_owned(), "audited__echo"), (Modern, integration.path(), "echo")]
+    {
+        let agent = Agent::open(era, postern.caller(&key)?, &path).await?;
+        let reply = agent.call(json!(1), tool, json!({"message": "hello"})).await?;
+        reply.result(&json!(1))?;
+        answers.push(reply.http.header("x-request-id").to_owned());
+    }
+    let rows = postern.audit("user_id = 'apikey:auditee'", json!([]), 2).await?;
+    for (row, request_id) in rows.iter().zip(answers) {
+        assert_eq!(row["request_id"], request_id);
+        let id = row["id"].as_str().context("no id")?;
+        assert!(id.starts_with("evt_") && id.len() == 36, "{id}");
+        assert_eq!(row["user_email"], "a@example.com");
+        assert_eq!(row["persona"], "admin");
+        assert_eq!(row["tool_name"], "audited__echo");
+        assert_eq!(row["connection"], "audited");
+        assert_eq!((&row["success"], &row["authorized"]), (&json!(1), &json!(1)));
+        assert_eq!(row["error_message"], Value::Null);
+        assert_eq!(row["content_blocks"], 1);
+        let parameters: Value = serde_json::from_str(row["parameters"].as_str().context("no parameters")?)?;
+        assert_eq!(parameters, json!({"message": "hello"}));
+        assert!(row["timestamp"].as_i64().context("no timestamp")? > 1_700_000_000_000);
+        assert!((0..60_000).contains(&row["duration_ms"].as_i64().context("no duration")?));
+        assert!(row["request_chars"].as_i64() > Some(0) && row["response_chars"].as_i64() > Some(0), "{row}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_one_of_many_concurrent_calls_has_its_row() -> Result<()> {
+    let (postern, _stub, integration) = world("/modern").await?;
+    let agent = Agent::open(Modern, postern.admin()?, &integration.path()).await?;
+    let calls = (0..60).map(|n| agent.call(json!(n), "add", json!({"a": n, "b": 1})));
+    for (n, reply) in futures_util::future::join_all(calls).await.into_iter().enumerate() {
+        assert_eq!(black_box::mcp::text(reply?.result(&json!(n))?), (n + 1).to_string());
+    }
+    let rows = postern.audit("tool_name = 'audited__add'", json!([]), 60).await?;
+    let mut seen: Vec<i64> = rows
+        .iter()
+        .map(|row| Ok(serde_json::from_str::<Value>(row["parameters"].as_str().context("no text")?)?["a"].as_i64().context("no a")?))
+        .collect::<Result<_>>()?;
+    seen.sort_unstable();
+    assert_eq!(seen, (0..60).collect::<Vec<_>>());
+    Ok(())
+}
+
+#[tokio::test]
+async fn failures_and_unknown_tools_have_rows_too() -> Result<()> {
+    let (postern, _stub, integration) = world("/dual").await?;
+    let agent = Agent::open(Modern, postern.admin()?, &integration.path()).await?;
+    agent.call(json!(1), "fail", json!({})).await?;
+    agent.call(json!(2), "protocol_error", json!({})).await?;
+    agent.call(json!(3), "no_such_tool", json!({})).await?;
+    for (tool, authorized) in
+        [("audited__fail", Some(1)), ("audited__protocol_error", Some(1)), ("audited__no_such_tool", None)]
+    {
+        let row = postern.audit("tool_name = ?1", json!([tool]), 1).await?.remove(0);
+        assert_eq!(row["success"], 0, "{row}");
+        assert!(row["error_message"].is_string(), "{row}");
+        if let Some(authorized) = authorized {
+            assert_eq!(row["authorized"], authorized, "{row}");
+        }
+    }
+    Ok(())
+}
+
+/// A streamed call is audited when it is over, with the time that it took.
+#[tokio::test]
+async fn a_streamed_call_is_audited_at_its_end() -> Result<()> {
+    let (postern, stub, integration) = world("/modern").await?;
+    let agent = Agent::open(Modern, postern.admin()?, &integration.path()).await?;
+    let mut events =
+        agent.stream(json!(1), "gated_progress", json!({"steps": 2, "gate": "g"}), json!("t")).await?;
+    events.message().await?;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(postern.sql("SELECT id FROM audit_events", json!([])).await?.is_empty(), "audited before the end");
+    stub.release("g");
+    stub.release("g");
+    while events.next().await?.is_some() {}
+    let row = postern.audit("tool_name = 'audited__gated_progress'", json!([]), 1).await?.remove(0);
+    assert_eq!((&row["success"], &row["content_blocks"]), (&json!(1), &json!(1)), "{row}");
+    assert!(row["duration_ms"].as_i64() >= Some(300), "{row}");
+    Ok(())
+}
+
+/// An agent that goes away in the middle of a stream leaves a row too: its call did happen.
+#[tokio::test]
+async fn an_abandoned_call_is_audited() -> Result<()> {
+    let (postern, _stub, integration) = world("/modern").await?;
+    let agent = Agent::open(Modern, postern.admin()?, &integration.path()).await?;
+    let arguments = json!({"steps": 3, "gate": "never"});
+    let mut events = agent.stream(json!(1), "gated_progress", arguments, json!("t")).await?;
+    events.message().await?;
+    drop(events);
+    let row = postern.audit("tool_name = 'audited__gated_progress'", json!([]), 1).await?.remove(0);
+    assert_eq!(row["success"], 0, "{row}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn listing_leaves_no_row() -> Result<()> {
+    let (postern, _stub, integration) = world("/dual").await?;
+    fixtures::legacy_tools(&postern.admin()?, "/mcp").await?;
+    fixtures::modern_tools(&postern.admin()?, &integration.path()).await?;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert_eq!(postern.sql("SELECT * FROM audit_events", json!([])).await?, Vec::<Value>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn secrets_among_the_arguments_are_not_kept() -> Result<()> {
+    let (postern, stub, integration) = world("/dual").await?;
+    let agent = Agent::open(Modern, postern.admin()?, &integration.path()).await?;
+    let arguments = json!({
+        "message": "kept",
+        "password": "canary-1",
+        "API-Key": "canary-2",
+        "nested": [{"Access_Token": {"deep": "canary-3"}, "kept": true}],
+    });
+    agent.call(json!(1), "echo", arguments.clone()).await?.result(&json!(1))?;
+    let sent = fixtures::calls(&stub).pop().context("no call")?.json().context("no JSON")?;
+    assert_eq!(sent["params"]["arguments"], arguments, "the upstream gets them");
+    let row = postern.audit("tool_name = 'audited__echo'", json!([]), 1).await?.remove(0);
+    let parameters: Value = serde_json::from_str(row["parameters"].as_str().context("no parameters")?)?;
+    assert_eq!(parameters["message"], "kept");
+    assert_eq!(parameters["nested"][0]["kept"], true);
+    assert!(!parameters.to_string().contains("canary"), "{parameters}");
+    ensure_unseen(&postern, &["canary-1", "canary-2", "canary-3"], &[]).await
+}
+
+/// The upstream's token is presented upstream and is nowhere else: in no table, no cache entry, no answer, no log; nor
+/// are Postern's own secrets and the keys of its callers.
+#[tokio::test]
+async fn a_server_token_reaches_its_upstream_and_nothing_else() -> Result<()> {
+    const TOKEN: &str = "canary-server-token-5f1c";
+    let postern = fixtures::postern().await?;
+    let stub = Upstream::stub(Options { require_bearer: Some(TOKEN.into()), ..Options::default() })?;
+    let mut secrets = postern.settings().secrets();
+    secrets.push(TOKEN.to_owned());
+    secrets.push(postern.insert_key("some caller", &["admin"], None).await?);
+    let caller = postern.caller(&secrets[secrets.len() - 1])?;
+
+    let mut answers = Vec::new();
+    for (n, endpoint) in ["/legacy", "/modern"].into_iter().enumerate() {
+        let body = json!({"name": format!("Guarded {n}"), "url": stub.url(endpoint), "authMode": "server_token", "serverToken": TOKEN});
+        let integration = postern.register_with(body.clone()).await?;
+        assert_eq!(integration.object["serverTokenConfigured"], true);
+        assert_eq!(integration.object.get("serverToken"), None);
+        for era in [Legacy, Modern] {
+            let agent = Agent::open(era, caller.clone(), &integration.path()).await?;
+            let reply = agent.call(json!(1), "echo", json!({"message": "x"})).await?;
+            reply.result(&json!(1))?;
+            answers.push(format!("{:?}", reply.http));
+        }
+        let one = format!("/api/v1/integrations/{}", integration.id);
+        answers.push(format!("{:?}", postern.admin()?.post("/api/v1/integrations", &body).await?));
+        answers.push(format!("{:?}", postern.admin()?.get(&one).await?));
+        answers.push(format!("{:?}", postern.admin()?.get("/api/v1/integrations").await?));
+        answers.push(format!("{:?}", postern.admin()?.call("POST", &format!("{one}/validate")).await?));
+    }
+    for request in stub.requests() {
+        let bearer = request.header("authorization").unwrap_or_default();
+        assert_eq!(bearer, format!("Bearer {TOKEN}"), "{}", request.path);
+    }
+
+    // Failing paths are where secrets slip out.
+    let wrong = "canary-wrong-token-77";
+    let body = json!({"name": "Refused", "url": stub.url("/modern"), "authMode": "server_token", "serverToken": wrong});
+    secrets.push(wrong.to_owned());
+    let refused = postern.create(body).await?;
+    let refused = postern.validate(&refused.id).await?;
+    assert_eq!(refused.object["validationStatus"], "invalid");
+    answers.push(refused.object.to_string());
+    drop(stub);
+    let agent = Agent::open(Modern, caller, "/integrations/guarded-0/mcp").await?;
+    answers.push(agent.call(json!(1), "echo", json!({"message": "x"})).await?.http.text);
+    postern.audit("connection LIKE 'guarded-%'", json!([]), 5).await?;
+    postern.tick().await?;
+
+    ensure_unseen(&postern, &secrets, &answers).await
+}
+
+/// None of `secrets` is in the database, the key-value store, the log or `answers`.
+async fn ensure_unseen<S: AsRef<str>>(postern: &Postern, secrets: &[S], answers: &[String]) -> Result<()> {
+    let audit = Value::Array(postern.sql("SELECT * FROM audit_events", json!([])).await?);
+    let places = [
+        ("the database", postern.contents().await?.to_string()),
+        ("the audit", audit.to_string()),
+        ("the key-value store", postern.kv().await?.to_string()),
+        ("the log", postern.console()),
+        ("an answer", answers.join("\n")),
+    ];
+    for (place, text) in &places {
+        for secret in secrets {
+            let secret = secret.as_ref();
+            // Also not encoded, as a value that went through a URL or a header might be.
+            let hidden = [secret.to_owned(), base64(secret), secret.replace('-', "%2D")];
+            ensure!(!hidden.iter().any(|form| text.contains(form)), "{secret} is in {place}");
+        }
+    }
+    ensure!(places[0].1.contains("api_keys"), "the database was not looked into");
+    Ok(())
+}
+
+fn base64(text: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD_NO_PAD.encode(text)
+}
