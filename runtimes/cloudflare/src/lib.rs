@@ -1,1 +1,18 @@
-//! Placeholder until the first commit.
+//! The Worker: binds Cloudflare's D1, KV, fetch and timers to the ports, mounts every function, dispatches cron.
+//!
+//! Architecture invariant: the only crate that names a type of `worker`. Its handlers are infallible: an error becomes
+//! a response in `shared::http`, so nobody ever sees the runtime's plain-text 500.
+
+mod convert;
+mod d1;
+#[cfg(feature = "entry")]
+mod entry;
+mod fetch;
+mod kv;
+mod logger;
+mod platform;
+mod system;
+
+pub use convert::{to_shared, to_worker};
+pub use logger::init as init_logger;
+pub use platform::{Later, platform};

@@ -1,0 +1,68 @@
+//! Between the Worker's request and response and `shared::http`'s.
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http::{HeaderName, HeaderValue, Method, Uri};
+use shared::http::{Body, Response};
+use shared::platform::FetchError;
+use worker::{Headers, Request, ResponseBuilder};
+
+/// Bodies announced to be longer than this are streamed, so that the router can stop reading at its limit.
+const WHOLE: u64 = 4 * 1024 * 1024;
+
+/// The request, its body read whole when it is announced to be small.
+pub async fn to_shared(mut request: Request) -> worker::Result<http::Request<Body>> {
+    let mut shared = http::Request::new(Body::Empty);
+    *shared.method_mut() = request.inner().method().parse().unwrap_or(Method::GET);
+    *shared.uri_mut() = path_and_query(&request.inner().url());
+    for (name, value) in request.headers() {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            shared.headers_mut().append(name, value);
+        }
+    }
+    *shared.body_mut() = body(&mut request, shared.headers()).await?;
+    Ok(shared)
+}
+
+async fn body(request: &mut Request, headers: &http::HeaderMap) -> worker::Result<Body> {
+    if request.inner().body().is_none() {
+        return Ok(Body::Empty);
+    }
+    let announced =
+        headers.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length <= WHOLE) {
+        return Ok(Body::Whole(request.bytes().await?.into()));
+    }
+    let chunks = request.stream()?.map(|chunk| match chunk {
+        Ok(chunk) => Ok(Bytes::from(chunk)),
+        Err(error) => Err(FetchError::Broken(error.to_string())),
+    });
+    Ok(Body::Stream(chunks.boxed_local()))
+}
+
+/// The runtime gives an absolute, normalised URL. Only what follows the authority matters: the host is the client's word.
+fn path_and_query(url: &str) -> Uri {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = after_scheme.find('/').and_then(|start| after_scheme.get(start..)).unwrap_or("/");
+    let path = path.split('#').next().unwrap_or("/");
+    path.parse().unwrap_or_else(|_| Uri::from_static("/"))
+}
+
+/// The response.
+pub fn to_worker(response: Response) -> worker::Result<worker::Response> {
+    let (parts, body) = response.into_parts();
+    let headers = Headers::new();
+    for (name, value) in &parts.headers {
+        if let Ok(value) = value.to_str() {
+            headers.append(name.as_str(), value)?;
+        }
+    }
+    let builder = ResponseBuilder::new().with_status(parts.status.as_u16()).with_headers(headers);
+    match body {
+        Body::Empty => Ok(builder.empty()),
+        Body::Whole(bytes) => Ok(builder.fixed(bytes.into())),
+        Body::Stream(chunks) => builder.from_stream(
+            chunks.map(|chunk| chunk.map(Vec::from).map_err(|error| worker::Error::RustError(error.to_string()))),
+        ),
+    }
+}

@@ -1,0 +1,78 @@
+//! The Worker's entry points: `fetch` and `scheduled`.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use futures_util::FutureExt as _;
+use shared::http::Router;
+use shared::instance::Instance;
+use shared::platform::Settings;
+use shared::{Error, Platform, Result};
+use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
+
+use crate::convert::{to_shared, to_worker};
+use crate::platform::{Later, platform};
+
+/// What an isolate keeps: routes, settings and the instance's memory. Nothing of it belongs to a request.
+struct Isolate {
+    router: Result<Router>,
+    settings: Result<Rc<Settings>>,
+    instance: Rc<Instance>,
+}
+
+thread_local! {
+    static ISOLATE: OnceCell<Rc<Isolate>> = const { OnceCell::new() };
+}
+
+fn isolate(env: &Env) -> Rc<Isolate> {
+    let create = || {
+        let tables = vec![
+            integrations::routes(),
+            integrations::health_routes(),
+            gateway::routes(),
+            gateway::integration_routes(),
+        ];
+        let lookup = |name: &str| env.var(name).ok().map(|value| value.to_string());
+        Rc::new(Isolate {
+            router: Router::new(tables),
+            settings: Settings::load(lookup).map(Rc::new),
+            instance: Rc::default(),
+        })
+    };
+    ISOLATE.with(|cell| Rc::clone(cell.get_or_init(create)))
+}
+
+impl Isolate {
+    fn platform(&self, env: &Env, later: Later) -> Result<Platform, &Error> {
+        let settings = self.settings.as_ref()?;
+        Ok(platform(env, later, Rc::clone(settings), Rc::clone(&self.instance)))
+    }
+}
+
+#[event(start)]
+fn start() {
+    crate::logger::init();
+}
+
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
+    let isolate = isolate(&env);
+    let later: Later = Rc::new(move |work| context.wait_until(work));
+    let request = to_shared(request).await?;
+    let platform = isolate.platform(&env, later);
+    let response = match &isolate.router {
+        Ok(router) => router.handle(platform.as_ref().map_err(|error| *error), request).await,
+        Err(error) => return Response::error(error.to_string(), 500),
+    };
+    to_worker(response)
+}
+
+#[event(scheduled)]
+async fn scheduled(event: ScheduledEvent, env: Env, context: ScheduleContext) {
+    let isolate = isolate(&env);
+    let later: Later = Rc::new(move |work| context.wait_until(work));
+    match isolate.platform(&env, later) {
+        Ok(platform) => scheduled::run(&platform, &event.cron()).boxed_local().await,
+        Err(error) => log::error!("scheduled work is not possible: {error}"),
+    }
+}

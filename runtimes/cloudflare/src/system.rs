@@ -1,0 +1,43 @@
+//! Clock, randomness and after-response work.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::LocalBoxFuture;
+use shared::platform::{Background, Clock, Random, Timestamp};
+use shared::{Error, Result};
+
+use crate::platform::Later;
+
+/// JavaScript's clock and timers.
+pub(crate) struct WorkerClock;
+
+#[async_trait(?Send)]
+impl Clock for WorkerClock {
+    #[allow(clippy::cast_possible_truncation)] // whole milliseconds, far below 2^53
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(js_sys::Date::now() as i64)
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        worker::Delay::from(duration).await;
+    }
+}
+
+/// `crypto.getRandomValues`.
+pub(crate) struct WorkerRandom;
+
+impl Random for WorkerRandom {
+    fn fill(&self, buffer: &mut [u8]) -> Result<()> {
+        getrandom::fill(buffer).map_err(|error| Error::internal(error.to_string()))
+    }
+}
+
+/// `ctx.waitUntil`.
+pub(crate) struct WaitUntil(pub(crate) Later);
+
+impl Background for WaitUntil {
+    fn spawn(&self, work: LocalBoxFuture<'static, ()>) {
+        (self.0)(work);
+    }
+}
