@@ -26,7 +26,7 @@ pub enum Agent {
     TypeScript1,
     /// npm `@modelcontextprotocol/client` 2.4.0.
     TypeScript2(Mode),
-    /// PyPI `mcp` 2.3.0.
+    /// `mcp` 2.3.0 of the Python package index.
     Python(Mode),
     /// crates.io `rmcp` 3.9.
     Rust(Mode),
@@ -91,10 +91,12 @@ impl Agent {
     pub fn protocol(self) -> &'static str {
         match self {
             Self::TypeScript1 => crate::mcp::LEGACY,
-            Self::TypeScript2(mode) | Self::Python(mode) | Self::Rust(mode) | Self::Inspector(mode) => match mode {
-                Mode::Legacy => crate::mcp::LEGACY,
-                Mode::Auto | Mode::Modern => crate::mcp::MODERN,
-            },
+            Self::TypeScript2(mode) | Self::Python(mode) | Self::Rust(mode) | Self::Inspector(mode) => {
+                match mode {
+                    Mode::Legacy => crate::mcp::LEGACY,
+                    Mode::Auto | Mode::Modern => crate::mcp::MODERN,
+                }
+            }
         }
     }
 
@@ -123,7 +125,7 @@ fn node(program: &str) -> Result<Command> {
 
 /// Runs a command that prints one JSON object.
 async fn output(mut command: Command) -> Result<Value> {
-    const LIMIT: Duration = Duration::from_secs(60);
+    const LIMIT: Duration = Duration::from_mins(1);
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(LIMIT, command.output())
         .await
@@ -136,15 +138,22 @@ async fn output(mut command: Command) -> Result<Value> {
 
 /// Runs one of the programs in `tests/peers`.
 async fn program(mut command: Command, task: &Task<'_>, mode: Option<Mode>) -> Result<Report> {
-    command.args([task.url, task.tool, &task.arguments.to_string()]).env("POSTERN_KEY", task.key);
+    command
+        .args([task.url, task.tool, &task.arguments.to_string()])
+        .env("POSTERN_KEY", task.key);
     if let Some(mode) = mode {
         command.arg(mode.argument());
     }
     let report = output(command).await?;
     let progress = report["progress"].as_array().context("no progress list")?;
     let progress = progress.iter().map(|event| {
-        let progress = event["progress"].as_f64().with_context(|| format!("no progress in {event}"))?;
-        Ok(Progress { progress, total: event["total"].as_f64() })
+        let progress = event["progress"]
+            .as_f64()
+            .with_context(|| format!("no progress in {event}"))?;
+        Ok(Progress {
+            progress,
+            total: event["total"].as_f64(),
+        })
     });
     Ok(Report {
         protocol: report["protocol"].as_str().map(str::to_owned),
@@ -155,8 +164,17 @@ async fn program(mut command: Command, task: &Task<'_>, mode: Option<Mode>) -> R
 }
 
 fn names<'v>(tools: &'v Value, name: impl Fn(&'v Value) -> Option<&'v str>) -> Result<Vec<String>> {
-    let tools = tools.as_array().with_context(|| format!("not a list of tools: {tools}"))?;
-    tools.iter().map(|tool| name(tool).map(str::to_owned).with_context(|| format!("no name in {tool}"))).collect()
+    let tools = tools
+        .as_array()
+        .with_context(|| format!("not a list of tools: {tools}"))?;
+    tools
+        .iter()
+        .map(|tool| {
+            name(tool)
+                .map(str::to_owned)
+                .with_context(|| format!("no name in {tool}"))
+        })
+        .collect()
 }
 
 /// The Inspector runs once per method, prints results and no progress, and takes its key from a configuration file
@@ -177,10 +195,13 @@ async fn inspector(task: &Task<'_>, mode: Mode) -> Result<Report> {
     });
     std::fs::write(&config, json!({"mcpServers": {"postern": server}}).to_string())?;
     let bin = environment::path(environment::PEERS)?.join("node_modules/.bin/mcp-inspector");
-    let command = |method: &str, more: &[String]| -> Result<Command> {
+    let command = |method: &str, options: &[String]| -> Result<Command> {
         let mut command = Command::new(environment::path(environment::NODE)?);
-        command.arg(&bin).arg("--cli").args(["--format", "json", "--server", "postern", "--method", method]);
-        command.arg("--config").arg(&config).args(more);
+        command
+            .arg(&bin)
+            .arg("--cli")
+            .args(["--format", "json", "--server", "postern", "--method", method]);
+        command.arg("--config").arg(&config).args(options);
         command
             .env("MCP_STORAGE_DIR", PathBuf::from(folder.path()))
             .env("MCP_AUTO_OPEN_ENABLED", "false")
@@ -188,11 +209,11 @@ async fn inspector(task: &Task<'_>, mode: Mode) -> Result<Report> {
         Ok(command)
     };
     let list = output(command("tools/list", &[])?).await?;
-    let mut more = vec!["--tool-name".to_owned(), task.tool.to_owned()];
+    let mut options = vec!["--tool-name".to_owned(), task.tool.to_owned()];
     for (name, value) in task.arguments.as_object().into_iter().flatten() {
-        more.extend(["--tool-arg".to_owned(), format!("{name}={value}")]);
+        options.extend(["--tool-arg".to_owned(), format!("{name}={value}")]);
     }
-    let call = output(command("tools/call", &more)?).await?;
+    let call = output(command("tools/call", &options)?).await?;
     Ok(Report {
         protocol: None,
         tools: names(&list["result"]["tools"], |tool| tool["name"].as_str())?,

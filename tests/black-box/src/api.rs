@@ -36,9 +36,13 @@ impl Api {
     pub(crate) fn new(origin: &str, key: Option<&str>) -> Result<Self> {
         let client = reqwest::Client::builder()
             .redirect(Policy::none())
-            .timeout(std::time::Duration::from_secs(60))
+            .timeout(std::time::Duration::from_mins(1))
             .build()?;
-        Ok(Self { client, origin: origin.to_owned(), key: key.map(str::to_owned) })
+        Ok(Self {
+            client,
+            origin: origin.to_owned(),
+            key: key.map(str::to_owned),
+        })
     }
 
     /// A request that the caller's key is on.
@@ -62,7 +66,9 @@ impl Api {
 
     /// POST of a body as it is, declared to be JSON.
     pub async fn post_text(&self, path: &str, body: impl Into<reqwest::Body>) -> Result<Answer> {
-        let request = self.request(Method::POST, path).header("content-type", "application/json");
+        let request = self
+            .request(Method::POST, path)
+            .header("content-type", "application/json");
         Answer::of(request.body(body)).await
     }
 
@@ -90,13 +96,23 @@ impl Answer {
 
     /// The body as JSON.
     pub fn json(&self) -> Result<Value> {
-        serde_json::from_str(&self.text).with_context(|| format!("{} with no JSON: {}", self.status, self.text))
+        serde_json::from_str(&self.text)
+            .with_context(|| format!("{} with no JSON: {}", self.status, self.text))
     }
 
     /// The body as JSON, when the status is the expected one.
     pub fn expect(&self, status: u16) -> Result<Value> {
-        anyhow::ensure!(self.status == status, "expected {status}, got {}: {}", self.status, self.text);
-        if self.text.is_empty() { Ok(Value::Null) } else { self.json() }
+        anyhow::ensure!(
+            self.status == status,
+            "expected {status}, got {}: {}",
+            self.status,
+            self.text
+        );
+        if self.text.is_empty() {
+            Ok(Value::Null)
+        } else {
+            self.json()
+        }
     }
 
     /// A header field's value, or an empty string.
@@ -107,14 +123,20 @@ impl Answer {
 
 /// A header field's value, or an empty string.
 pub fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 /// Header fields from pairs.
 pub fn headers(pairs: &[(&str, &str)]) -> Result<HeaderMap> {
     let mut map = HeaderMap::new();
     for (name, value) in pairs {
-        map.insert(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value)?);
+        map.insert(
+            HeaderName::from_bytes(name.as_bytes())?,
+            HeaderValue::from_str(value)?,
+        );
     }
     Ok(map)
 }

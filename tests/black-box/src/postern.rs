@@ -47,7 +47,11 @@ impl Settings {
             ("ALLOW_LOOPBACK_UPSTREAMS", "true".to_owned()),
         ];
         let bindings = bindings.map(|(name, value)| (name.to_owned(), value)).into();
-        Ok(Self { bindings, admin, persist: None })
+        Ok(Self {
+            bindings,
+            admin,
+            persist: None,
+        })
     }
 
     /// Sets a setting.
@@ -74,7 +78,10 @@ impl Settings {
     /// The secrets among the settings: what must never be seen anywhere.
     pub fn secrets(&self) -> Vec<String> {
         let names = ["ENCRYPTION_KEY", "BOOTSTRAP_ADMIN_KEY"];
-        names.iter().filter_map(|name| self.bindings.get(*name).cloned()).collect()
+        names
+            .iter()
+            .filter_map(|name| self.bindings.get(*name).cloned())
+            .collect()
     }
 }
 
@@ -102,9 +109,20 @@ impl Integration {
     }
 
     fn of(answer: &Value) -> Result<Self> {
-        let object = answer.get("integration").with_context(|| format!("no integration in {answer}"))?;
-        let text = |name: &str| object[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {answer}"));
-        Ok(Self { id: text("id")?, slug: text("slug")?, object: object.clone() })
+        let object = answer
+            .get("integration")
+            .with_context(|| format!("no integration in {answer}"))?;
+        let text = |name: &str| {
+            object[name]
+                .as_str()
+                .map(str::to_owned)
+                .with_context(|| format!("no {name} in {answer}"))
+        };
+        Ok(Self {
+            id: text("id")?,
+            slug: text("slug")?,
+            object: object.clone(),
+        })
     }
 }
 
@@ -117,7 +135,10 @@ impl Postern {
             ..Start::default()
         };
         match runtime {
-            Runtime::Workerd => Ok(Self { worker: Worker::start(start).await?, settings }),
+            Runtime::Workerd => Ok(Self {
+                worker: Worker::start(start).await?,
+                settings,
+            }),
         }
     }
 
@@ -183,13 +204,15 @@ impl Postern {
         let key = ApiKey::generate()?;
         let sql = "INSERT INTO api_keys (id, name, hash, roles, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, 0, ?5)";
         let roles = json!(roles).to_string();
-        self.sql(sql, json!([key.id, name, key.hash(), roles, expires_at])).await?;
+        self.sql(sql, json!([key.id, name, key.hash(), roles, expires_at]))
+            .await?;
         Ok(key.text)
     }
 
     /// Registers an upstream without credentials and validates it.
     pub async fn register(&self, name: &str, url: &str) -> Result<Integration> {
-        self.register_with(json!({"name": name, "url": url, "authMode": "none"})).await
+        self.register_with(json!({"name": name, "url": url, "authMode": "none"}))
+            .await
     }
 
     /// Registers an integration and validates it.
@@ -197,13 +220,24 @@ impl Postern {
         let integration = self.create(body).await?;
         let integration = self.validate(&integration.id).await?;
         let status = &integration.object["validationStatus"];
-        ensure!(status == "valid", "{} is not valid: {}", integration.slug, integration.object);
+        ensure!(
+            status == "valid",
+            "{} is not valid: {}",
+            integration.slug,
+            integration.object
+        );
         Ok(integration)
     }
 
     /// Registers an integration and leaves it at that.
     pub async fn create(&self, body: Value) -> Result<Integration> {
-        Integration::of(&self.admin()?.post("/api/v1/integrations", &body).await?.expect(201)?)
+        Integration::of(
+            &self
+                .admin()?
+                .post("/api/v1/integrations", &body)
+                .await?
+                .expect(201)?,
+        )
     }
 
     /// Validates an integration.
@@ -214,17 +248,29 @@ impl Postern {
 
     /// Reads an integration.
     pub async fn integration(&self, id: &str) -> Result<Integration> {
-        Integration::of(&self.admin()?.get(&format!("/api/v1/integrations/{id}")).await?.expect(200)?)
+        Integration::of(
+            &self
+                .admin()?
+                .get(&format!("/api/v1/integrations/{id}"))
+                .await?
+                .expect(200)?,
+        )
     }
 
     /// Waits until a given number of audit rows satisfies a condition, and returns them oldest first.
     pub async fn audit(&self, condition: &str, params: Value, count: usize) -> Result<Vec<Value>> {
         let sql = format!("SELECT * FROM audit_events WHERE {condition} ORDER BY timestamp, rowid");
-        eventually(&format!("{count} audit rows where {condition} {params}"), async || {
-            let rows = self.sql(&sql, params.clone()).await?;
-            ensure!(rows.len() <= count, "more than {count} audit rows where {condition}: {rows:?}");
-            Ok((rows.len() == count).then_some(rows))
-        })
+        eventually(
+            &format!("{count} audit rows where {condition} {params}"),
+            async || {
+                let rows = self.sql(&sql, params.clone()).await?;
+                ensure!(
+                    rows.len() <= count,
+                    "more than {count} audit rows where {condition}: {rows:?}"
+                );
+                Ok((rows.len() == count).then_some(rows))
+            },
+        )
         .await
     }
 
@@ -235,7 +281,10 @@ impl Postern {
         let mut contents = json!({});
         for table in self.sql(tables, json!([])).await? {
             let name = table["name"].as_str().context("a table without a name")?;
-            contents[name] = Value::Array(self.sql(&format!("SELECT * FROM {name} ORDER BY rowid"), json!([])).await?);
+            contents[name] = Value::Array(
+                self.sql(&format!("SELECT * FROM {name} ORDER BY rowid"), json!([]))
+                    .await?,
+            );
         }
         Ok(contents)
     }

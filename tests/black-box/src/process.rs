@@ -46,7 +46,12 @@ impl Process {
         let stdin = child.stdin.take();
         let output = Output::default();
         let stdout = child.stdout.take().context("no stdout")?;
-        thread::spawn(move || BufReader::new(stdout).lines().map_while(Result::ok).for_each(&mut on_line));
+        thread::spawn(move || {
+            BufReader::new(stdout)
+                .lines()
+                .map_while(Result::ok)
+                .for_each(&mut on_line);
+        });
         let mut stderr = child.stderr.take().context("no stderr")?;
         let kept = output.clone();
         thread::spawn(move || {
@@ -55,7 +60,12 @@ impl Process {
                 lock(&kept.0).push_str(&String::from_utf8_lossy(bytes.get(..length).unwrap_or_default()));
             }
         });
-        Ok(Self { name, child, stdin, output })
+        Ok(Self {
+            name,
+            child,
+            stdin,
+            output,
+        })
     }
 
     /// Writes one line to the child's standard input.

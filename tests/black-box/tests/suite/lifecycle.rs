@@ -19,13 +19,21 @@ async fn without_an_encryption_key_everything_answers_503_and_names_the_setting(
         Settings::new()?.with("ENCRYPTION_KEY", "dG9vIHNob3J0"),
     ] {
         let postern = fixtures::postern_with(settings).await?;
-        for (method, path) in
-            [("GET", "/health"), ("GET", INTEGRATIONS), ("POST", INTEGRATIONS), ("POST", "/mcp"), ("POST", "/integrations/x/mcp")]
-        {
+        for (method, path) in [
+            ("GET", "/health"),
+            ("GET", INTEGRATIONS),
+            ("POST", INTEGRATIONS),
+            ("POST", "/mcp"),
+            ("POST", "/integrations/x/mcp"),
+        ] {
             for api in [postern.admin()?, postern.stranger()?] {
                 let answer = api.call(method, path).await?;
                 assert_eq!(answer.status, 503, "{method} {path}: {}", answer.text);
-                assert!(answer.text.contains("ENCRYPTION_KEY"), "{method} {path}: {}", answer.text);
+                assert!(
+                    answer.text.contains("ENCRYPTION_KEY"),
+                    "{method} {path}: {}",
+                    answer.text
+                );
             }
         }
         postern.tick().await?;
@@ -62,7 +70,12 @@ async fn health_tells_status_version_and_schema_version_to_anybody() -> Result<(
 async fn without_migrations_health_says_what_to_do() -> Result<()> {
     let key = black_box::key::encryption_key()?;
     let bindings = [("ENCRYPTION_KEY".to_owned(), key)].into();
-    let worker = Worker::start(Start { bindings, without_migrations: true, ..Start::default() }).await?;
+    let worker = Worker::start(Start {
+        bindings,
+        without_migrations: true,
+        ..Start::default()
+    })
+    .await?;
     let health = Api::to(worker.url())?.get("/health").await?;
     assert_eq!(health.status, 503, "{}", health.text);
     assert!(health.text.contains("migrations"), "{}", health.text);
@@ -73,7 +86,8 @@ async fn without_migrations_health_says_what_to_do() -> Result<()> {
 async fn the_bootstrap_key_counts_only_while_there_is_no_other_key() -> Result<()> {
     let postern = fixtures::postern().await?;
     let other = black_box::key::ApiKey::generate()?;
-    let sql = "INSERT INTO api_keys (id, name, hash, roles, created_at) VALUES (?1, 'first', ?2, '[\"admin\"]', 0)";
+    let sql =
+        "INSERT INTO api_keys (id, name, hash, roles, created_at) VALUES (?1, 'first', ?2, '[\"admin\"]', 0)";
     postern.sql(sql, json!([other.id, other.hash()])).await?;
     assert_eq!(postern.admin()?.get(INTEGRATIONS).await?.status, 401);
     assert_eq!(postern.caller(&other.text)?.get(INTEGRATIONS).await?.status, 200);
@@ -84,7 +98,9 @@ async fn the_bootstrap_key_counts_only_while_there_is_no_other_key() -> Result<(
 #[tokio::test]
 async fn a_new_integration_is_probed_after_the_answer() -> Result<()> {
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
-    let created = postern.create(json!({"name": "Fresh", "url": stub.url("/modern"), "authMode": "none"})).await?;
+    let created = postern
+        .create(json!({"name": "Fresh", "url": stub.url("/modern"), "authMode": "none"}))
+        .await?;
     assert_eq!(created.object["validationStatus"], "pending");
     assert_eq!(created.slug, "fresh");
     black_box::eventually("the new integration is valid", async || {
@@ -103,7 +119,11 @@ async fn an_integration_can_be_listed_read_and_deleted() -> Result<()> {
     let admin = postern.admin()?;
     let mut created = Vec::new();
     for n in 0..5 {
-        created.push(postern.register(&format!("Listed {n}"), &stub.url("/modern?tools=1")).await?);
+        created.push(
+            postern
+                .register(&format!("Listed {n}"), &stub.url("/modern?tools=1"))
+                .await?,
+        );
     }
     let mut seen = Vec::new();
     let mut path = format!("{INTEGRATIONS}?limit=2");
@@ -121,13 +141,28 @@ async fn an_integration_can_be_listed_read_and_deleted() -> Result<()> {
     ids.sort_by_key(ToString::to_string);
     seen.sort_by_key(ToString::to_string);
     assert_eq!(seen, ids);
-    let filtered = admin.get(&format!("{INTEGRATIONS}?name=Listed%203")).await?.expect(200)?;
+    let filtered = admin
+        .get(&format!("{INTEGRATIONS}?name=Listed%203"))
+        .await?
+        .expect(200)?;
     assert_eq!(filtered["items"].as_array().map(Vec::len), Some(1), "{filtered}");
 
     let gone = &created[2];
-    assert_eq!(admin.delete(&format!("{INTEGRATIONS}/{}", gone.id)).await?.expect(204)?, Value::Null);
-    assert_eq!(admin.get(&format!("{INTEGRATIONS}/{}", gone.id)).await?.status, 404);
-    assert_eq!(admin.delete(&format!("{INTEGRATIONS}/{}", gone.id)).await?.status, 404);
+    assert_eq!(
+        admin
+            .delete(&format!("{INTEGRATIONS}/{}", gone.id))
+            .await?
+            .expect(204)?,
+        Value::Null
+    );
+    assert_eq!(
+        admin.get(&format!("{INTEGRATIONS}/{}", gone.id)).await?.status,
+        404
+    );
+    assert_eq!(
+        admin.delete(&format!("{INTEGRATIONS}/{}", gone.id)).await?.status,
+        404
+    );
     // What an instance remembers of it is forgotten within seconds.
     black_box::eventually("the deleted integration's tools are gone", async || {
         let tools = fixtures::modern_tools(&admin, "/mcp").await?;
@@ -153,16 +188,28 @@ async fn the_scheduled_validation_marks_a_dead_upstream_and_refreshes_a_live_one
     let live_one = postern.register("Live", &live.url("/modern?tools=2")).await?;
     drop(dead);
     let sql = "UPDATE integrations SET url = ?1 WHERE id = ?2 RETURNING id";
-    postern.sql(sql, json!([live.url("/modern"), live_one.id])).await?;
+    postern
+        .sql(sql, json!([live.url("/modern"), live_one.id]))
+        .await?;
 
     postern.tick().await?;
-    assert_eq!(postern.integration(&dead_one.id).await?.object["validationStatus"], "valid", "it was not due yet");
+    assert_eq!(
+        postern.integration(&dead_one.id).await?.object["validationStatus"],
+        "valid",
+        "it was not due yet"
+    );
 
     make_due(&postern).await?;
     postern.tick().await?;
     let after = postern.integration(&dead_one.id).await?.object;
     assert_eq!(after["validationStatus"], "invalid", "{after}");
-    assert!(after["validationMessage"].as_str().unwrap_or_default().contains("cannot be reached"), "{after}");
+    assert!(
+        after["validationMessage"]
+            .as_str()
+            .unwrap_or_default()
+            .contains("cannot be reached"),
+        "{after}"
+    );
     let after = postern.integration(&live_one.id).await?.object;
     assert_eq!(after["validationStatus"], "valid", "{after}");
     let tools = fixtures::modern_tools(&postern.admin()?, &live_one.path()).await?;
@@ -170,10 +217,15 @@ async fn the_scheduled_validation_marks_a_dead_upstream_and_refreshes_a_live_one
 
     // It recovers by itself.
     let back = fixtures::stub()?;
-    postern.sql(sql, json!([back.url("/legacy"), dead_one.id])).await?;
+    postern
+        .sql(sql, json!([back.url("/legacy"), dead_one.id]))
+        .await?;
     make_due(&postern).await?;
     postern.tick().await?;
-    assert_eq!(postern.integration(&dead_one.id).await?.object["validationStatus"], "valid");
+    assert_eq!(
+        postern.integration(&dead_one.id).await?.object["validationStatus"],
+        "valid"
+    );
     Ok(())
 }
 
@@ -182,12 +234,19 @@ async fn the_scheduled_validation_marks_a_dead_upstream_and_refreshes_a_live_one
 async fn tool_ids_survive_a_refresh() -> Result<()> {
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
     let integration = postern.register("Stable", &stub.url("/modern")).await?;
-    let ids = async || postern.sql("SELECT id, name FROM tools ORDER BY name", json!([])).await;
+    let ids = async || {
+        postern
+            .sql("SELECT id, name FROM tools ORDER BY name", json!([]))
+            .await
+    };
     let before = ids().await?;
     assert_eq!(before.len(), 7);
     for tool in &before {
         let id = tool["id"].as_str().context("no id")?;
-        assert!(id.len() == 24 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+        assert!(
+            id.len() == 24 && id.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{id}"
+        );
     }
     postern.validate(&integration.id).await?;
     assert_eq!(ids().await?, before);
@@ -200,13 +259,22 @@ async fn many_due_validations_are_spread_over_ticks_and_none_is_lost() -> Result
     const MANY: usize = 60;
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
     for n in 0..MANY {
-        postern.register(&format!("Due {n}"), &stub.url(&format!("/modern?tools=1&n={n}"))).await?;
+        postern
+            .register(&format!("Due {n}"), &stub.url(&format!("/modern?tools=1&n={n}")))
+            .await?;
     }
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     stub.forget_requests();
     make_due(&postern).await?;
     let mut ticks = 0;
-    while !postern.sql("SELECT id FROM integrations WHERE next_validation_at = 0", json!([])).await?.is_empty() {
+    while !postern
+        .sql(
+            "SELECT id FROM integrations WHERE next_validation_at = 0",
+            json!([]),
+        )
+        .await?
+        .is_empty()
+    {
         postern.tick().await?;
         ticks += 1;
         assert!(ticks <= MANY, "after {ticks} ticks there is still something due");
@@ -230,14 +298,23 @@ async fn many_due_validations_are_spread_over_ticks_and_none_is_lost() -> Result
 async fn two_ticks_at_the_same_time_do_nothing_twice() -> Result<()> {
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
     for n in 0..4 {
-        postern.register(&format!("Twice {n}"), &stub.url(&format!("/modern?tools=1&n={n}"))).await?;
+        postern
+            .register(
+                &format!("Twice {n}"),
+                &stub.url(&format!("/modern?tools=1&n={n}")),
+            )
+            .await?;
     }
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     stub.forget_requests();
     make_due(&postern).await?;
     let (one, two) = tokio::join!(postern.tick(), postern.tick());
     one.and(two)?;
-    let discovers = stub.requests().iter().filter(|r| r.rpc_method().as_deref() == Some("server/discover")).count();
+    let discovers = stub
+        .requests()
+        .iter()
+        .filter(|r| r.rpc_method().as_deref() == Some("server/discover"))
+        .count();
     assert_eq!(discovers, 4);
     Ok(())
 }
@@ -247,35 +324,63 @@ async fn a_restart_keeps_everything() -> Result<()> {
     const TOKEN: &str = "kept-over-the-restart";
     let folder = tempfile::tempdir()?;
     let settings = Settings::new()?.persisted_in(folder.path());
-    let stub = black_box::Upstream::stub(stub_upstream::Options { require_bearer: Some(TOKEN.into()), ..Default::default() })?;
+    let stub = black_box::Upstream::stub(stub_upstream::Options {
+        require_bearer: Some(TOKEN.into()),
+        ..Default::default()
+    })?;
     let runtime = Runtime::under_test()?;
 
     let first = Postern::start(runtime, settings.clone()).await?;
-    let body = json!({"name": "Kept", "url": stub.url("/legacy"), "authMode": "server_token", "serverToken": TOKEN});
+    let body =
+        json!({"name": "Kept", "url": stub.url("/legacy"), "authMode": "server_token", "serverToken": TOKEN});
     let integration = first.register_with(body).await?;
     let key = first.insert_key("kept key", &["admin"], None).await?;
     let agent = Agent::open(Legacy, first.caller(&key)?, &integration.path()).await?;
-    agent.call(json!(1), "echo", json!({"message": "before"})).await?.result(&json!(1))?;
-    let row = first.audit("tool_name = 'kept__echo'", json!([]), 1).await?.remove(0);
+    agent
+        .call(json!(1), "echo", json!({"message": "before"}))
+        .await?
+        .result(&json!(1))?;
+    let row = first
+        .audit("tool_name = 'kept__echo'", json!([]), 1)
+        .await?
+        .remove(0);
     let session = agent.session;
     first.stop().await?;
     stub.forget_sessions();
 
     let second = Postern::start(runtime, settings).await?;
-    assert_eq!(second.integration(&integration.id).await?.object, second.admin()?.get(&format!("{INTEGRATIONS}/{}", integration.id)).await?.json()?["integration"]);
+    assert_eq!(
+        second.integration(&integration.id).await?.object,
+        second
+            .admin()?
+            .get(&format!("{INTEGRATIONS}/{}", integration.id))
+            .await?
+            .json()?["integration"]
+    );
     assert_eq!(second.integration(&integration.id).await?.object["name"], "Kept");
-    assert_eq!(second.audit("tool_name = 'kept__echo'", json!([]), 1).await?.remove(0), row);
+    assert_eq!(
+        second
+            .audit("tool_name = 'kept__echo'", json!([]), 1)
+            .await?
+            .remove(0),
+        row
+    );
     // The agent goes on in the session that it has: it is sealed, not stored.
-    let agent = Agent { session, ..Agent::open(Legacy, second.caller(&key)?, &integration.path()).await? };
+    let agent = Agent {
+        session,
+        ..Agent::open(Legacy, second.caller(&key)?, &integration.path()).await?
+    };
     let reply = agent.call(json!(2), "echo", json!({"message": "after"})).await?;
     assert_eq!(mcp::text(reply.result(&json!(2))?), "Echo: after");
     let modern = Agent::open(Modern, second.admin()?, "/mcp").await?;
-    let reply = modern.call(json!(3), "kept__echo", json!({"message": "after"})).await?;
+    let reply = modern
+        .call(json!(3), "kept__echo", json!({"message": "after"}))
+        .await?;
     assert_eq!(mcp::text(reply.result(&json!(3))?), "Echo: after");
     Ok(())
 }
 
-/// With another ENCRYPTION_KEY the stored credentials cannot be opened: calls fail, nothing else does.
+/// With another `ENCRYPTION_KEY` the stored credentials cannot be opened: calls fail, nothing else does.
 #[tokio::test]
 async fn a_lost_encryption_key_fails_the_calls_that_need_it_and_nothing_else() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -283,19 +388,30 @@ async fn a_lost_encryption_key_fails_the_calls_that_need_it_and_nothing_else() -
     let stub = fixtures::stub()?;
     let runtime = Runtime::under_test()?;
     let first = Postern::start(runtime, settings.clone()).await?;
-    let body = json!({"name": "Sealed", "url": stub.url("/modern"), "authMode": "server_token", "serverToken": "t"});
+    let body =
+        json!({"name": "Sealed", "url": stub.url("/modern"), "authMode": "server_token", "serverToken": "t"});
     let sealed = first.register_with(body).await?;
     let open = first.register("Open", &stub.url("/modern")).await?;
     first.stop().await?;
 
-    let second = Postern::start(runtime, settings.with("ENCRYPTION_KEY", black_box::key::encryption_key()?)).await?;
+    let second = Postern::start(
+        runtime,
+        settings.with("ENCRYPTION_KEY", black_box::key::encryption_key()?),
+    )
+    .await?;
     let agent = Agent::open(Modern, second.admin()?, &open.path()).await?;
-    agent.call(json!(1), "echo", json!({"message": "x"})).await?.result(&json!(1))?;
+    agent
+        .call(json!(1), "echo", json!({"message": "x"}))
+        .await?
+        .result(&json!(1))?;
     stub.forget_requests();
     let agent = Agent::open(Modern, second.admin()?, &sealed.path()).await?;
     let reply = agent.call(json!(2), "echo", json!({"message": "x"})).await?;
     let response = reply.response(&json!(2))?;
-    assert!(response.get("error").is_some() || response["result"]["isError"] == true, "{response}");
+    assert!(
+        response.get("error").is_some() || response["result"]["isError"] == true,
+        "{response}"
+    );
     assert!(fixtures::calls(&stub).is_empty(), "called without its credential");
     Ok(())
 }

@@ -4,6 +4,16 @@
 //! Run it with `cargo xtask test`, or one subject with `cargo test -p black-box streaming` once the environment
 //! variables that `cargo xtask test` prints are set.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic, also in the functions that it calls"
+)]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "JSON written at the place of use reads best without `&`"
+)]
+
 mod access;
 mod agent_by_hand;
 mod audit;
