@@ -25,5 +25,7 @@ mod errors;
 mod fixtures;
 mod lifecycle;
 mod port_suite;
+mod rules;
 mod sessions;
 mod streaming;
+mod validation;

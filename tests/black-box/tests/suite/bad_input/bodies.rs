@@ -1,0 +1,139 @@
+//! Bodies that are too large, no JSON, or break a rule.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::{INTEGRATIONS, json_rpc, kontext, refused};
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_413() -> Result<()> {
+    let padding = "x".repeat(2 * 1024 * 1024);
+    let body = format!(r#"{{"name":"Big","url":"https://big.example.com/mcp","serverToken":"{padding}"}}"#);
+    let answer = refused("integrations", 413, async |world| {
+        world.postern.admin()?.post_text(INTEGRATIONS, body).await
+    })
+    .await?;
+    kontext(&answer)?;
+
+    let huge = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"x":"{}"}}}}"#,
+        "x".repeat(5 * 1024 * 1024)
+    );
+    for path in ["/mcp", "/integrations/taken/mcp"] {
+        let body = huge.clone();
+        let answer = refused(path, 413, async |world| {
+            world.postern.admin()?.post_text(path, body).await
+        })
+        .await?;
+        json_rpc(&answer)?;
+    }
+    Ok(())
+}
+
+/// The same body in chunks, without a length that would give it away.
+#[tokio::test]
+async fn a_body_over_the_limit_is_413_also_without_a_content_length() -> Result<()> {
+    let answer = refused("chunked", 413, async |world| {
+        let chunk = || Ok::<_, std::io::Error>("x".repeat(64 * 1024));
+        let chunks = std::iter::once_with(|| Ok("{\"name\":\"".to_owned()))
+            .chain(std::iter::repeat_with(chunk).take(40));
+        let body = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
+        world.postern.admin()?.post_text(INTEGRATIONS, body).await
+    })
+    .await?;
+    kontext(&answer)?;
+    Ok(())
+}
+
+/// A body and what the refusal must name.
+fn wrong_bodies() -> Vec<(String, &'static str)> {
+    let long = "n".repeat(201);
+    let url = "https://mcp.example.com/mcp";
+    let json = |value: Value| value.to_string();
+    vec![
+        (String::new(), "JSON"),
+        ("{".to_owned(), "JSON"),
+        ("not json".to_owned(), "JSON"),
+        (format!(r#"{{"name":"A","url":"{url}"}} trailing"#), "JSON"),
+        ("[]".to_owned(), ""),
+        ("null".to_owned(), ""),
+        (json(json!({"url": url})), "name"),
+        (json(json!({"name": "A"})), "url"),
+        (json(json!({"name": "", "url": url})), "name"),
+        (json(json!({"name": "   ", "url": url})), "name"),
+        (json(json!({"name": long, "url": url})), "name"),
+        (json(json!({"name": "A\u{0}B", "url": url})), "name"),
+        (json(json!({"name": 7, "url": url})), "string"),
+        (json(json!({"name": "A", "url": 7})), "string"),
+        (
+            json(json!({"name": "A", "url": url, "authMod": "none"})),
+            "authMod",
+        ),
+        (
+            json(json!({"name": "A", "url": url, "server_token": "x"})),
+            "server_token",
+        ),
+        (json(json!({"name": "A", "url": url, "id": "x"})), "id"),
+        (
+            json(json!({"name": "A", "url": url, "authMode": "basic"})),
+            "none",
+        ),
+        (
+            json(json!({"name": "A", "url": url, "category": "other"})),
+            "gateway_remote_mcp",
+        ),
+        (
+            json(json!({"name": "A", "url": url, "authMode": "server_token"})),
+            "serverToken",
+        ),
+        (
+            json(json!({"name": "A", "url": url, "authMode": "server_token", "serverToken": ""})),
+            "serverToken",
+        ),
+        (
+            json(json!({"name": "A", "url": url, "authMode": "server_token", "serverToken": "a\nb"})),
+            "serverToken",
+        ),
+        (
+            json(json!({"name": "A", "url": url, "authMode": "none", "serverToken": "x"})),
+            "serverToken",
+        ),
+        (
+            json(json!({"name": "A", "url": url, "serverToken": "x"})),
+            "serverToken",
+        ),
+        (format!(r#"{{"name":"A","name":"B","url":"{url}"}}"#), "name"),
+    ]
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_a_rule_is_400_and_names_it() -> Result<()> {
+    for (body, named) in wrong_bodies() {
+        let answer = refused(&body, 400, async |world| {
+            world.postern.admin()?.post_text(INTEGRATIONS, body.clone()).await
+        })
+        .await?;
+        let message = kontext(&answer)?;
+        assert!(message.contains(named), "{body}: {message}");
+    }
+    Ok(())
+}
+
+/// What stands in a refused body may be a secret that slipped into the wrong field.
+#[tokio::test]
+async fn a_refusal_echoes_no_value() -> Result<()> {
+    for body in [
+        json!({"name": "A", "url": "canary-in-url"}),
+        json!({"name": "A", "url": "https://u:canary-password@mcp.example.com/"}),
+        json!({"name": "A", "url": "https://mcp.example.com/", "authMode": "canary-mode"}),
+        json!({"name": "A", "url": "https://mcp.example.com/", "serverToken": {"canary": 1}}),
+        json!({"name": {"canary": 1}, "url": "https://mcp.example.com/"}),
+    ] {
+        let answer = refused("echo", 400, async |world| {
+            world.postern.admin()?.post(INTEGRATIONS, &body).await
+        })
+        .await?;
+        assert!(!answer.text.contains("canary"), "{body}: {}", answer.text);
+    }
+    Ok(())
+}
