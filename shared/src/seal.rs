@@ -238,6 +238,14 @@ mod tests {
     }
 
     #[test]
+    fn the_envelope_that_the_wasm_test_opens_is_genuine() {
+        let ring = KeyRing::parse("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=").unwrap();
+        let sealed = include_str!("../tests/sealed.txt").trim();
+        assert_eq!(ring.open(CELL, sealed).unwrap().expose(), b"canary");
+        assert_eq!(ring.seal(&Counter(0.into()), CELL, b"canary").unwrap(), sealed, "the format has changed");
+    }
+
+    #[test]
     fn hex_is_lowercase() {
         assert_eq!(hex(&[0, 0xaf, 0xff]), "00afff");
         assert_eq!(sha256_hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::instance::FRESH;
 use crate::model::api_key::ApiKey;
-use crate::platform::{Row, Statement};
+use crate::platform::{Row, SqlError, Statement};
 use crate::{Error, Platform, Result};
 
 /// The key with this public id; from the instance's memory while that is fresh.
@@ -23,6 +23,20 @@ pub async fn find(platform: &Platform, id: &str) -> Result<Option<Rc<ApiKey>>> {
     Ok(Some(key))
 }
 
+/// Stores a key; a taken name is a conflict.
+pub async fn insert(platform: &Platform, key: &ApiKey) -> Result<()> {
+    let statement = Statement::new(
+        "-- api_keys.insert
+        INSERT INTO api_keys (id, name, hash, email, roles, created_at, expires_at)
+        VALUES (?1 /* id */, ?2 /* name */, ?3 /* hash */, ?4 /* email */, ?5 /* roles */, ?6 /* now */, ?7 /* expires_at */)",
+    );
+    match platform.sql.execute(bind(platform, statement, key)?).await {
+        Ok(_) => Ok(()),
+        Err(SqlError::Unique(_)) => Err(Error::conflict("a key with this name already exists")),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Stores `key` if there is no key at all. Whether it did.
 pub async fn insert_first(platform: &Platform, key: &ApiKey) -> Result<bool> {
     let statement = Statement::new(
@@ -31,16 +45,19 @@ pub async fn insert_first(platform: &Platform, key: &ApiKey) -> Result<bool> {
         SELECT ?1 /* id */, ?2 /* name */, ?3 /* hash */, ?4 /* email */, ?5 /* roles */, ?6 /* now */, ?7 /* expires_at */
         WHERE NOT EXISTS (SELECT 1 FROM api_keys)",
     );
+    Ok(platform.sql.execute(bind(platform, statement, key)?).await? > 0)
+}
+
+fn bind(platform: &Platform, statement: Statement, key: &ApiKey) -> Result<Statement> {
     let roles = serde_json::to_string(&key.roles).map_err(|error| Error::internal(error.to_string()))?;
-    let statement = statement
+    Ok(statement
         .bind(key.id.as_str())
         .bind(key.name.as_str())
         .bind(key.hash.as_str())
         .bind(key.email.as_deref())
         .bind(roles)
         .bind(platform.now())
-        .bind(key.expires_at);
-    Ok(platform.sql.execute(statement).await? > 0)
+        .bind(key.expires_at))
 }
 
 fn from_row(row: Row) -> Result<ApiKey> {

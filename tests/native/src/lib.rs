@@ -1,1 +1,14 @@
-//! Placeholder until the first commit.
+//! The native adapter of the ports, for tests: rusqlite with the real migrations, a map for KV, reqwest for fetch. With
+//! [`App`], whole-router tests read as "who does what".
+
+mod app;
+mod fetch;
+mod kv;
+mod sqlite;
+mod system;
+
+pub use app::{App, Reply};
+pub use fetch::NativeFetch;
+pub use kv::MemoryKv;
+pub use sqlite::{Sqlite, migrations};
+pub use system::{Later, OsRandom, TestClock};

@@ -1,1 +1,33 @@
-//! Placeholder until the first commit.
+//! A Worker that runs the port conformance suite on Cloudflare's ports, inside real WASM on real workerd:
+//! `GET /?helper=<base URL of a stub upstream>` answers `[{name, ok, error?}]`.
+
+use std::rc::Rc;
+
+use shared::http::request::json;
+use shared::http::{Body, Response as Answer};
+use shared::platform::Settings;
+use shared::{Error, Result};
+use worker::{Context, Env, Request, Response, event};
+
+#[event(start)]
+fn start() {
+    cloudflare::init_logger();
+}
+
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
+    let request = cloudflare::to_shared(request).await?;
+    let answer = run(&request, &env, context).await;
+    let answer = answer.unwrap_or_else(|error| Answer::new(Body::from(format!("{error} {:?}", error.internal))));
+    cloudflare::to_worker(answer)
+}
+
+async fn run(request: &http::Request<Body>, env: &Env, context: Context) -> Result<Answer> {
+    let query = request.uri().query().unwrap_or_default();
+    let helper = query.strip_prefix("helper=").ok_or_else(|| Error::invalid("?helper=<base URL> is missing"))?;
+    let settings = Settings::load(|name| env.var(name).ok().map(|value| value.to_string()))?;
+    let later = Rc::new(move |work| context.wait_until(work));
+    let platform = cloudflare::platform(env, later, Rc::new(settings), Rc::default());
+    let checks = shared::port_suite::run(&platform, helper.trim_end_matches('/')).await;
+    json(http::StatusCode::OK, &checks)
+}

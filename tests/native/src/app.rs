@@ -1,0 +1,147 @@
+//! A whole Postern in the test's own process: the router over the native ports.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::Value;
+use shared::auth::api_key;
+use shared::http::{Body, Router, Routes};
+use shared::instance::Instance;
+use shared::model::api_key::ApiKey;
+use shared::platform::Settings;
+use shared::seal::sha256_hex;
+use shared::{Platform, Result};
+
+use crate::{Later, MemoryKv, NativeFetch, OsRandom, Sqlite, TestClock};
+
+/// Postern with one admin key.
+pub struct App {
+    /// The ports, to look behind the routes.
+    pub platform: Platform,
+    /// The database behind `platform.sql`.
+    pub database: Rc<Sqlite>,
+    /// The cache behind `platform.kv`.
+    pub kv: Rc<MemoryKv>,
+    /// The clock behind `platform.clock`.
+    pub clock: Rc<TestClock>,
+    /// The admin key.
+    pub admin: String,
+    later: Rc<Later>,
+    router: Router,
+}
+
+/// A response, read whole.
+#[derive(Debug)]
+pub struct Reply {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body.
+    pub text: String,
+}
+
+impl Reply {
+    /// The body as JSON; null when it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+
+    /// A header as text, empty when absent.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+impl App {
+    /// Postern with these routes, loopback upstreams allowed and an upstream time-out of 2 s. `settings` add or replace.
+    ///
+    /// # Panics
+    /// When the settings or routes are wrong.
+    pub fn new(tables: Vec<Routes>, settings: &[(&str, &str)]) -> Self {
+        let (admin, _) = api_key::generate(&OsRandom).expect("randomness");
+        let admin = admin.expose().clone();
+        let lookup = |name: &str| {
+            let given = settings.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            given.or_else(|| match name {
+                "ENCRYPTION_KEY" => Some(base64::engine::general_purpose::STANDARD.encode([7; 32])),
+                "BOOTSTRAP_ADMIN_KEY" => Some(admin.clone()),
+                "ALLOW_LOOPBACK_UPSTREAMS" => Some("true".to_owned()),
+                "UPSTREAM_TIMEOUT_MS" => Some("2000".to_owned()),
+                _ => None,
+            })
+        };
+        let settings = Rc::new(Settings::load(lookup).expect("usable settings"));
+        let (database, kv) = (Rc::new(Sqlite::migrated()), Rc::new(MemoryKv::default()));
+        let (clock, later) = (Rc::new(TestClock::default()), Rc::new(Later::default()));
+        let platform = Platform {
+            sql: database.clone(),
+            kv: kv.clone(),
+            fetcher: Rc::new(NativeFetch::default()),
+            clock: clock.clone(),
+            random: Rc::new(OsRandom),
+            background: later.clone(),
+            settings,
+            instance: Rc::new(Instance::default()),
+        };
+        let router = Router::new(tables).expect("routes without clashes");
+        Self { platform, database, kv, clock, admin, later, router }
+    }
+
+    /// Stores a key with these roles and returns its text.
+    ///
+    /// # Panics
+    /// When it cannot be stored.
+    pub async fn key(&self, name: &str, roles: &[&str], lifetime: Option<Duration>) -> String {
+        let (text, id) = api_key::generate(&OsRandom).expect("randomness");
+        let key = ApiKey {
+            id,
+            name: name.to_owned(),
+            hash: sha256_hex(text.expose().as_bytes()),
+            email: None,
+            roles: roles.iter().map(ToString::to_string).collect(),
+            expires_at: lifetime.map(|lifetime| self.platform.now() + lifetime),
+        };
+        shared::store::api_keys::insert(&self.platform, &key).await.expect("the key is stored");
+        text.expose().clone()
+    }
+
+    /// Sends a request as the admin.
+    pub async fn admin(&self, method: Method, path: &str, body: impl Into<Option<Value>>) -> Reply {
+        let body = body.into().map_or_else(String::new, |body| body.to_string());
+        self.send(method, path, &[("authorization", &format!("Bearer {}", self.admin))], body).await
+    }
+
+    /// Sends a request with exactly these headers.
+    ///
+    /// # Panics
+    /// When the request is malformed.
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<String>) -> Reply {
+        let mut request = http::Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body: String = body.into();
+        let body = if body.is_empty() { Body::Empty } else { body.into() };
+        let response = self.router.handle(Ok(&self.platform), request.body(body).expect("a request")).await;
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect(usize::MAX).await.expect("a whole body");
+        let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        Reply { status: parts.status, headers: parts.headers, text }
+    }
+
+    /// Waits for all after-response work.
+    pub async fn settle(&self) {
+        self.later.settle().await;
+    }
+
+    /// The rows of a query: a test looks at the database itself.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn rows(&self, sql: &'static str) -> Result<Vec<shared::platform::Row>> {
+        Ok(self.platform.sql.query(shared::platform::Statement::new(sql)).await?)
+    }
+}

@@ -1,0 +1,37 @@
+//! The key-value port over a map. It never forgets by itself, so that expiry must come from inside the values.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use shared::Result;
+use shared::platform::Kv;
+
+/// All entries of one cache.
+#[derive(Default)]
+pub struct MemoryKv(RefCell<BTreeMap<String, String>>);
+
+impl MemoryKv {
+    /// Every key and value, for searches after secrets.
+    pub fn dump(&self) -> String {
+        format!("{:?}", self.0.borrow())
+    }
+}
+
+#[async_trait(?Send)]
+impl Kv for MemoryKv {
+    async fn get(&self, key: &str) -> Result<Option<String>> {
+        Ok(self.0.borrow().get(key).cloned())
+    }
+
+    async fn put(&self, key: &str, value: &str, _gc_after: Duration) -> Result<()> {
+        self.0.borrow_mut().insert(key.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        self.0.borrow_mut().remove(key);
+        Ok(())
+    }
+}

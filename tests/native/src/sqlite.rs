@@ -1,0 +1,134 @@
+//! The SQL port over rusqlite, in memory, with the project's migrations applied.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use rusqlite::types::{Value as Native, ValueRef};
+use shared::platform::{Outcome, Row, Sql, SqlError, Statement, Value};
+
+/// An in-memory database.
+pub struct Sqlite(RefCell<Connection>);
+
+impl Sqlite {
+    /// A database with every migration applied, in order.
+    ///
+    /// # Panics
+    /// When a migration fails: there is nothing to test then.
+    pub fn migrated() -> Self {
+        let connection = Connection::open_in_memory().expect("SQLite opens in memory");
+        connection.execute_batch("PRAGMA foreign_keys = ON").expect("foreign keys can be switched on");
+        for (name, sql) in migrations() {
+            connection.execute_batch(&sql).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+        Self(RefCell::new(connection))
+    }
+
+    /// The number of rows of `table`.
+    ///
+    /// # Panics
+    /// When there is no such table.
+    pub fn count(&self, table: &str) -> i64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        self.0.borrow().query_row(&sql, [], |row| row.get(0)).expect("the table exists")
+    }
+
+    /// Every text of every table, for searches after secrets.
+    ///
+    /// # Panics
+    /// When the database cannot be read.
+    pub fn dump(&self) -> String {
+        let connection = self.0.borrow();
+        let mut tables = connection
+            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            .expect("the schema is readable");
+        let names: Vec<String> =
+            tables.query_map([], |row| row.get(0)).expect("names").collect::<Result<_, _>>().expect("names");
+        names.iter().map(|name| format!("{:?}\n", select(&connection, &format!("SELECT * FROM {name}"), &[]))).collect()
+    }
+}
+
+/// Name and text of every migration, in order.
+///
+/// # Panics
+/// When the folder cannot be read.
+pub fn migrations() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("migrations/ is there")
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
+        .collect();
+    files.sort();
+    let read = |path: &std::path::PathBuf| {
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        (name, std::fs::read_to_string(path).expect("readable"))
+    };
+    files.iter().map(read).collect()
+}
+
+#[async_trait(?Send)]
+impl Sql for Sqlite {
+    async fn query(&self, statement: Statement) -> Result<Vec<Row>, SqlError> {
+        Ok(run(&self.0.borrow(), &statement)?.rows)
+    }
+
+    async fn execute(&self, statement: Statement) -> Result<u64, SqlError> {
+        Ok(run(&self.0.borrow(), &statement)?.changes)
+    }
+
+    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, SqlError> {
+        let mut connection = self.0.borrow_mut();
+        let transaction = connection.transaction().map_err(failed)?;
+        let outcomes =
+            statements.iter().map(|statement| run(&transaction, statement)).collect::<Result<_, _>>()?;
+        transaction.commit().map_err(failed)?;
+        Ok(outcomes)
+    }
+}
+
+fn run(connection: &Connection, statement: &Statement) -> Result<Outcome, SqlError> {
+    assert!(statement.params.len() <= 100, "more parameters than D1 takes: {}", statement.sql);
+    let before = connection.total_changes();
+    let rows = select(connection, statement.sql, &statement.params)?;
+    Ok(Outcome { rows, changes: connection.total_changes() - before })
+}
+
+fn select(connection: &Connection, sql: &str, params: &[Value]) -> Result<Vec<Row>, SqlError> {
+    let mut prepared = connection.prepare(sql).map_err(failed)?;
+    let columns = prepared.column_count();
+    let params = rusqlite::params_from_iter(params.iter().map(to_native));
+    let mut rows = prepared.query(params).map_err(failed)?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let values = (0..columns).map(|column| row.get_ref(column).map(to_value)).collect::<Result<_, _>>();
+        all.push(Row(values.map_err(failed)?));
+    }
+    Ok(all)
+}
+
+fn to_native(value: &Value) -> Native {
+    match value {
+        Value::Null => Native::Null,
+        Value::Integer(number) => Native::Integer(*number),
+        Value::Real(number) => Native::Real(*number),
+        Value::Text(text) => Native::Text(text.clone()),
+        Value::Blob(bytes) => Native::Blob(bytes.clone()),
+    }
+}
+
+fn to_value(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+    }
+}
+
+#[allow(clippy::needless_pass_by_value)] // the shape that map_err wants
+fn failed(error: rusqlite::Error) -> SqlError {
+    SqlError::classify(&error.to_string())
+}

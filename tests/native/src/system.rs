@@ -1,0 +1,65 @@
+//! A clock that tests can move, the system's randomness, and background work that tests can wait for.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::{LocalBoxFuture, join_all};
+use shared::platform::{Background, Clock, Random, Timestamp};
+use shared::{Error, Result};
+
+/// Real time plus what a test added.
+#[derive(Default)]
+pub struct TestClock(Cell<Duration>);
+
+impl TestClock {
+    /// Moves the clock on.
+    pub fn advance(&self, by: Duration) {
+        self.0.set(self.0.get() + by);
+    }
+}
+
+#[async_trait(?Send)]
+impl Clock for TestClock {
+    #[allow(clippy::disallowed_methods)] // this is the Clock port
+    fn now(&self) -> Timestamp {
+        let real = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(0) + real + self.0.get()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// The operating system's generator.
+pub struct OsRandom;
+
+impl Random for OsRandom {
+    fn fill(&self, buffer: &mut [u8]) -> Result<()> {
+        getrandom::fill(buffer).map_err(|error| Error::internal(error.to_string()))
+    }
+}
+
+/// Work that waits until the test lets it run.
+#[derive(Default)]
+pub struct Later(RefCell<Vec<LocalBoxFuture<'static, ()>>>);
+
+impl Later {
+    /// Runs everything that was left for after the response, and what that leaves in turn.
+    pub async fn settle(&self) {
+        loop {
+            let work = self.0.take();
+            if work.is_empty() {
+                return;
+            }
+            join_all(work).await;
+        }
+    }
+}
+
+impl Background for Later {
+    fn spawn(&self, work: LocalBoxFuture<'static, ()>) {
+        self.0.borrow_mut().push(work);
+    }
+}

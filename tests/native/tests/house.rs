@@ -1,0 +1,161 @@
+//! Rules of the house that no compiler checks: where things may stand, and files that must agree.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use native::{Sqlite, migrations};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Rust files below `folder`, tests left out.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && !matches!(name.as_str(), "target" | "build" | "tests" | "port_suite") {
+                walk(&path, found);
+            } else if name.ends_with(".rs") && name != "port_suite.rs" {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join(folder), &mut found);
+    assert!(!found.is_empty(), "{folder} has no sources");
+    found
+        .into_iter()
+        .map(|path| {
+            let name = path.strip_prefix(root()).unwrap_or(&path).to_string_lossy().into_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            // Unit tests stand at the end of a file.
+            (name, text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned())
+        })
+        .collect()
+}
+
+fn product() -> Vec<(String, String)> {
+    ["shared/src", "functions", "runtimes"].into_iter().flat_map(sources).collect()
+}
+
+#[test]
+fn sql_stands_only_in_the_store() {
+    let verbs = ["SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM", "CREATE TABLE"];
+    for (name, text) in product().iter().filter(|(name, _)| !name.contains("shared/src/store/")) {
+        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            assert!(!verbs.iter().any(|verb| line.contains(verb)), "{name}: {line}");
+        }
+    }
+}
+
+#[test]
+fn every_statement_names_its_function() {
+    for (name, text) in sources("shared/src/store") {
+        for statement in text.split("Statement::new(").skip(1) {
+            let start = statement.trim_start().trim_start_matches("concat!(").trim_start();
+            assert!(start.starts_with("\"-- "), "{name}: {}", &start[..start.len().min(60)]);
+        }
+    }
+}
+
+#[test]
+fn runtime_types_stand_only_in_runtimes() {
+    for folder in ["shared/src", "functions"] {
+        for (name, text) in sources(folder) {
+            for crate_name in ["worker::", "spin_sdk::", "wasm_bindgen", "js_sys", "web_sys"] {
+                let used = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(crate_name));
+                assert!(!used, "{name} uses {crate_name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_function_names_no_other_function() {
+    let functions = ["integrations", "gateway", "scheduled"];
+    for function in functions {
+        let manifest = fs::read_to_string(root().join(format!("functions/{function}/Cargo.toml"))).unwrap();
+        let dependencies = manifest.split("[dependencies]").nth(1).unwrap().split('[').next().unwrap();
+        for other in functions {
+            assert!(!dependencies.lines().any(|line| line.starts_with(&format!("{other}."))), "{function} → {other}");
+        }
+    }
+}
+
+#[test]
+fn only_net_makes_a_safe_url() {
+    for (name, text) in product().iter().filter(|(name, _)| !name.ends_with("shared/src/net.rs")) {
+        assert!(!text.contains("SafeUrl("), "{name}");
+    }
+}
+
+#[test]
+fn only_ports_read_time_and_randomness() {
+    for (name, text) in product().iter().filter(|(name, _)| !name.contains("runtimes/")) {
+        for source in ["SystemTime::now", "Instant::now", "getrandom", "Uuid::new_v4", "std::env::var"] {
+            assert!(!text.contains(source), "{name}: {source}");
+        }
+    }
+}
+
+#[test]
+fn files_and_functions_stay_short() {
+    const LONGEST: usize = 400;
+    for (name, _) in product() {
+        let lines = fs::read_to_string(root().join(&name)).unwrap().lines().count();
+        assert!(lines <= LONGEST, "{name} has {lines} lines");
+    }
+}
+
+#[test]
+fn migrations_are_numbered_and_say_so() {
+    for (index, (name, text)) in migrations().iter().enumerate() {
+        let number = index + 1;
+        assert!(name.starts_with(&format!("{number:04}_")), "{name} should be number {number}");
+        let record = format!("INSERT INTO schema_versions (version) VALUES ({number});");
+        assert!(text.trim_end().ends_with(&record), "{name} does not end with {record}");
+        for table in text.split("CREATE TABLE").skip(1) {
+            assert!(table.split(';').next().unwrap().contains(") STRICT"), "{name}: a table is not STRICT");
+        }
+    }
+    assert_eq!(i64::try_from(migrations().len()).unwrap(), shared::store::schema::VERSION);
+}
+
+#[tokio::test]
+async fn the_code_accepts_the_schema_of_the_migrations() {
+    let app = native::App::new(Vec::new(), &[]);
+    assert_eq!(shared::store::schema::check(&app.platform).await.unwrap(), shared::store::schema::VERSION);
+    assert_eq!(Sqlite::migrated().count("schema_versions"), shared::store::schema::VERSION);
+}
+
+fn wrangler() -> toml::Table {
+    fs::read_to_string(root().join("wrangler.toml")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn cron_expressions_agree() {
+    let wrangler = wrangler();
+    let crons: Vec<_> = wrangler["triggers"]["crons"].as_array().unwrap().iter().filter_map(|cron| cron.as_str()).collect();
+    let jobs: Vec<_> = scheduled::JOBS.iter().map(|job| job.cron).collect();
+    assert_eq!(crons, jobs);
+}
+
+#[test]
+fn bindings_agree() {
+    let wrangler = wrangler();
+    let bound = |table: &str| wrangler[table][0]["binding"].as_str().unwrap().to_owned();
+    for (file, binding) in [("d1.rs", bound("d1_databases")), ("kv.rs", bound("kv_namespaces"))] {
+        let code = fs::read_to_string(root().join("runtimes/cloudflare/src").join(file)).unwrap();
+        assert!(code.contains(&format!("const BINDING: &str = \"{binding}\";")), "{file}: {binding}");
+    }
+}
+
+#[test]
+fn every_setting_is_documented() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for name in shared::platform::SETTING_NAMES {
+        assert!(readme.contains(&format!("| `{name}`")), "{name} is not in README.md's table");
+    }
+}
