@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::api::Postern;
 use crate::devvars::Secrets;
-use crate::process::Service;
+use crate::process::{Service, free_port};
 use crate::tools::Tools;
 use crate::workspace;
 
@@ -18,22 +18,25 @@ pub(crate) struct Gateway {
     _workerd: Service,
 }
 
-/// Starts the Worker that `cargo xtask build` left behind.
-pub(crate) fn start(tools: &Tools) -> Result<Gateway> {
+/// Starts the Worker that `cargo xtask build` left behind. Without a public URL, it goes by its own address.
+pub(crate) fn start(tools: &Tools, public_url: Option<&str>) -> Result<Gateway> {
     let secrets = Secrets::generate()?;
     let mut command = tools.node(workspace::root().join("tests/workerd/run.mjs"));
     command.env("POSTERN_TOOLS", workspace::tools_dir().join("node_modules"));
     let mut workerd = Service::start("workerd", &mut command, false)?;
+    let port = free_port()?;
     let start = json!({
         "script": workspace::worker_crate().join("build/index.js"),
+        "port": port,
         "bindings": {
             "ENCRYPTION_KEY": secrets.encryption_key,
             "BOOTSTRAP_ADMIN_KEY": secrets.admin_key,
+            "PUBLIC_URL": public_url.map_or_else(|| format!("http://127.0.0.1:{port}"), str::to_owned),
             "ALLOW_LOOPBACK_UPSTREAMS": "true",
         },
     });
     workerd.tell(&start.to_string())?;
-    let line = workerd.line(Duration::from_secs(60))?;
+    let line = workerd.line(Duration::from_mins(1))?;
     let ready: Value = serde_json::from_str(&line).with_context(|| format!("workerd said {line}"))?;
     let origin = ready
         .get("url")

@@ -77,19 +77,6 @@ pub(crate) fn send(
     })
 }
 
-/// Whether a GET is answered at all, with any status below 500.
-pub(crate) fn answers(url: &str) -> bool {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(Duration::from_secs(2)))
-        .build()
-        .into();
-    agent
-        .get(url)
-        .call()
-        .is_ok_and(|response| response.status().as_u16() < 500)
-}
-
 /// Whether a loopback port accepts connections.
 pub(crate) fn listens(port: u16) -> bool {
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));

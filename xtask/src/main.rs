@@ -41,6 +41,8 @@ enum Verb {
     Dev(verbs::dev::Args),
     /// Runs every test: formatting, lints, unit, WASM and black-box
     Test(verbs::test::Args),
+    /// Runs the official MCP conformance suite
+    Conformance(verbs::conformance::Args),
     /// Measures Postern against a direct call and an empty pass-through Worker
     Bench(verbs::bench::Args),
     /// Applies the migrations to the remote database and deploys to Cloudflare
@@ -67,6 +69,7 @@ fn run(verb: &Verb) -> anyhow::Result<()> {
         Verb::Build(args) => verbs::build::run(args),
         Verb::Dev(args) => verbs::dev::run(args),
         Verb::Test(args) => verbs::test::run(args),
+        Verb::Conformance(args) => verbs::conformance::run(args),
         Verb::Bench(args) => verbs::bench::run(args),
         Verb::Deploy(args) => verbs::deploy::run(args),
     }

@@ -1,5 +1,6 @@
 //! Programs from crates.io, compiled once per version into the cache.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -39,11 +40,19 @@ fn cargo_install(name: &str, version: &str, root: &Path, target: &Path, locked: 
         .arg(root)
         .arg(name)
         .env("CARGO_TARGET_DIR", target)
+        // Only so that cargo does not advise to put the folder on PATH.
+        .env("PATH", path_with(&root.join("bin")))
         .current_dir(workspace::root());
     if locked {
         cargo.arg("--locked");
     }
     process::run(&mut cargo, &format!("cargo install {name}"))
+}
+
+fn path_with(folder: &Path) -> OsString {
+    let rest = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&rest).chain([folder.to_path_buf()]);
+    std::env::join_paths(folders).unwrap_or(rest)
 }
 
 /// The version of a crate in the workspace's `Cargo.lock`.
