@@ -21,6 +21,7 @@
 // Then, in any order, each answered by {"id":…,"ok":true,"result":…} or {"id":…,"ok":false,"error":"…"}:
 //
 //   {"id":1,"cmd":"sql","sql":"SELECT ?1","params":[1]}     → the rows
+//   {"id":5,"cmd":"batch","statements":["SELECT 1"]}        → the rows of each, from one transaction
 //   {"id":2,"cmd":"scheduled","cron":"* * * * *"}           → {"outcome":"ok",…} after the handler's end
 //   {"id":3,"cmd":"kv"}                                     → {"key":"value",…}
 //   {"id":4,"cmd":"stop"}                                   → answered, then the process ends
@@ -172,6 +173,11 @@ const commands = {
     const database = await mf.getD1Database("DB");
     const { results } = await database.prepare(sql).bind(...params).all();
     return results;
+  },
+  async batch(mf, { statements }) {
+    const database = await mf.getD1Database("DB");
+    const answers = await database.batch(statements.map((sql) => database.prepare(sql)));
+    return answers.map(({ results }) => results);
   },
   async scheduled(mf, { cron }) {
     const worker = await mf.getWorker();

@@ -138,22 +138,15 @@ async fn output(mut command: Command) -> Result<Value> {
 
 /// Runs one of the programs in `tests/peers`.
 async fn program(mut command: Command, task: &Task<'_>, mode: Option<Mode>) -> Result<Report> {
-    command
-        .args([task.url, task.tool, &task.arguments.to_string()])
-        .env("POSTERN_KEY", task.key);
+    command.args([task.url, task.tool, &task.arguments.to_string()]).env("POSTERN_KEY", task.key);
     if let Some(mode) = mode {
         command.arg(mode.argument());
     }
     let report = output(command).await?;
     let progress = report["progress"].as_array().context("no progress list")?;
     let progress = progress.iter().map(|event| {
-        let progress = event["progress"]
-            .as_f64()
-            .with_context(|| format!("no progress in {event}"))?;
-        Ok(Progress {
-            progress,
-            total: event["total"].as_f64(),
-        })
+        let progress = event["progress"].as_f64().with_context(|| format!("no progress in {event}"))?;
+        Ok(Progress { progress, total: event["total"].as_f64() })
     });
     Ok(Report {
         protocol: report["protocol"].as_str().map(str::to_owned),
@@ -164,16 +157,10 @@ async fn program(mut command: Command, task: &Task<'_>, mode: Option<Mode>) -> R
 }
 
 fn names<'v>(tools: &'v Value, name: impl Fn(&'v Value) -> Option<&'v str>) -> Result<Vec<String>> {
-    let tools = tools
-        .as_array()
-        .with_context(|| format!("not a list of tools: {tools}"))?;
+    let tools = tools.as_array().with_context(|| format!("not a list of tools: {tools}"))?;
     tools
         .iter()
-        .map(|tool| {
-            name(tool)
-                .map(str::to_owned)
-                .with_context(|| format!("no name in {tool}"))
-        })
+        .map(|tool| name(tool).map(str::to_owned).with_context(|| format!("no name in {tool}")))
         .collect()
 }
 
@@ -197,10 +184,7 @@ async fn inspector(task: &Task<'_>, mode: Mode) -> Result<Report> {
     let bin = environment::path(environment::PEERS)?.join("node_modules/.bin/mcp-inspector");
     let command = |method: &str, options: &[String]| -> Result<Command> {
         let mut command = Command::new(environment::path(environment::NODE)?);
-        command
-            .arg(&bin)
-            .arg("--cli")
-            .args(["--format", "json", "--server", "postern", "--method", method]);
+        command.arg(&bin).arg("--cli").args(["--format", "json", "--server", "postern", "--method", method]);
         command.arg("--config").arg(&config).args(options);
         command
             .env("MCP_STORAGE_DIR", PathBuf::from(folder.path()))

@@ -38,11 +38,7 @@ impl Api {
             .redirect(Policy::none())
             .timeout(std::time::Duration::from_mins(1))
             .build()?;
-        Ok(Self {
-            client,
-            origin: origin.to_owned(),
-            key: key.map(str::to_owned),
-        })
+        Ok(Self { client, origin: origin.to_owned(), key: key.map(str::to_owned) })
     }
 
     /// A request that the caller's key is on.
@@ -66,9 +62,7 @@ impl Api {
 
     /// POST of a body as it is, declared to be JSON.
     pub async fn post_text(&self, path: &str, body: impl Into<reqwest::Body>) -> Result<Answer> {
-        let request = self
-            .request(Method::POST, path)
-            .header("content-type", "application/json");
+        let request = self.request(Method::POST, path).header("content-type", "application/json");
         Answer::of(request.body(body)).await
     }
 
@@ -102,17 +96,8 @@ impl Answer {
 
     /// The body as JSON, when the status is the expected one.
     pub fn expect(&self, status: u16) -> Result<Value> {
-        anyhow::ensure!(
-            self.status == status,
-            "expected {status}, got {}: {}",
-            self.status,
-            self.text
-        );
-        if self.text.is_empty() {
-            Ok(Value::Null)
-        } else {
-            self.json()
-        }
+        anyhow::ensure!(self.status == status, "expected {status}, got {}: {}", self.status, self.text);
+        if self.text.is_empty() { Ok(Value::Null) } else { self.json() }
     }
 
     /// A header field's value, or an empty string.
@@ -123,20 +108,14 @@ impl Answer {
 
 /// A header field's value, or an empty string.
 pub fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// Header fields from pairs.
 pub fn headers(pairs: &[(&str, &str)]) -> Result<HeaderMap> {
     let mut map = HeaderMap::new();
     for (name, value) in pairs {
-        map.insert(
-            HeaderName::from_bytes(name.as_bytes())?,
-            HeaderValue::from_str(value)?,
-        );
+        map.insert(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value)?);
     }
     Ok(map)
 }

@@ -8,10 +8,7 @@
     clippy::indexing_slicing,
     reason = "reading a member that a JSON value does not have gives null, which the checks then report"
 )]
-#![allow(
-    clippy::needless_pass_by_value,
-    reason = "JSON written at the place of use reads best without `&`"
-)]
+#![allow(clippy::needless_pass_by_value, reason = "JSON written at the place of use reads best without `&`")]
 
 pub mod agent;
 pub mod api;

@@ -34,10 +34,7 @@ impl Request {
         }
         pairs.extend(session.map(|session| ("mcp-session-id", session)));
         let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-        Ok(Self {
-            headers: headers(&pairs)?,
-            body,
-        })
+        Ok(Self { headers: headers(&pairs)?, body })
     }
 
     /// A request of the modern era, complete with `_meta` and the headers that mirror the body.
@@ -50,10 +47,7 @@ impl Request {
         let mut pairs = vec![("mcp-protocol-version", MODERN), ("mcp-method", method)];
         pairs.extend(name.as_deref().map(|name| ("mcp-name", name)));
         let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-        Ok(Self {
-            headers: headers(&pairs)?,
-            body,
-        })
+        Ok(Self { headers: headers(&pairs)?, body })
     }
 
     /// The same with a header set, or removed when the value is empty.
@@ -83,20 +77,13 @@ impl Request {
         let response = self.on(api, path).send().await?;
         let kind = header(response.headers(), "content-type").to_owned();
         if !kind.starts_with("text/event-stream") {
-            bail!(
-                "not an event stream but {} {kind}: {}",
-                response.status(),
-                response.text().await?
-            );
+            bail!("not an event stream but {} {kind}: {}", response.status(), response.text().await?);
         }
         let headers = response.headers().clone();
         let events = SseStream::from_bytes_stream(Box::pin(response.bytes_stream()));
         let events =
             events.map(|event| event.map_err(|error| anyhow::anyhow!("the stream broke: {error:?}")));
-        Ok(Events {
-            headers,
-            events: Box::pin(events),
-        })
+        Ok(Events { headers, events: Box::pin(events) })
     }
 }
 
@@ -134,38 +121,23 @@ impl Reply {
 
     /// The response message: the last one, with the id that was asked.
     pub fn response(&self, id: &Value) -> Result<&Value> {
-        let last = self
-            .messages
-            .last()
-            .with_context(|| format!("no message in {:?}", self.http))?;
+        let last = self.messages.last().with_context(|| format!("no message in {:?}", self.http))?;
         ensure!(last["jsonrpc"] == "2.0", "not JSON-RPC 2.0: {last}");
-        ensure!(
-            &last["id"] == id,
-            "the id is {} where {id} was asked: {last}",
-            last["id"]
-        );
+        ensure!(&last["id"] == id, "the id is {} where {id} was asked: {last}", last["id"]);
         Ok(last)
     }
 
     /// The result of a successful response.
     pub fn result(&self, id: &Value) -> Result<&Value> {
         let response = self.response(id)?;
-        ensure!(
-            self.http.status == 200,
-            "status {} with {response}",
-            self.http.status
-        );
-        response
-            .get("result")
-            .with_context(|| format!("no result: {response}"))
+        ensure!(self.http.status == 200, "status {} with {response}", self.http.status);
+        response.get("result").with_context(|| format!("no result: {response}"))
     }
 
     /// The JSON-RPC error of a failed response.
     pub fn error(&self, id: &Value) -> Result<&Value> {
         let response = self.response(id)?;
-        response
-            .get("error")
-            .with_context(|| format!("no error: {response}"))
+        response.get("error").with_context(|| format!("no error: {response}"))
     }
 
     /// The messages before the response.
@@ -193,9 +165,7 @@ impl Events {
                 None => return Ok(None),
                 Some(event) => match event?.data {
                     Some(data) if !data.trim().is_empty() => {
-                        return serde_json::from_str(&data)
-                            .map(Some)
-                            .with_context(|| data.clone());
+                        return serde_json::from_str(&data).map(Some).with_context(|| data.clone());
                     }
                     _ => {}
                 },
@@ -211,10 +181,7 @@ impl Events {
 
 /// The text of a tool result's first content block.
 pub fn text(result: &Value) -> &str {
-    result
-        .pointer("/content/0/text")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    result.pointer("/content/0/text").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Opens a legacy session: `initialize` and `notifications/initialized`. Returns the session id, if one was minted,
@@ -225,26 +192,16 @@ pub async fn initialize(api: &Api, path: &str) -> Result<(Option<String>, Value)
         "capabilities": {},
         "clientInfo": {"name": "black-box", "version": "1"},
     });
-    let reply = Request::legacy(None, json!(0), "initialize", params)?
-        .send(api, path)
-        .await?;
+    let reply = Request::legacy(None, json!(0), "initialize", params)?.send(api, path).await?;
     let result = reply.result(&json!(0))?.clone();
     let session = Some(reply.http.header("mcp-session-id").to_owned()).filter(|session| !session.is_empty());
-    let mut initialized = Request::legacy(
-        session.as_deref(),
-        json!(0),
-        "notifications/initialized",
-        json!({}),
-    )?;
+    let mut initialized =
+        Request::legacy(session.as_deref(), json!(0), "notifications/initialized", json!({}))?;
     if let Some(body) = initialized.body.as_object_mut() {
         body.remove("id");
         body.remove("params");
     }
     let accepted = initialized.send(api, path).await?;
-    ensure!(
-        accepted.http.status == 202,
-        "notifications/initialized: {:?}",
-        accepted.http
-    );
+    ensure!(accepted.http.status == 202, "notifications/initialized: {:?}", accepted.http);
     Ok((session, result))
 }

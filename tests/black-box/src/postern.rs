@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::{
     api::Api,
@@ -47,11 +48,7 @@ impl Settings {
             ("ALLOW_LOOPBACK_UPSTREAMS", "true".to_owned()),
         ];
         let bindings = bindings.map(|(name, value)| (name.to_owned(), value)).into();
-        Ok(Self {
-            bindings,
-            admin,
-            persist: None,
-        })
+        Ok(Self { bindings, admin, persist: None })
     }
 
     /// Sets a setting.
@@ -78,10 +75,7 @@ impl Settings {
     /// The secrets among the settings: what must never be seen anywhere.
     pub fn secrets(&self) -> Vec<String> {
         let names = ["ENCRYPTION_KEY", "BOOTSTRAP_ADMIN_KEY"];
-        names
-            .iter()
-            .filter_map(|name| self.bindings.get(*name).cloned())
-            .collect()
+        names.iter().filter_map(|name| self.bindings.get(*name).cloned()).collect()
     }
 }
 
@@ -89,6 +83,7 @@ impl Settings {
 pub struct Postern {
     worker: Worker,
     settings: Settings,
+    tables: OnceCell<Vec<String>>,
 }
 
 /// A registered integration.
@@ -109,20 +104,11 @@ impl Integration {
     }
 
     fn of(answer: &Value) -> Result<Self> {
-        let object = answer
-            .get("integration")
-            .with_context(|| format!("no integration in {answer}"))?;
+        let object = answer.get("integration").with_context(|| format!("no integration in {answer}"))?;
         let text = |name: &str| {
-            object[name]
-                .as_str()
-                .map(str::to_owned)
-                .with_context(|| format!("no {name} in {answer}"))
+            object[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {answer}"))
         };
-        Ok(Self {
-            id: text("id")?,
-            slug: text("slug")?,
-            object: object.clone(),
-        })
+        Ok(Self { id: text("id")?, slug: text("slug")?, object: object.clone() })
     }
 }
 
@@ -135,10 +121,9 @@ impl Postern {
             ..Start::default()
         };
         match runtime {
-            Runtime::Workerd => Ok(Self {
-                worker: Worker::start(start).await?,
-                settings,
-            }),
+            Runtime::Workerd => {
+                Ok(Self { worker: Worker::start(start).await?, settings, tables: OnceCell::new() })
+            }
         }
     }
 
@@ -204,15 +189,13 @@ impl Postern {
         let key = ApiKey::generate()?;
         let sql = "INSERT INTO api_keys (id, name, hash, roles, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, 0, ?5)";
         let roles = json!(roles).to_string();
-        self.sql(sql, json!([key.id, name, key.hash(), roles, expires_at]))
-            .await?;
+        self.sql(sql, json!([key.id, name, key.hash(), roles, expires_at])).await?;
         Ok(key.text)
     }
 
     /// Registers an upstream without credentials and validates it.
     pub async fn register(&self, name: &str, url: &str) -> Result<Integration> {
-        self.register_with(json!({"name": name, "url": url, "authMode": "none"}))
-            .await
+        self.register_with(json!({"name": name, "url": url, "authMode": "none"})).await
     }
 
     /// Registers an integration and validates it.
@@ -220,24 +203,13 @@ impl Postern {
         let integration = self.create(body).await?;
         let integration = self.validate(&integration.id).await?;
         let status = &integration.object["validationStatus"];
-        ensure!(
-            status == "valid",
-            "{} is not valid: {}",
-            integration.slug,
-            integration.object
-        );
+        ensure!(status == "valid", "{} is not valid: {}", integration.slug, integration.object);
         Ok(integration)
     }
 
     /// Registers an integration and leaves it at that.
     pub async fn create(&self, body: Value) -> Result<Integration> {
-        Integration::of(
-            &self
-                .admin()?
-                .post("/api/v1/integrations", &body)
-                .await?
-                .expect(201)?,
-        )
+        Integration::of(&self.admin()?.post("/api/v1/integrations", &body).await?.expect(201)?)
     }
 
     /// Validates an integration.
@@ -248,44 +220,35 @@ impl Postern {
 
     /// Reads an integration.
     pub async fn integration(&self, id: &str) -> Result<Integration> {
-        Integration::of(
-            &self
-                .admin()?
-                .get(&format!("/api/v1/integrations/{id}"))
-                .await?
-                .expect(200)?,
-        )
+        Integration::of(&self.admin()?.get(&format!("/api/v1/integrations/{id}")).await?.expect(200)?)
     }
 
     /// Waits until a given number of audit rows satisfies a condition, and returns them oldest first.
     pub async fn audit(&self, condition: &str, params: Value, count: usize) -> Result<Vec<Value>> {
         let sql = format!("SELECT * FROM audit_events WHERE {condition} ORDER BY timestamp, rowid");
-        eventually(
-            &format!("{count} audit rows where {condition} {params}"),
-            async || {
-                let rows = self.sql(&sql, params.clone()).await?;
-                ensure!(
-                    rows.len() <= count,
-                    "more than {count} audit rows where {condition}: {rows:?}"
-                );
-                Ok((rows.len() == count).then_some(rows))
-            },
-        )
+        eventually(&format!("{count} audit rows where {condition} {params}"), async || {
+            let rows = self.sql(&sql, params.clone()).await?;
+            ensure!(rows.len() <= count, "more than {count} audit rows where {condition}: {rows:?}");
+            Ok((rows.len() == count).then_some(rows))
+        })
         .await
     }
 
     /// Every row of every table but the audit's, as one JSON object: to show that nothing was written.
     pub async fn contents(&self) -> Result<Value> {
-        let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
-                      AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name <> 'audit_events' ORDER BY name";
-        let mut contents = json!({});
-        for table in self.sql(tables, json!([])).await? {
-            let name = table["name"].as_str().context("a table without a name")?;
-            contents[name] = Value::Array(
-                self.sql(&format!("SELECT * FROM {name} ORDER BY rowid"), json!([]))
-                    .await?,
-            );
-        }
-        Ok(contents)
+        let names = self.tables.get_or_try_init(async || self.table_names().await).await?;
+        let statements: Vec<_> =
+            names.iter().map(|name| format!("SELECT * FROM {name} ORDER BY rowid")).collect();
+        let tables = self.worker.batch(&statements).await?;
+        Ok(names.iter().cloned().zip(tables).collect())
+    }
+
+    async fn table_names(&self) -> Result<Vec<String>> {
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
+                   AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name <> 'audit_events' ORDER BY name";
+        let rows = self.sql(sql, json!([])).await?;
+        rows.iter()
+            .map(|row| row["name"].as_str().map(str::to_owned).context("a table without a name"))
+            .collect()
     }
 }

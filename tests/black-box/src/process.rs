@@ -47,10 +47,7 @@ impl Process {
         let output = Output::default();
         let stdout = child.stdout.take().context("no stdout")?;
         thread::spawn(move || {
-            BufReader::new(stdout)
-                .lines()
-                .map_while(Result::ok)
-                .for_each(&mut on_line);
+            BufReader::new(stdout).lines().map_while(Result::ok).for_each(&mut on_line);
         });
         let mut stderr = child.stderr.take().context("no stderr")?;
         let kept = output.clone();
@@ -60,12 +57,7 @@ impl Process {
                 lock(&kept.0).push_str(&String::from_utf8_lossy(bytes.get(..length).unwrap_or_default()));
             }
         });
-        Ok(Self {
-            name,
-            child,
-            stdin,
-            output,
-        })
+        Ok(Self { name, child, stdin, output })
     }
 
     /// Writes one line to the child's standard input.

@@ -24,10 +24,7 @@ struct Handler(Arc<Mutex<Vec<Progress>>>);
 
 impl ClientHandler for Handler {
     async fn on_progress(&self, params: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
-        lock(&self.0).push(Progress {
-            progress: params.progress,
-            total: params.total,
-        });
+        lock(&self.0).push(Progress { progress: params.progress, total: params.total });
     }
 }
 
@@ -44,24 +41,15 @@ async fn session(task: &Task<'_>, mode: Mode) -> Result<Report> {
     let preferred_versions = vec![ProtocolVersion::LATEST];
     let lifecycle = match mode {
         Mode::Legacy => ClientLifecycleMode::Initialize,
-        Mode::Auto => ClientLifecycleMode::Auto {
-            preferred_versions,
-            legacy_version: None,
-        },
+        Mode::Auto => ClientLifecycleMode::Auto { preferred_versions, legacy_version: None },
         Mode::Modern => ClientLifecycleMode::Discover { preferred_versions },
     };
     let handler = Handler::default();
     let progress = handler.0.clone();
-    let client = handler
-        .serve_with_lifecycle(StreamableHttpClientTransport::from_config(config), lifecycle)
-        .await?;
+    let client =
+        handler.serve_with_lifecycle(StreamableHttpClientTransport::from_config(config), lifecycle).await?;
     let protocol = client.peer_info().map(|info| info.protocol_version.to_string());
-    let tools = client
-        .list_all_tools()
-        .await?
-        .into_iter()
-        .map(|tool| tool.name.into_owned())
-        .collect();
+    let tools = client.list_all_tools().await?.into_iter().map(|tool| tool.name.into_owned()).collect();
 
     let mut params = CallToolRequestParams::new(task.tool.to_owned());
     if let Value::Object(arguments) = &task.arguments {
@@ -72,10 +60,5 @@ async fn session(task: &Task<'_>, mode: Mode) -> Result<Report> {
     tokio::time::sleep(Duration::from_millis(200)).await;
     client.cancel().await?;
     let progress = lock(&progress).clone();
-    Ok(Report {
-        protocol,
-        tools,
-        result,
-        progress: Some(progress),
-    })
+    Ok(Report { protocol, tools, result, progress: Some(progress) })
 }

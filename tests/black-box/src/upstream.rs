@@ -53,10 +53,7 @@ impl Upstream {
     async fn start(name: &'static str, command: &mut Command, port: u16) -> Result<Self> {
         let mut process = Process::spawn(name, command, |_| {})?;
         process.wait_for_port(port).await?;
-        Ok(Self {
-            url: format!("http://127.0.0.1:{port}/mcp"),
-            _process: process,
-        })
+        Ok(Self { url: format!("http://127.0.0.1:{port}/mcp"), _process: process })
     }
 
     /// The URL of its MCP endpoint.

@@ -65,20 +65,11 @@ impl Worker {
         process.write_line(&start_line(start)?.to_string())?;
 
         let url = match tokio::time::timeout(LIMIT, ready).await {
-            Ok(Ok(line)) => line["url"]
-                .as_str()
-                .context("the ready line has no url")?
-                .to_owned(),
+            Ok(Ok(line)) => line["url"].as_str().context("the ready line has no url")?.to_owned(),
             Ok(Err(_)) => bail!(process.failure("ended before it was ready")),
             Err(_) => bail!(process.failure(&format!("is not ready after {LIMIT:?}"))),
         };
-        Ok(Self {
-            process: Mutex::new(process),
-            output,
-            url,
-            waiting,
-            last_id: AtomicU64::new(READY),
-        })
+        Ok(Self { process: Mutex::new(process), output, url, waiting, last_id: AtomicU64::new(READY) })
     }
 
     /// Its origin, such as `http://127.0.0.1:40123`.
@@ -93,12 +84,19 @@ impl Worker {
 
     /// Runs SQL on its database.
     pub async fn sql(&self, sql: &str, params: Value) -> Result<Vec<Value>> {
-        let rows = self
-            .command(json!({"cmd": "sql", "sql": sql, "params": params}))
-            .await;
+        let rows = self.command(json!({"cmd": "sql", "sql": sql, "params": params})).await;
         match rows.with_context(|| sql.to_owned())? {
             Value::Array(rows) => Ok(rows),
             other => bail!("rows are not an array: {other}"),
+        }
+    }
+
+    /// Runs several statements in one transaction.
+    pub async fn batch(&self, statements: &[String]) -> Result<Vec<Value>> {
+        let command = json!({"cmd": "batch", "statements": statements});
+        match self.command(command).await? {
+            Value::Array(answers) => Ok(answers),
+            other => bail!("answers are not an array: {other}"),
         }
     }
 
@@ -107,10 +105,7 @@ impl Worker {
         let outcome = self.command(json!({"cmd": "scheduled", "cron": cron})).await?;
         match outcome["outcome"].as_str() {
             Some("ok") => Ok(()),
-            _ => bail!(
-                "the cron handler ended with {outcome}; console:\n{}",
-                self.console()
-            ),
+            _ => bail!("the cron handler ended with {outcome}; console:\n{}", self.console()),
         }
     }
 
@@ -165,11 +160,7 @@ impl Dispatcher {
         let Ok(answer) = serde_json::from_str::<Value>(line) else {
             return;
         };
-        let id = if answer["ready"] == true {
-            Some(READY)
-        } else {
-            answer["id"].as_u64()
-        };
+        let id = if answer["ready"] == true { Some(READY) } else { answer["id"].as_u64() };
         if let Some(sender) = id.and_then(|id| lock(&self.0).remove(&id)) {
             // Whoever waited may have given up.
             let _ = sender.send(answer);

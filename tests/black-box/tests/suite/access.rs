@@ -19,15 +19,8 @@ use crate::{
 };
 
 /// The tools of both stubs.
-const TOOLS: [&str; 7] = [
-    "add",
-    "echo",
-    "fail",
-    "gated_progress",
-    "mirrored",
-    "protocol_error",
-    "slow_progress",
-];
+const TOOLS: [&str; 7] =
+    ["add", "echo", "fail", "gated_progress", "mirrored", "protocol_error", "slow_progress"];
 
 struct World {
     postern: Postern,
@@ -37,12 +30,8 @@ struct World {
 }
 
 /// A caller: name, roles, and what it is to have of alpha and of beta; `None` where not even the endpoint is there.
-type Row = (
-    &'static str,
-    &'static [&'static str],
-    Option<&'static [&'static str]>,
-    Option<&'static [&'static str]>,
-);
+type Row =
+    (&'static str, &'static [&'static str], Option<&'static [&'static str]>, Option<&'static [&'static str]>);
 
 const CALLERS: [Row; 11] = [
     ("administrator", &["admin"], Some(&TOOLS), Some(&TOOLS)),
@@ -50,40 +39,17 @@ const CALLERS: [Row; 11] = [
     (
         "deny wins over allow",
         &["careful"],
-        Some(&[
-            "add",
-            "echo",
-            "gated_progress",
-            "mirrored",
-            "protocol_error",
-            "slow_progress",
-        ]),
-        Some(&[
-            "echo",
-            "gated_progress",
-            "mirrored",
-            "protocol_error",
-            "slow_progress",
-        ]),
+        Some(&["add", "echo", "gated_progress", "mirrored", "protocol_error", "slow_progress"]),
+        Some(&["echo", "gated_progress", "mirrored", "protocol_error", "slow_progress"]),
     ),
     ("one connection", &["alpha only"], Some(&TOOLS), None),
     ("all connections but one", &["not beta"], Some(&TOOLS), None),
-    (
-        "globs",
-        &["globs"],
-        Some(&["add", "echo", "mirrored"]),
-        Some(&["echo"]),
-    ),
+    ("globs", &["globs"], Some(&["add", "echo", "mirrored"]), Some(&["echo"])),
     ("tools without connections", &["no connections"], None, None),
     ("connections without tools", &["no tools"], Some(&[]), Some(&[])),
     ("a role that selects nothing", &["stranger"], None, None),
     ("no roles", &[], None, None),
-    (
-        "two roles, the higher priority",
-        &["everything", "careful and first"],
-        Some(&["echo"]),
-        Some(&[]),
-    ),
+    ("two roles, the higher priority", &["everything", "careful and first"], Some(&["echo"]), Some(&[])),
 ];
 
 fn personas() -> String {
@@ -115,12 +81,7 @@ async fn world() -> Result<&'static World> {
             for (name, roles, ..) in CALLERS {
                 keys.insert(name, postern.insert_key(name, roles, None).await?);
             }
-            Ok(World {
-                postern,
-                alpha: (alpha.1, alpha.0),
-                beta: (beta.1, beta.0),
-                keys,
-            })
+            Ok(World { postern, alpha: (alpha.1, alpha.0), beta: (beta.1, beta.0), keys })
         })
         .await
 }
@@ -152,9 +113,7 @@ async fn callable(world: &World, agent: &Agent, universe: &BTreeSet<String>) -> 
             request = request.with_header("mcp-param-region", "here")?;
         }
         let reply = request.send(&agent.api, &agent.path).await?;
-        let response = reply
-            .response(&json!(1))
-            .with_context(|| format!("{tool}: {}", reply.http.text))?;
+        let response = reply.response(&json!(1)).with_context(|| format!("{tool}: {}", reply.http.text))?;
         match seen() - before {
             0 => assert_eq!(
                 response["error"]["code"], -32602,
@@ -171,21 +130,11 @@ async fn callable(world: &World, agent: &Agent, universe: &BTreeSet<String>) -> 
 async fn assert_no_endpoint(api: &Api, path: &str, what: &str) -> Result<()> {
     let nowhere = "/integrations/nowhere/mcp";
     for method in ["tools/list", "tools/call", "server/discover"] {
-        let request = Request::modern(
-            json!(1),
-            method,
-            json!({"name": "echo", "arguments": {"message": "x"}}),
-        )?;
-        let (there, elsewhere) = (
-            request.send(api, path).await?.http,
-            request.send(api, nowhere).await?.http,
-        );
-        assert_eq!(
-            (there.status, elsewhere.status),
-            (404, 404),
-            "{what}: {}",
-            there.text
-        );
+        let request =
+            Request::modern(json!(1), method, json!({"name": "echo", "arguments": {"message": "x"}}))?;
+        let (there, elsewhere) =
+            (request.send(api, path).await?.http, request.send(api, nowhere).await?.http);
+        assert_eq!((there.status, elsewhere.status), (404, 404), "{what}: {}", there.text);
         let message = |answer: &Answer| Ok::<_, anyhow::Error>(answer.json()?["error"]["message"].clone());
         assert_eq!(message(&there)?, message(&elsewhere)?, "{what}");
     }
@@ -197,10 +146,8 @@ async fn list_is_callable(era: Era) -> Result<()> {
     static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let world = world().await?;
     let _alone = ALONE.lock().await;
-    let all: BTreeSet<_> = ["alpha", "beta"]
-        .iter()
-        .flat_map(|slug| TOOLS.map(|tool| format!("{slug}__{tool}")))
-        .collect();
+    let all: BTreeSet<_> =
+        ["alpha", "beta"].iter().flat_map(|slug| TOOLS.map(|tool| format!("{slug}__{tool}"))).collect();
     for (name, _, alpha, beta) in CALLERS {
         let api = world.postern.caller(&world.keys[name])?;
         let both = fixtures::prefixed("alpha", &set(alpha.unwrap_or_default()))
@@ -210,11 +157,7 @@ async fn list_is_callable(era: Era) -> Result<()> {
         let endpoints = [
             ("/mcp".to_owned(), Some(both), &all),
             (world.alpha.1.path(), alpha.map(set), &set(&TOOLS)),
-            (
-                format!("/integrations/{}/mcp", world.beta.1.id),
-                beta.map(set),
-                &set(&TOOLS),
-            ),
+            (format!("/integrations/{}/mcp", world.beta.1.id), beta.map(set), &set(&TOOLS)),
         ];
         for (path, expected, universe) in endpoints {
             let what = format!("{name} at {path} in the {era:?} era");
@@ -229,9 +172,7 @@ async fn list_is_callable(era: Era) -> Result<()> {
             let listed = listed.with_context(|| what.clone())?;
             assert_eq!(listed, expected, "{what}: listed");
             let agent = Agent::open(era, api.clone(), &path).await?;
-            let callable = callable(world, &agent, universe)
-                .await
-                .with_context(|| what.clone())?;
+            let callable = callable(world, &agent, universe).await.with_context(|| what.clone())?;
             assert_eq!(callable, listed, "{what}: callable");
         }
     }
@@ -258,10 +199,7 @@ async fn a_denial_leaves_an_audit_row_and_names_who_was_denied() -> Result<()> {
         let reply = agent.call(json!(1), tool, json!({"a": 1, "b": 2})).await?;
         assert_eq!(reply.error(&json!(1))?["code"], -32602);
     }
-    let rows = world
-        .postern
-        .audit("user_id = 'apikey:denied one'", json!([]), 2)
-        .await?;
+    let rows = world.postern.audit("user_id = 'apikey:denied one'", json!([]), 2).await?;
     for row in rows {
         assert_eq!(row["authorized"], 0, "{row}");
         assert_eq!(row["success"], 0, "{row}");
@@ -289,10 +227,7 @@ async fn a_denial_does_not_tell_whether_the_tool_exists() -> Result<()> {
 
 #[tokio::test]
 async fn a_persona_that_cannot_be_read_closes_everything_and_is_named() -> Result<()> {
-    let settings = Settings::new()?.with(
-        "PERSONAS",
-        r#"[{"name":"dev","roles":["dev"],"deny_tool":["*"]}]"#,
-    );
+    let settings = Settings::new()?.with("PERSONAS", r#"[{"name":"dev","roles":["dev"],"deny_tool":["*"]}]"#);
     let postern = fixtures::postern_with(settings).await?;
     for path in ["/health", "/api/v1/integrations", "/mcp"] {
         let method = if path == "/mcp" { "POST" } else { "GET" };

@@ -17,12 +17,8 @@ pub(crate) enum Era {
 pub(crate) use Era::{Legacy, Modern};
 
 /// Agent era × upstream era.
-pub(crate) const PAIRS: [(Era, Era); 4] = [
-    (Legacy, Legacy),
-    (Legacy, Modern),
-    (Modern, Legacy),
-    (Modern, Modern),
-];
+pub(crate) const PAIRS: [(Era, Era); 4] =
+    [(Legacy, Legacy), (Legacy, Modern), (Modern, Legacy), (Modern, Modern)];
 
 impl Era {
     /// The stub's endpoint of this era.
@@ -49,12 +45,7 @@ impl Agent {
             Legacy => mcp::initialize(&api, path).await?.0,
             Modern => None,
         };
-        Ok(Self {
-            era,
-            api,
-            path: path.to_owned(),
-            session,
-        })
+        Ok(Self { era, api, path: path.to_owned(), session })
     }
 
     /// A request of the agent's era.
@@ -67,15 +58,12 @@ impl Agent {
 
     /// Sends a request and reads the whole answer.
     pub(crate) async fn send(&self, id: Value, method: &str, params: Value) -> Result<Reply> {
-        self.request(id, method, params)?
-            .send(&self.api, &self.path)
-            .await
+        self.request(id, method, params)?.send(&self.api, &self.path).await
     }
 
     /// Calls a tool and reads the whole answer.
     pub(crate) async fn call(&self, id: Value, tool: &str, arguments: Value) -> Result<Reply> {
-        self.send(id, "tools/call", json!({"name": tool, "arguments": arguments}))
-            .await
+        self.send(id, "tools/call", json!({"name": tool, "arguments": arguments})).await
     }
 
     /// Calls a tool with a progress token and hands out the answer as it arrives.
@@ -87,8 +75,6 @@ impl Agent {
         token: Value,
     ) -> Result<Events> {
         let params = json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": token}});
-        self.request(id, "tools/call", params)?
-            .stream(&self.api, &self.path)
-            .await
+        self.request(id, "tools/call", params)?.stream(&self.api, &self.path).await
     }
 }

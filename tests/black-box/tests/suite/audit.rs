@@ -21,17 +21,11 @@ async fn world(path: &str) -> Result<(Postern, Stub, Integration)> {
 async fn a_call_leaves_one_complete_row() -> Result<()> {
     let (postern, _stub, integration) = world("/dual").await?;
     let key = postern.insert_key("auditee", &["admin"], None).await?;
-    postern
-        .sql(
-            "UPDATE api_keys SET email = 'a@example.com' WHERE name = 'auditee'",
-            json!([]),
-        )
-        .await?;
+    postern.sql("UPDATE api_keys SET email = 'a@example.com' WHERE name = 'auditee'", json!([])).await?;
     let mut answers = Vec::new();
-    for (era, path, tool) in [
-        (Legacy, "/mcp".to_owned(), "audited__echo"),
-        (Modern, integration.path(), "echo"),
-    ] {
+    for (era, path, tool) in
+        [(Legacy, "/mcp".to_owned(), "audited__echo"), (Modern, integration.path(), "echo")]
+    {
         let agent = Agent::open(era, postern.caller(&key)?, &path).await?;
         let reply = agent.call(json!(1), tool, json!({"message": "hello"})).await?;
         reply.result(&json!(1))?;
@@ -53,10 +47,7 @@ async fn a_call_leaves_one_complete_row() -> Result<()> {
         assert_eq!(parameters, json!({"message": "hello"}));
         assert!(row["timestamp"].as_i64().context("no timestamp")? > 1_700_000_000_000);
         assert!((0..60_000).contains(&row["duration_ms"].as_i64().context("no duration")?));
-        assert!(
-            row["request_chars"].as_i64() > Some(0) && row["response_chars"].as_i64() > Some(0),
-            "{row}"
-        );
+        assert!(row["request_chars"].as_i64() > Some(0) && row["response_chars"].as_i64() > Some(0), "{row}");
     }
     Ok(())
 }
@@ -66,15 +57,8 @@ async fn every_one_of_many_concurrent_calls_has_its_row() -> Result<()> {
     let (postern, _stub, integration) = world("/modern").await?;
     let agent = Agent::open(Modern, postern.admin()?, &integration.path()).await?;
     let calls = (0..60).map(|n| agent.call(json!(n), "add", json!({"a": n, "b": 1})));
-    for (n, reply) in futures_util::future::join_all(calls)
-        .await
-        .into_iter()
-        .enumerate()
-    {
-        assert_eq!(
-            black_box::mcp::text(reply?.result(&json!(n))?),
-            (n + 1).to_string()
-        );
+    for (n, reply) in futures_util::future::join_all(calls).await.into_iter().enumerate() {
+        assert_eq!(black_box::mcp::text(reply?.result(&json!(n))?), (n + 1).to_string());
     }
     let rows = postern.audit("tool_name = 'audited__add'", json!([]), 60).await?;
     let mut seen = Vec::new();
@@ -94,11 +78,9 @@ async fn failures_and_unknown_tools_have_rows_too() -> Result<()> {
     agent.call(json!(1), "fail", json!({})).await?;
     agent.call(json!(2), "protocol_error", json!({})).await?;
     agent.call(json!(3), "no_such_tool", json!({})).await?;
-    for (tool, authorized) in [
-        ("audited__fail", Some(1)),
-        ("audited__protocol_error", Some(1)),
-        ("audited__no_such_tool", None),
-    ] {
+    for (tool, authorized) in
+        [("audited__fail", Some(1)), ("audited__protocol_error", Some(1)), ("audited__no_such_tool", None)]
+    {
         let row = postern.audit("tool_name = ?1", json!([tool]), 1).await?.remove(0);
         assert_eq!(row["success"], 0, "{row}");
         assert!(row["error_message"].is_string(), "{row}");
@@ -114,35 +96,19 @@ async fn failures_and_unknown_tools_have_rows_too() -> Result<()> {
 async fn a_streamed_call_is_audited_at_its_end() -> Result<()> {
     let (postern, stub, integration) = world("/modern").await?;
     let agent = Agent::open(Modern, postern.admin()?, &integration.path()).await?;
-    let mut events = agent
-        .stream(
-            json!(1),
-            "gated_progress",
-            json!({"steps": 2, "gate": "g"}),
-            json!("t"),
-        )
-        .await?;
+    let mut events =
+        agent.stream(json!(1), "gated_progress", json!({"steps": 2, "gate": "g"}), json!("t")).await?;
     events.message().await?;
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert!(
-        postern
-            .sql("SELECT id FROM audit_events", json!([]))
-            .await?
-            .is_empty(),
+        postern.sql("SELECT id FROM audit_events", json!([])).await?.is_empty(),
         "audited before the end"
     );
     stub.release("g");
     stub.release("g");
     while events.next().await?.is_some() {}
-    let row = postern
-        .audit("tool_name = 'audited__gated_progress'", json!([]), 1)
-        .await?
-        .remove(0);
-    assert_eq!(
-        (&row["success"], &row["content_blocks"]),
-        (&json!(1), &json!(1)),
-        "{row}"
-    );
+    let row = postern.audit("tool_name = 'audited__gated_progress'", json!([]), 1).await?.remove(0);
+    assert_eq!((&row["success"], &row["content_blocks"]), (&json!(1), &json!(1)), "{row}");
     assert!(row["duration_ms"].as_i64() >= Some(300), "{row}");
     Ok(())
 }
@@ -150,19 +116,20 @@ async fn a_streamed_call_is_audited_at_its_end() -> Result<()> {
 /// An agent that goes away in the middle of a stream leaves a row too: its call did happen.
 #[tokio::test]
 async fn an_abandoned_call_is_audited() -> Result<()> {
-    let (postern, _stub, integration) = world("/modern").await?;
+    let (postern, stub, integration) = world("/modern").await?;
     let agent = Agent::open(Modern, postern.admin()?, &integration.path()).await?;
-    let arguments = json!({"steps": 3, "gate": "never"});
-    let mut events = agent
-        .stream(json!(1), "gated_progress", arguments, json!("t"))
-        .await?;
+    let arguments = json!({"steps": 1000, "gate": "on"});
+    let mut events = agent.stream(json!(1), "gated_progress", arguments, json!("t")).await?;
     events.message().await?;
     drop(events);
-    let row = postern
-        .audit("tool_name = 'audited__gated_progress'", json!([]), 1)
-        .await?
-        .remove(0);
+    black_box::eventually("the upstream's stream is given up", async || {
+        stub.release("on");
+        Ok((stub.cancelled_streams() == 1).then_some(()))
+    })
+    .await?;
+    let row = postern.audit("tool_name = 'audited__gated_progress'", json!([]), 1).await?.remove(0);
     assert_eq!(row["success"], 0, "{row}");
+    assert!(row["error_message"].is_string(), "{row}");
     Ok(())
 }
 
@@ -172,10 +139,7 @@ async fn listing_leaves_no_row() -> Result<()> {
     fixtures::legacy_tools(&postern.admin()?, "/mcp").await?;
     fixtures::modern_tools(&postern.admin()?, &integration.path()).await?;
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
-    assert_eq!(
-        postern.sql("SELECT * FROM audit_events", json!([])).await?,
-        Vec::<Value>::new()
-    );
+    assert_eq!(postern.sql("SELECT * FROM audit_events", json!([])).await?, Vec::<Value>::new());
     Ok(())
 }
 
@@ -189,20 +153,10 @@ async fn secrets_among_the_arguments_are_not_kept() -> Result<()> {
         "API-Key": "canary-2",
         "nested": [{"Access_Token": {"deep": "canary-3"}, "kept": true}],
     });
-    agent
-        .call(json!(1), "echo", arguments.clone())
-        .await?
-        .result(&json!(1))?;
-    let sent = fixtures::calls(&stub)
-        .pop()
-        .context("no call")?
-        .json()
-        .context("no JSON")?;
+    agent.call(json!(1), "echo", arguments.clone()).await?.result(&json!(1))?;
+    let sent = fixtures::calls(&stub).pop().context("no call")?.json().context("no JSON")?;
     assert_eq!(sent["params"]["arguments"], arguments, "the upstream gets them");
-    let row = postern
-        .audit("tool_name = 'audited__echo'", json!([]), 1)
-        .await?
-        .remove(0);
+    let row = postern.audit("tool_name = 'audited__echo'", json!([]), 1).await?.remove(0);
     let parameters: Value = serde_json::from_str(row["parameters"].as_str().context("no parameters")?)?;
     assert_eq!(parameters["message"], "kept");
     assert_eq!(parameters["nested"][0]["kept"], true);
@@ -216,10 +170,7 @@ async fn secrets_among_the_arguments_are_not_kept() -> Result<()> {
 async fn a_server_token_reaches_its_upstream_and_nothing_else() -> Result<()> {
     const TOKEN: &str = "canary-server-token-5f1c";
     let postern = fixtures::postern().await?;
-    let stub = Upstream::stub(Options {
-        require_bearer: Some(TOKEN.into()),
-        ..Options::default()
-    })?;
+    let stub = Upstream::stub(Options { require_bearer: Some(TOKEN.into()), ..Options::default() })?;
     let mut secrets = postern.settings().secrets();
     secrets.push(TOKEN.to_owned());
     secrets.push(postern.insert_key("some caller", &["admin"], None).await?);
@@ -238,19 +189,10 @@ async fn a_server_token_reaches_its_upstream_and_nothing_else() -> Result<()> {
             answers.push(format!("{:?}", reply.http));
         }
         let one = format!("/api/v1/integrations/{}", integration.id);
-        answers.push(format!(
-            "{:?}",
-            postern.admin()?.post("/api/v1/integrations", &body).await?
-        ));
+        answers.push(format!("{:?}", postern.admin()?.post("/api/v1/integrations", &body).await?));
         answers.push(format!("{:?}", postern.admin()?.get(&one).await?));
-        answers.push(format!(
-            "{:?}",
-            postern.admin()?.get("/api/v1/integrations").await?
-        ));
-        answers.push(format!(
-            "{:?}",
-            postern.admin()?.call("POST", &format!("{one}/validate")).await?
-        ));
+        answers.push(format!("{:?}", postern.admin()?.get("/api/v1/integrations").await?));
+        answers.push(format!("{:?}", postern.admin()?.call("POST", &format!("{one}/validate")).await?));
     }
     for request in stub.requests() {
         let bearer = request.header("authorization").unwrap_or_default();
@@ -267,13 +209,7 @@ async fn a_server_token_reaches_its_upstream_and_nothing_else() -> Result<()> {
     answers.push(refused.object.to_string());
     drop(stub);
     let agent = Agent::open(Modern, caller, "/integrations/guarded-0/mcp").await?;
-    answers.push(
-        agent
-            .call(json!(1), "echo", json!({"message": "x"}))
-            .await?
-            .http
-            .text,
-    );
+    answers.push(agent.call(json!(1), "echo", json!({"message": "x"})).await?.http.text);
     postern.audit("connection LIKE 'guarded-%'", json!([]), 5).await?;
     postern.tick().await?;
 
@@ -295,16 +231,10 @@ async fn ensure_unseen<S: AsRef<str>>(postern: &Postern, secrets: &[S], answers:
             let secret = secret.as_ref();
             // Also not encoded, as a value that went through a URL or a header might be.
             let hidden = [secret.to_owned(), base64(secret), secret.replace('-', "%2D")];
-            ensure!(
-                !hidden.iter().any(|form| text.contains(form)),
-                "{secret} is in {place}"
-            );
+            ensure!(!hidden.iter().any(|form| text.contains(form)), "{secret} is in {place}");
         }
     }
-    ensure!(
-        places[0].1.contains("api_keys"),
-        "the database was not looked into"
-    );
+    ensure!(places[0].1.contains("api_keys"), "the database was not looked into");
     Ok(())
 }
 

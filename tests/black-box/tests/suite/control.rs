@@ -11,7 +11,7 @@ use crate::{clients, fixtures};
 async fn every_agent_works_against_the_python_server_itself() -> Result<()> {
     let url = fixtures::python().await?.url();
     let tools = fixtures::tools_of(url).await?;
-    for agent in clients::AGENTS {
+    for &agent in clients::AGENTS {
         let report = agent.run(&clients::python_task(url, "unused", "")).await?;
         clients::check_python(agent, &report, &tools)?;
     }
@@ -31,11 +31,7 @@ async fn legacy_agents_work_against_server_everything_itself_and_modern_ones_do_
     ] {
         let report = agent.run(&clients::everything_task(url, "unused", "")).await?;
         clients::check_everything(agent, &report, &tools)?;
-        assert_eq!(
-            report.protocol.as_deref(),
-            Some(black_box::mcp::LEGACY),
-            "{agent}"
-        );
+        assert_eq!(report.protocol.as_deref(), Some(black_box::mcp::LEGACY), "{agent}");
     }
     let task: Task<'_> = clients::everything_task(url, "unused", "");
     assert!(Agent::Python(Mode::Modern).run(&task).await.is_err());

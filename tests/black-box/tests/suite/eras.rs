@@ -56,11 +56,7 @@ async fn a_call_works_in_every_pair_of_eras_and_each_side_sees_its_own_era_only(
                 let reply = agent.call(id.clone(), &tool, json!({"message": "hello"})).await?;
                 let result = reply.result(id).with_context(|| pair.clone())?;
                 assert_eq!(reply.messages.len(), 1, "{pair}");
-                assert_eq!(
-                    result["content"],
-                    json!([{"type": "text", "text": "Echo: hello"}]),
-                    "{pair}"
-                );
+                assert_eq!(result["content"], json!([{"type": "text", "text": "Echo: hello"}]), "{pair}");
                 match agent_era {
                     Legacy => assert_legacy(result, &pair),
                     Modern => assert_modern(result, &reply.http, &pair),
@@ -78,28 +74,14 @@ pub(crate) fn assert_legacy(result: &Value, pair: &str) {
     for member in ["resultType", "ttlMs", "cacheScope"] {
         assert_eq!(result.get(member), None, "{pair}: {result}");
     }
-    assert_eq!(
-        result.pointer("/_meta").and_then(|meta| meta.get(SERVER_INFO)),
-        None,
-        "{pair}: {result}"
-    );
+    assert_eq!(result.pointer("/_meta").and_then(|meta| meta.get(SERVER_INFO)), None, "{pair}: {result}");
 }
 
 pub(crate) fn assert_modern(result: &Value, http: &black_box::api::Answer, pair: &str) {
     assert_eq!(result["resultType"], "complete", "{pair}: {result}");
-    assert_eq!(
-        result["_meta"][SERVER_INFO]["name"], "postern",
-        "{pair}: {result}"
-    );
-    assert!(
-        result["_meta"][SERVER_INFO]["version"].is_string(),
-        "{pair}: {result}"
-    );
-    assert!(
-        !http.headers.contains_key("mcp-session-id"),
-        "{pair}: {:?}",
-        http.headers
-    );
+    assert_eq!(result["_meta"][SERVER_INFO]["name"], "postern", "{pair}: {result}");
+    assert!(result["_meta"][SERVER_INFO]["version"].is_string(), "{pair}: {result}");
+    assert!(!http.headers.contains_key("mcp-session-id"), "{pair}: {:?}", http.headers);
 }
 
 fn assert_upstream_saw(call: &Recorded, era: Era, key: &str, pair: &str) -> Result<()> {
@@ -107,10 +89,7 @@ fn assert_upstream_saw(call: &Recorded, era: Era, key: &str, pair: &str) -> Resu
     assert_eq!(call.method, "POST", "{pair}");
     assert_eq!(call.header("content-type"), Some("application/json"), "{pair}");
     let accept = call.header("accept").unwrap_or_default();
-    assert!(
-        accept.contains("application/json") && accept.contains("text/event-stream"),
-        "{pair}: {accept}"
-    );
+    assert!(accept.contains("application/json") && accept.contains("text/event-stream"), "{pair}: {accept}");
     assert_eq!(body["jsonrpc"], "2.0", "{pair}");
     assert!(body["id"].is_string() || body["id"].is_i64(), "{pair}: {body}");
     assert_eq!(body["params"]["name"], "echo", "{pair}: {body}");
@@ -119,12 +98,7 @@ fn assert_upstream_saw(call: &Recorded, era: Era, key: &str, pair: &str) -> Resu
     match era {
         Legacy => {
             assert_eq!(call.header("mcp-protocol-version"), Some(LEGACY), "{pair}");
-            assert!(
-                call.header("mcp-session-id")
-                    .unwrap_or_default()
-                    .starts_with("stub-session-"),
-                "{pair}"
-            );
+            assert!(call.header("mcp-session-id").unwrap_or_default().starts_with("stub-session-"), "{pair}");
             assert_eq!(meta.get(PROTOCOL_VERSION), None, "{pair}: {body}");
             assert_eq!(meta.get(CLIENT_CAPABILITIES), None, "{pair}: {body}");
         }
@@ -139,10 +113,7 @@ fn assert_upstream_saw(call: &Recorded, era: Era, key: &str, pair: &str) -> Resu
     }
     // The caller's own credential stays with Postern.
     let seen = format!("{:?} {}", call.headers, String::from_utf8_lossy(&call.body));
-    assert!(
-        !seen.contains(key),
-        "{pair}: the key of the agent travelled upstream"
-    );
+    assert!(!seen.contains(key), "{pair}: the key of the agent travelled upstream");
     assert_eq!(call.header("authorization"), None, "{pair}");
     assert_eq!(call.header("x-api-key"), None, "{pair}");
     Ok(())
@@ -156,15 +127,8 @@ async fn arguments_travel_as_they_were_written() -> Result<()> {
         let arguments = json!({"message": "a\u{1F511}\u{2028}\"", "z": 1, "a": [null, {}, 1.5], "n": 9_007_199_254_740_993_i64});
         let reply = agent.call(json!(1), "echo", arguments.clone()).await?;
         reply.result(&json!(1))?;
-        let seen = fixtures::calls(&stub)
-            .pop()
-            .context("no call")?
-            .json()
-            .context("no JSON")?;
-        assert_eq!(
-            seen["params"]["arguments"], arguments,
-            "{agent_era:?} to {upstream_era:?}"
-        );
+        let seen = fixtures::calls(&stub).pop().context("no call")?.json().context("no JSON")?;
+        assert_eq!(seen["params"]["arguments"], arguments, "{agent_era:?} to {upstream_era:?}");
     }
     Ok(())
 }
@@ -180,10 +144,7 @@ async fn a_tool_that_fails_is_a_result_and_a_server_that_fails_is_an_error_in_ev
 
         let reply = agent.call(json!("two"), "protocol_error", json!({})).await?;
         let error = reply.error(&json!("two"))?;
-        assert_eq!(
-            error["code"], -32603,
-            "{agent_era:?} to {upstream_era:?}: {error}"
-        );
+        assert_eq!(error["code"], -32603, "{agent_era:?} to {upstream_era:?}: {error}");
         assert_eq!(error["message"], "This tool breaks the server.");
         assert_eq!(reply.http.status, 200);
     }
@@ -196,15 +157,12 @@ async fn mirrored_arguments_reach_a_modern_upstream_as_headers() -> Result<()> {
     for (region, header) in [("eu-west", "eu-west"), ("Zürich ", "=?base64?WsO8cmljaCA=?=")] {
         let (stub, legacy) = behind(&format!("Mirror {}", region.len()), Legacy, Modern).await?;
         let modern = Agent::open(Modern, legacy.api.clone(), &legacy.path).await?;
-        let reply = legacy
-            .call(json!(1), "mirrored", json!({"region": region}))
-            .await?;
+        let reply = legacy.call(json!(1), "mirrored", json!({"region": region})).await?;
         assert_eq!(mcp::text(reply.result(&json!(1))?), format!("Region: {region}"));
 
         let params = json!({"name": "mirrored", "arguments": {"region": region}});
-        let request = modern
-            .request(json!(2), "tools/call", params)?
-            .with_header("mcp-param-region", header)?;
+        let request =
+            modern.request(json!(2), "tools/call", params)?.with_header("mcp-param-region", header)?;
         let reply = request.send(&modern.api, &modern.path).await?;
         assert_eq!(mcp::text(reply.result(&json!(2))?), format!("Region: {region}"));
         for call in fixtures::calls(&stub) {
@@ -219,17 +177,13 @@ async fn a_modern_agent_must_mirror_what_the_tool_wants_mirrored() -> Result<()>
     let (stub, agent) = behind("Mirror check", Modern, Modern).await?;
     for header in ["", "us-east", "=?base64?!?="] {
         let params = json!({"name": "mirrored", "arguments": {"region": "eu-west"}});
-        let request = agent
-            .request(json!(3), "tools/call", params)?
-            .with_header("mcp-param-region", header)?;
+        let request =
+            agent.request(json!(3), "tools/call", params)?.with_header("mcp-param-region", header)?;
         let reply = request.send(&agent.api, &agent.path).await?;
         assert_eq!(reply.http.status, 400, "header {header:?}: {}", reply.http.text);
         assert_eq!(reply.error(&json!(3))?["code"], -32020, "header {header:?}");
     }
-    assert!(
-        fixtures::calls(&stub).is_empty(),
-        "a refused call reached the upstream"
-    );
+    assert!(fixtures::calls(&stub).is_empty(), "a refused call reached the upstream");
     Ok(())
 }
 
@@ -237,21 +191,11 @@ async fn a_modern_agent_must_mirror_what_the_tool_wants_mirrored() -> Result<()>
 async fn definitions_are_listed_as_the_upstream_gave_them_over_all_its_pages() -> Result<()> {
     let postern = postern().await?;
     for upstream in [Legacy, Modern] {
-        let stub = Upstream::stub(Options {
-            extra_tools: 250,
-            page_size: Some(60),
-            ..Options::default()
-        })?;
-        let integration = postern
-            .register(&format!("Paged {upstream:?}"), &stub.url(upstream.endpoint()))
-            .await?;
+        let stub = Upstream::stub(Options { extra_tools: 250, page_size: Some(60), ..Options::default() })?;
+        let integration =
+            postern.register(&format!("Paged {upstream:?}"), &stub.url(upstream.endpoint())).await?;
         let direct = definitions(
-            &Agent::open(
-                upstream,
-                black_box::api::Api::to(&stub.url(""))?,
-                upstream.endpoint(),
-            )
-            .await?,
+            &Agent::open(upstream, black_box::api::Api::to(&stub.url(""))?, upstream.endpoint()).await?,
         )
         .await?;
         assert_eq!(direct.len(), 257);
@@ -279,10 +223,7 @@ async fn definitions(agent: &Agent) -> Result<std::collections::BTreeMap<String,
         }
         for tool in page["tools"].as_array().context("no tools")? {
             let name = tool["name"].as_str().context("no name")?.to_owned();
-            assert!(
-                definitions.insert(name, tool.clone()).is_none(),
-                "listed twice: {tool}"
-            );
+            assert!(definitions.insert(name, tool.clone()).is_none(), "listed twice: {tool}");
         }
         match page.get("nextCursor") {
             Some(cursor) => params = json!({"cursor": cursor}),

@@ -37,21 +37,13 @@ fn endpoint(era: Era) -> &'static str {
 /// Calls `echo` and returns the text of the failure, having checked its form.
 async fn failure(agent: &Agent, slug: &str) -> Result<String> {
     let id = json!("failing");
-    let reply = agent
-        .call(id.clone(), "echo", json!({"message": "peer's words"}))
-        .await?;
+    let reply = agent.call(id.clone(), "echo", json!({"message": "peer's words"})).await?;
     let result = reply.result(&id)?;
     ensure!(result["isError"] == true, "no failure: {result}");
-    ensure!(
-        (agent.era == Modern) == (result["resultType"] == "complete"),
-        "{result}"
-    );
+    ensure!((agent.era == Modern) == (result["resultType"] == "complete"), "{result}");
     let text = mcp::text(result);
     let prefix = format!("upstream:{slug}: ");
-    Ok(text
-        .strip_prefix(&prefix)
-        .with_context(|| format!("{text} does not begin with {prefix}"))?
-        .to_owned())
+    Ok(text.strip_prefix(&prefix).with_context(|| format!("{text} does not begin with {prefix}"))?.to_owned())
 }
 
 /// The call failed with `reason`, and the audit says so.
@@ -59,16 +51,10 @@ async fn assert_fails(name: &str, slug: &str, path: &str, reason: &str) -> Resul
     let postern = postern().await?;
     for (count, era) in [Legacy, Modern].into_iter().enumerate() {
         let agent = Agent::open(era, postern.admin()?, path).await?;
-        let text = failure(&agent, slug)
-            .await
-            .with_context(|| format!("{name}, agent {era:?}"))?;
+        let text = failure(&agent, slug).await.with_context(|| format!("{name}, agent {era:?}"))?;
         assert!(text.contains(reason), "{name}, agent {era:?}: {text}");
         for row in postern.audit("connection = ?1", json!([slug]), count + 1).await? {
-            assert_eq!(
-                (&row["success"], &row["authorized"]),
-                (&json!(0), &json!(1)),
-                "{name}: {row}"
-            );
+            assert_eq!((&row["success"], &row["authorized"]), (&json!(0), &json!(1)), "{name}: {row}");
             assert_eq!(row["error_message"], text, "{name}");
         }
     }
@@ -112,24 +98,14 @@ async fn a_call_of_the_wrong_form_is_an_error_with_code_32602() -> Result<()> {
     let postern = postern().await?;
     for era in [Legacy, Modern] {
         let agent = Agent::open(era, postern.admin()?, "/mcp").await?;
-        for params in [
-            json!({}),
-            json!({"name": 7}),
-            json!({"name": null}),
-            json!({"name": "a__b", "arguments": []}),
-        ] {
+        for params in
+            [json!({}), json!({"name": 7}), json!({"name": null}), json!({"name": "a__b", "arguments": []})]
+        {
             let reply = agent.send(json!(1), "tools/call", params.clone()).await?;
-            assert_eq!(
-                reply.error(&json!(1))?["code"],
-                -32602,
-                "{era:?} {params}: {}",
-                reply.http.text
-            );
+            assert_eq!(reply.error(&json!(1))?["code"], -32602, "{era:?} {params}: {}", reply.http.text);
         }
         for cursor in [json!("forged"), json!(7)] {
-            let reply = agent
-                .send(json!(1), "tools/list", json!({"cursor": cursor}))
-                .await?;
+            let reply = agent.send(json!(1), "tools/list", json!({"cursor": cursor})).await?;
             assert_eq!(
                 reply.error(&json!(1))?["code"],
                 -32602,
@@ -145,18 +121,10 @@ async fn a_call_of_the_wrong_form_is_an_error_with_code_32602() -> Result<()> {
 async fn a_dead_upstream_is_a_failure_of_the_tool() -> Result<()> {
     for era in [Legacy, Modern] {
         let stub = fixtures::stub()?;
-        let integration = postern()
-            .await?
-            .register(&format!("Dead {era:?}"), &stub.url(era.endpoint()))
-            .await?;
+        let integration =
+            postern().await?.register(&format!("Dead {era:?}"), &stub.url(era.endpoint())).await?;
         drop(stub);
-        assert_fails(
-            "dead",
-            &integration.slug,
-            &integration.path(),
-            "cannot be reached",
-        )
-        .await?;
+        assert_fails("dead", &integration.slug, &integration.path(), "cannot be reached").await?;
     }
     Ok(())
 }
@@ -166,17 +134,8 @@ async fn an_upstream_that_does_not_answer_in_time_is_a_failure_of_the_tool() -> 
     for era in [Legacy, Modern] {
         let stub = fixtures::stub()?;
         let url = stub.url(&format!("/hang-call?{}", endpoint(era)));
-        let integration = postern()
-            .await?
-            .register(&format!("Hanging {era:?}"), &url)
-            .await?;
-        assert_fails(
-            "hanging",
-            &integration.slug,
-            &integration.path(),
-            "did not answer in time",
-        )
-        .await?;
+        let integration = postern().await?.register(&format!("Hanging {era:?}"), &url).await?;
+        assert_fails("hanging", &integration.slug, &integration.path(), "did not answer in time").await?;
     }
     Ok(())
 }
@@ -197,9 +156,7 @@ async fn a_stream_may_be_long_but_not_silent() -> Result<()> {
         );
 
         let arguments = json!({"steps": 2, "gate": "never"});
-        let mut events = agent
-            .stream(json!(2), "gated_progress", arguments, json!("t"))
-            .await?;
+        let mut events = agent.stream(json!(2), "gated_progress", arguments, json!("t")).await?;
         assert_eq!(events.message().await?["params"]["progress"], 1);
         let response = events.message().await?;
         assert_eq!(
@@ -207,10 +164,7 @@ async fn a_stream_may_be_long_but_not_silent() -> Result<()> {
             (&json!(2), &json!(true)),
             "{response}"
         );
-        assert!(
-            mcp::text(&response["result"]).contains("did not answer in time"),
-            "{response}"
-        );
+        assert!(mcp::text(&response["result"]).contains("did not answer in time"), "{response}");
         assert_eq!(events.next().await?, None);
     }
     Ok(())
@@ -219,18 +173,12 @@ async fn a_stream_may_be_long_but_not_silent() -> Result<()> {
 #[tokio::test]
 async fn an_answer_without_end_is_cut_off() -> Result<()> {
     let stub = fixtures::stub()?;
-    let cases = [
-        ("sized", "bytes=67108864"),
-        ("chunked", "bytes=67108864&chunked=1"),
-        ("one event", "sse=line"),
-    ];
+    let cases =
+        [("sized", "bytes=67108864"), ("chunked", "bytes=67108864&chunked=1"), ("one event", "sse=line")];
     for (name, shape) in cases {
         for era in [Legacy, Modern] {
             let url = stub.url(&format!("/huge-call?{shape}&{}", endpoint(era)));
-            let integration = postern()
-                .await?
-                .register(&format!("Huge {name} {era:?}"), &url)
-                .await?;
+            let integration = postern().await?.register(&format!("Huge {name} {era:?}"), &url).await?;
             assert_fails(name, &integration.slug, &integration.path(), "is larger than").await?;
         }
     }
@@ -241,16 +189,12 @@ async fn an_answer_without_end_is_cut_off() -> Result<()> {
 #[tokio::test]
 async fn a_stream_of_events_without_end_is_cut_off() -> Result<()> {
     let stub = fixtures::stub()?;
-    let integration = postern()
-        .await?
-        .register("Endless", &stub.url("/huge-call?sse=1&bytes=1&era=modern"))
-        .await?;
+    let integration =
+        postern().await?.register("Endless", &stub.url("/huge-call?sse=1&bytes=1&era=modern")).await?;
     let agent = Agent::open(Modern, postern().await?.admin()?, &integration.path()).await?;
     let failed = tokio::time::timeout(Duration::from_secs(40), failure(&agent, &integration.slug)).await;
     assert!(
-        failed
-            .context("an endless stream of events is not cut off within 40 s")??
-            .contains("is larger than")
+        failed.context("an endless stream of events is not cut off within 40 s")??.contains("is larger than")
     );
     Ok(())
 }
@@ -260,17 +204,8 @@ async fn an_answer_that_is_no_json_is_a_failure_of_the_tool() -> Result<()> {
     let stub = fixtures::stub()?;
     for era in [Legacy, Modern] {
         let url = stub.url(&format!("/bad-json-call?{}", endpoint(era)));
-        let integration = postern()
-            .await?
-            .register(&format!("Bad JSON {era:?}"), &url)
-            .await?;
-        assert_fails(
-            "bad JSON",
-            &integration.slug,
-            &integration.path(),
-            "not a JSON-RPC response",
-        )
-        .await?;
+        let integration = postern().await?.register(&format!("Bad JSON {era:?}"), &url).await?;
+        assert_fails("bad JSON", &integration.slug, &integration.path(), "not a JSON-RPC response").await?;
     }
     Ok(())
 }
@@ -332,11 +267,7 @@ async fn validation_says_what_is_wrong_with_an_upstream() -> Result<()> {
         ("hang", stub.url("/hang"), "did not answer in time"),
         ("500", stub.url("/status/500"), "HTTP 500"),
         ("401", stub.url("/status/401"), "refused the credential"),
-        (
-            "redirect",
-            stub.url(&format!("/redirect?to={}", target.url("/modern"))),
-            "redirect",
-        ),
+        ("redirect", stub.url(&format!("/redirect?to={}", target.url("/modern"))), "redirect"),
         ("html", stub.url("/html"), "not MCP"),
         ("bad json", stub.url("/bad-json"), "not MCP"),
         ("404", stub.url("/no-such-endpoint"), "HTTP 404"),
@@ -347,36 +278,22 @@ async fn validation_says_what_is_wrong_with_an_upstream() -> Result<()> {
         let body = json!({"name": format!("Invalid {name}"), "url": url, "authMode": "none"});
         let created = postern.create(body).await?;
         let integration = postern.validate(&created.id).await?.object;
-        assert_eq!(
-            integration["validationStatus"], "invalid",
-            "{name}: {integration}"
-        );
-        let message = integration["validationMessage"]
-            .as_str()
-            .context("no message")?
-            .to_owned();
+        assert_eq!(integration["validationStatus"], "invalid", "{name}: {integration}");
+        let message = integration["validationMessage"].as_str().context("no message")?.to_owned();
         assert!(message.contains(reason), "{name}: {message}");
-        assert!(
-            integration["lastValidatedAt"].is_string(),
-            "{name}: {integration}"
-        );
+        assert!(integration["lastValidatedAt"].is_string(), "{name}: {integration}");
         messages.insert(message);
         // What cannot be used is not offered.
         let agent = Agent::open(Modern, postern.admin()?, &created.path()).await;
         let listed: Value = match agent {
-            Ok(agent) => agent
-                .send(json!(1), "tools/list", json!({}))
-                .await?
-                .result(&json!(1))?["tools"]
-                .clone(),
+            Ok(agent) => {
+                agent.send(json!(1), "tools/list", json!({})).await?.result(&json!(1))?["tools"].clone()
+            }
             Err(error) => return Err(error),
         };
         assert_eq!(listed, json!([]), "{name}");
     }
     assert!(target.requests().is_empty(), "the redirect was followed");
-    assert!(
-        messages.len() >= 6,
-        "too many failures share a message: {messages:?}"
-    );
+    assert!(messages.len() >= 6, "too many failures share a message: {messages:?}");
     Ok(())
 }

@@ -43,27 +43,18 @@ pub(crate) async fn postern_with(settings: Settings) -> Result<Postern> {
 pub(crate) async fn tools_of(url: &str) -> Result<BTreeSet<String>> {
     let api = Api::to(url)?;
     let (session, _) = mcp::initialize(&api, "").await?;
-    list(&api, "", |cursor| {
-        Request::legacy(session.as_deref(), json!(1), "tools/list", cursor)
-    })
-    .await
+    list(&api, "", |cursor| Request::legacy(session.as_deref(), json!(1), "tools/list", cursor)).await
 }
 
 /// The names of all tools behind `path`, over all pages, in the modern era.
 pub(crate) async fn modern_tools(api: &Api, path: &str) -> Result<BTreeSet<String>> {
-    list(api, path, |cursor| {
-        Request::modern(json!(1), "tools/list", cursor)
-    })
-    .await
+    list(api, path, |cursor| Request::modern(json!(1), "tools/list", cursor)).await
 }
 
 /// The names of all tools behind `path`, over all pages, in the legacy era.
 pub(crate) async fn legacy_tools(api: &Api, path: &str) -> Result<BTreeSet<String>> {
     let (session, _) = mcp::initialize(api, path).await?;
-    list(api, path, |cursor| {
-        Request::legacy(session.as_deref(), json!(1), "tools/list", cursor)
-    })
-    .await
+    list(api, path, |cursor| Request::legacy(session.as_deref(), json!(1), "tools/list", cursor)).await
 }
 
 async fn list(api: &Api, path: &str, request: impl Fn(Value) -> Result<Request>) -> Result<BTreeSet<String>> {

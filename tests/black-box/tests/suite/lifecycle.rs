@@ -29,11 +29,7 @@ async fn without_an_encryption_key_everything_answers_503_and_names_the_setting(
             for api in [postern.admin()?, postern.stranger()?] {
                 let answer = api.call(method, path).await?;
                 assert_eq!(answer.status, 503, "{method} {path}: {}", answer.text);
-                assert!(
-                    answer.text.contains("ENCRYPTION_KEY"),
-                    "{method} {path}: {}",
-                    answer.text
-                );
+                assert!(answer.text.contains("ENCRYPTION_KEY"), "{method} {path}: {}", answer.text);
             }
         }
         postern.tick().await?;
@@ -70,12 +66,7 @@ async fn health_tells_status_version_and_schema_version_to_anybody() -> Result<(
 async fn without_migrations_health_says_what_to_do() -> Result<()> {
     let key = black_box::key::encryption_key()?;
     let bindings = [("ENCRYPTION_KEY".to_owned(), key)].into();
-    let worker = Worker::start(Start {
-        bindings,
-        without_migrations: true,
-        ..Start::default()
-    })
-    .await?;
+    let worker = Worker::start(Start { bindings, without_migrations: true, ..Start::default() }).await?;
     let health = Api::to(worker.url())?.get("/health").await?;
     assert_eq!(health.status, 503, "{}", health.text);
     assert!(health.text.contains("migrations"), "{}", health.text);
@@ -100,11 +91,7 @@ async fn an_integration_can_be_listed_read_and_deleted() -> Result<()> {
     let admin = postern.admin()?;
     let mut created = Vec::new();
     for n in 0..5 {
-        created.push(
-            postern
-                .register(&format!("Listed {n}"), &stub.url("/modern?tools=1"))
-                .await?,
-        );
+        created.push(postern.register(&format!("Listed {n}"), &stub.url("/modern?tools=1")).await?);
     }
     let mut seen = Vec::new();
     let mut path = format!("{INTEGRATIONS}?limit=2");
@@ -122,36 +109,28 @@ async fn an_integration_can_be_listed_read_and_deleted() -> Result<()> {
     ids.sort_by_key(ToString::to_string);
     seen.sort_by_key(ToString::to_string);
     assert_eq!(seen, ids);
-    let filtered = admin
-        .get(&format!("{INTEGRATIONS}?name=Listed%203"))
-        .await?
-        .expect(200)?;
+    let filtered = admin.get(&format!("{INTEGRATIONS}?name=Listed%203")).await?.expect(200)?;
     assert_eq!(filtered["items"].as_array().map(Vec::len), Some(1), "{filtered}");
 
     let gone = &created[2];
-    assert_eq!(
-        admin
-            .delete(&format!("{INTEGRATIONS}/{}", gone.id))
-            .await?
-            .expect(204)?,
-        Value::Null
-    );
-    assert_eq!(
-        admin.get(&format!("{INTEGRATIONS}/{}", gone.id)).await?.status,
-        404
-    );
-    assert_eq!(
-        admin.delete(&format!("{INTEGRATIONS}/{}", gone.id)).await?.status,
-        404
-    );
+    assert_eq!(admin.delete(&format!("{INTEGRATIONS}/{}", gone.id)).await?.expect(204)?, Value::Null);
+    assert_eq!(admin.get(&format!("{INTEGRATIONS}/{}", gone.id)).await?.status, 404);
+    assert_eq!(admin.delete(&format!("{INTEGRATIONS}/{}", gone.id)).await?.status, 404);
     // What an instance remembers of it is forgotten within seconds.
     black_box::eventually("the deleted integration's tools are gone", async || {
         let tools = fixtures::modern_tools(&admin, "/mcp").await?;
         Ok((!tools.iter().any(|tool| tool.starts_with("listed-2__")) && tools.len() == 4).then_some(()))
     })
     .await?;
-    // Its name is free again.
-    postern.register("Listed 2", &stub.url("/modern?tools=2")).await?;
+    // Its name stays taken until somebody says that the old one is meant.
+    let mut again = json!({"name": "Listed 2", "url": stub.url("/modern?tools=2"), "authMode": "none"});
+    let refused = admin.post(INTEGRATIONS, &again).await?;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    assert!(refused.text.contains("confirmUnarchive"), "{}", refused.text);
+    again["confirmUnarchive"] = json!(true);
+    let revived = postern.register_with(again).await?;
+    assert_eq!((&revived.id, &revived.slug), (&gone.id, &gone.slug));
+    assert_eq!(fixtures::modern_tools(&admin, &revived.path()).await?.len(), 2);
     Ok(())
 }
 
@@ -172,14 +151,8 @@ async fn a_restart_keeps_everything() -> Result<()> {
     let integration = first.register_with(body).await?;
     let key = first.insert_key("kept key", &["admin"], None).await?;
     let agent = Agent::open(Legacy, first.caller(&key)?, &integration.path()).await?;
-    agent
-        .call(json!(1), "echo", json!({"message": "before"}))
-        .await?
-        .result(&json!(1))?;
-    let row = first
-        .audit("tool_name = 'kept__echo'", json!([]), 1)
-        .await?
-        .remove(0);
+    agent.call(json!(1), "echo", json!({"message": "before"})).await?.result(&json!(1))?;
+    let row = first.audit("tool_name = 'kept__echo'", json!([]), 1).await?.remove(0);
     let session = agent.session;
     first.stop().await?;
     stub.forget_sessions();
@@ -187,31 +160,16 @@ async fn a_restart_keeps_everything() -> Result<()> {
     let second = Postern::start(runtime, settings).await?;
     assert_eq!(
         second.integration(&integration.id).await?.object,
-        second
-            .admin()?
-            .get(&format!("{INTEGRATIONS}/{}", integration.id))
-            .await?
-            .json()?["integration"]
+        second.admin()?.get(&format!("{INTEGRATIONS}/{}", integration.id)).await?.json()?["integration"]
     );
     assert_eq!(second.integration(&integration.id).await?.object["name"], "Kept");
-    assert_eq!(
-        second
-            .audit("tool_name = 'kept__echo'", json!([]), 1)
-            .await?
-            .remove(0),
-        row
-    );
+    assert_eq!(second.audit("tool_name = 'kept__echo'", json!([]), 1).await?.remove(0), row);
     // The agent goes on in the session that it has: it is sealed, not stored.
-    let agent = Agent {
-        session,
-        ..Agent::open(Legacy, second.caller(&key)?, &integration.path()).await?
-    };
+    let agent = Agent { session, ..Agent::open(Legacy, second.caller(&key)?, &integration.path()).await? };
     let reply = agent.call(json!(2), "echo", json!({"message": "after"})).await?;
     assert_eq!(mcp::text(reply.result(&json!(2))?), "Echo: after");
     let modern = Agent::open(Modern, second.admin()?, "/mcp").await?;
-    let reply = modern
-        .call(json!(3), "kept__echo", json!({"message": "after"}))
-        .await?;
+    let reply = modern.call(json!(3), "kept__echo", json!({"message": "after"})).await?;
     assert_eq!(mcp::text(reply.result(&json!(3))?), "Echo: after");
     Ok(())
 }
@@ -230,24 +188,15 @@ async fn a_lost_encryption_key_fails_the_calls_that_need_it_and_nothing_else() -
     let open = first.register("Open", &stub.url("/modern")).await?;
     first.stop().await?;
 
-    let second = Postern::start(
-        runtime,
-        settings.with("ENCRYPTION_KEY", black_box::key::encryption_key()?),
-    )
-    .await?;
+    let second =
+        Postern::start(runtime, settings.with("ENCRYPTION_KEY", black_box::key::encryption_key()?)).await?;
     let agent = Agent::open(Modern, second.admin()?, &open.path()).await?;
-    agent
-        .call(json!(1), "echo", json!({"message": "x"}))
-        .await?
-        .result(&json!(1))?;
+    agent.call(json!(1), "echo", json!({"message": "x"})).await?.result(&json!(1))?;
     stub.forget_requests();
     let agent = Agent::open(Modern, second.admin()?, &sealed.path()).await?;
     let reply = agent.call(json!(2), "echo", json!({"message": "x"})).await?;
     let response = reply.response(&json!(2))?;
-    assert!(
-        response.get("error").is_some() || response["result"]["isError"] == true,
-        "{response}"
-    );
+    assert!(response.get("error").is_some() || response["result"]["isError"] == true, "{response}");
     assert!(fixtures::calls(&stub).is_empty(), "called without its credential");
     Ok(())
 }

@@ -9,10 +9,7 @@
     clippy::panic,
     reason = "a test may panic, also in the functions that it calls"
 )]
-#![allow(
-    clippy::needless_pass_by_value,
-    reason = "JSON written at the place of use reads best without `&`"
-)]
+#![allow(clippy::needless_pass_by_value, reason = "JSON written at the place of use reads best without `&`")]
 
 mod access;
 mod agent_by_hand;

@@ -10,19 +10,11 @@ use crate::fixtures;
 async fn the_ports_of_the_runtime_keep_their_contracts() -> Result<()> {
     let stub = fixtures::stub()?;
     let script = environment::path(environment::PORT_SUITE_BUILD)?.join("index.js");
-    let worker = Worker::start(Start {
-        script: Some(script),
-        without_migrations: true,
-        ..Start::default()
-    })
-    .await?;
-    let answer = Api::to(worker.url())?
-        .get(&format!("/?helper={}", stub.url("/helper")))
-        .await?;
+    let worker =
+        Worker::start(Start { script: Some(script), without_migrations: true, ..Start::default() }).await?;
+    let answer = Api::to(worker.url())?.get(&format!("/?helper={}", stub.url("/helper"))).await?;
     let checks = answer.expect(200)?;
-    let checks = checks
-        .as_array()
-        .with_context(|| format!("not a list: {}", answer.text))?;
+    let checks = checks.as_array().with_context(|| format!("not a list: {}", answer.text))?;
     let failed: Vec<_> = checks.iter().filter(|check| check["ok"] != true).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     assert!(!checks.is_empty(), "no check ran");

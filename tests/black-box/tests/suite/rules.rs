@@ -20,9 +20,7 @@ async fn initialize_negotiates_the_legacy_revisions_and_nothing_else() -> Result
         ("1.0", "2025-11-25"),
     ] {
         let params = json!({"protocolVersion": asked, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
-        let reply = Request::legacy(None, json!("i"), "initialize", params)?
-            .send(&api, "/mcp")
-            .await?;
+        let reply = Request::legacy(None, json!("i"), "initialize", params)?.send(&api, "/mcp").await?;
         let result = reply.result(&json!("i"))?;
         assert_eq!(result["protocolVersion"], answered, "asked for {asked}");
         assert!(result["capabilities"]["tools"].is_object(), "{result}");
@@ -35,9 +33,7 @@ async fn initialize_negotiates_the_legacy_revisions_and_nothing_else() -> Result
 #[tokio::test]
 async fn server_discover_answers_what_a_modern_agent_needs() -> Result<()> {
     let api = postern().await?.admin()?;
-    let reply = Request::modern(json!(5), "server/discover", json!({}))?
-        .send(&api, "/mcp")
-        .await?;
+    let reply = Request::modern(json!(5), "server/discover", json!({}))?.send(&api, "/mcp").await?;
     let result = reply.result(&json!(5))?;
     assert_modern(result, &reply.http, "server/discover");
     assert_eq!(result["supportedVersions"], json!([MODERN]));
@@ -52,18 +48,11 @@ async fn server_discover_answers_what_a_modern_agent_needs() -> Result<()> {
 #[tokio::test]
 async fn a_wrong_modern_request_gets_the_status_and_code_of_its_rung() -> Result<()> {
     let api = postern().await?.admin()?;
-    let good = || {
-        Request::modern(
-            json!("x"),
-            "tools/call",
-            json!({"name": "nobody__nothing", "arguments": {}}),
-        )
-    };
+    let good =
+        || Request::modern(json!("x"), "tools/call", json!({"name": "nobody__nothing", "arguments": {}}));
     let edit = |key: &str, value: Value| -> Result<Request> {
         let mut request = good()?;
-        let meta = request.body["params"]["_meta"]
-            .as_object_mut()
-            .context("no _meta")?;
+        let meta = request.body["params"]["_meta"].as_object_mut().context("no _meta")?;
         match value {
             Value::Null => meta.remove(key),
             value => meta.insert(key.to_owned(), value),
@@ -73,49 +62,17 @@ async fn a_wrong_modern_request_gets_the_status_and_code_of_its_rung() -> Result
     let mut no_meta = good()?;
     no_meta.body["params"]["_meta"] = json!({});
     let table = [
-        (
-            "no version header",
-            good()?.with_header("mcp-protocol-version", "")?,
-            -32020,
-        ),
-        (
-            "a legacy version header",
-            good()?.with_header("mcp-protocol-version", LEGACY)?,
-            -32020,
-        ),
+        ("no version header", good()?.with_header("mcp-protocol-version", "")?, -32020),
+        ("a legacy version header", good()?.with_header("mcp-protocol-version", LEGACY)?, -32020),
         ("no method header", good()?.with_header("mcp-method", "")?, -32020),
-        (
-            "another method header",
-            good()?.with_header("mcp-method", "tools/list")?,
-            -32020,
-        ),
-        (
-            "a method header in another case",
-            good()?.with_header("mcp-method", "Tools/Call")?,
-            -32020,
-        ),
+        ("another method header", good()?.with_header("mcp-method", "tools/list")?, -32020),
+        ("a method header in another case", good()?.with_header("mcp-method", "Tools/Call")?, -32020),
         ("no name header", good()?.with_header("mcp-name", "")?, -32020),
-        (
-            "another name header",
-            good()?.with_header("mcp-name", "other__tool")?,
-            -32020,
-        ),
-        (
-            "a name header that is no base64",
-            good()?.with_header("mcp-name", "=?base64?!?=")?,
-            -32020,
-        ),
+        ("another name header", good()?.with_header("mcp-name", "other__tool")?, -32020),
+        ("a name header that is no base64", good()?.with_header("mcp-name", "=?base64?!?=")?, -32020),
         ("no capabilities", edit(CLIENT_CAPABILITIES, Value::Null)?, -32602),
-        (
-            "capabilities that are a list",
-            edit(CLIENT_CAPABILITIES, json!([]))?,
-            -32602,
-        ),
-        (
-            "a version that is a number",
-            edit(PROTOCOL_VERSION, json!(20_260_728))?,
-            -32602,
-        ),
+        ("capabilities that are a list", edit(CLIENT_CAPABILITIES, json!([]))?, -32602),
+        ("a version that is a number", edit(PROTOCOL_VERSION, json!(20_260_728))?, -32602),
         ("no _meta under a modern header", no_meta, -32602),
         (
             "an unknown version",
@@ -129,10 +86,7 @@ async fn a_wrong_modern_request_gets_the_status_and_code_of_its_rung() -> Result
         let error = reply.error(&json!("x")).with_context(|| what.to_owned())?;
         assert_eq!(error["code"], code, "{what}: {error}");
         if code == -32022 {
-            assert_eq!(
-                error["data"],
-                json!({"supported": [MODERN], "requested": "2099-01-01"})
-            );
+            assert_eq!(error["data"], json!({"supported": [MODERN], "requested": "2099-01-01"}));
         }
     }
     Ok(())
@@ -149,9 +103,7 @@ async fn what_the_modern_era_removed_is_404_and_method_not_found() -> Result<()>
         "resources/unsubscribe",
         "no/such/method",
     ] {
-        let reply = Request::modern(json!(method), method, json!({}))?
-            .send(&api, "/mcp")
-            .await?;
+        let reply = Request::modern(json!(method), method, json!({}))?.send(&api, "/mcp").await?;
         assert_eq!(reply.http.status, 404, "{method}: {}", reply.http.text);
         assert_eq!(reply.error(&json!(method))?["code"], -32601, "{method}");
     }
@@ -168,11 +120,7 @@ async fn the_legacy_era_answers_ping_notifications_and_unknown_methods() -> Resu
     assert_eq!(reply.error(&json!(2))?["code"], -32601);
 
     let mut notification = agent.request(json!(3), "notifications/cancelled", json!({"requestId": 9}))?;
-    notification
-        .body
-        .as_object_mut()
-        .context("no object")?
-        .remove("id");
+    notification.body.as_object_mut().context("no object")?.remove("id");
     let reply = notification.send(&agent.api, "/mcp").await?;
     assert_eq!((reply.http.status, reply.http.text.as_str()), (202, ""));
     Ok(())
@@ -197,9 +145,6 @@ async fn a_message_that_is_none_is_400_with_the_code_of_json_rpc() -> Result<()>
     }
     let modern = Request::modern(json!(1), "tools/list", json!({}))?.body;
     let answer = api.post("/mcp", &json!([modern])).await?;
-    assert_eq!(
-        (answer.status, answer.json()?["error"]["code"].clone()),
-        (400, json!(-32600))
-    );
+    assert_eq!((answer.status, answer.json()?["error"]["code"].clone()), (400, json!(-32600)));
     Ok(())
 }

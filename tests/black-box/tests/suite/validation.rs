@@ -10,9 +10,8 @@ use crate::fixtures;
 #[tokio::test]
 async fn a_new_integration_is_probed_after_the_answer() -> Result<()> {
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
-    let created = postern
-        .create(json!({"name": "Fresh", "url": stub.url("/modern"), "authMode": "none"}))
-        .await?;
+    let created =
+        postern.create(json!({"name": "Fresh", "url": stub.url("/modern"), "authMode": "none"})).await?;
     assert_eq!(created.object["validationStatus"], "pending");
     assert_eq!(created.slug, "fresh");
     black_box::eventually("the new integration is valid", async || {
@@ -39,9 +38,7 @@ async fn the_scheduled_validation_marks_a_dead_upstream_and_refreshes_a_live_one
     let live_one = postern.register("Live", &live.url("/modern?tools=2")).await?;
     drop(dead);
     let sql = "UPDATE integrations SET url = ?1 WHERE id = ?2 RETURNING id";
-    postern
-        .sql(sql, json!([live.url("/modern"), live_one.id]))
-        .await?;
+    postern.sql(sql, json!([live.url("/modern"), live_one.id])).await?;
 
     postern.tick().await?;
     assert_eq!(
@@ -54,13 +51,7 @@ async fn the_scheduled_validation_marks_a_dead_upstream_and_refreshes_a_live_one
     postern.tick().await?;
     let after = postern.integration(&dead_one.id).await?.object;
     assert_eq!(after["validationStatus"], "invalid", "{after}");
-    assert!(
-        after["validationMessage"]
-            .as_str()
-            .unwrap_or_default()
-            .contains("cannot be reached"),
-        "{after}"
-    );
+    assert!(after["validationMessage"].as_str().unwrap_or_default().contains("cannot be reached"), "{after}");
     let after = postern.integration(&live_one.id).await?.object;
     assert_eq!(after["validationStatus"], "valid", "{after}");
     let tools = fixtures::modern_tools(&postern.admin()?, &live_one.path()).await?;
@@ -68,15 +59,10 @@ async fn the_scheduled_validation_marks_a_dead_upstream_and_refreshes_a_live_one
 
     // It recovers by itself.
     let back = fixtures::stub()?;
-    postern
-        .sql(sql, json!([back.url("/legacy"), dead_one.id]))
-        .await?;
+    postern.sql(sql, json!([back.url("/legacy"), dead_one.id])).await?;
     make_due(&postern).await?;
     postern.tick().await?;
-    assert_eq!(
-        postern.integration(&dead_one.id).await?.object["validationStatus"],
-        "valid"
-    );
+    assert_eq!(postern.integration(&dead_one.id).await?.object["validationStatus"], "valid");
     Ok(())
 }
 
@@ -85,19 +71,12 @@ async fn the_scheduled_validation_marks_a_dead_upstream_and_refreshes_a_live_one
 async fn tool_ids_survive_a_refresh() -> Result<()> {
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
     let integration = postern.register("Stable", &stub.url("/modern")).await?;
-    let ids = async || {
-        postern
-            .sql("SELECT id, name FROM tools ORDER BY name", json!([]))
-            .await
-    };
+    let ids = async || postern.sql("SELECT id, name FROM tools ORDER BY name", json!([])).await;
     let before = ids().await?;
     assert_eq!(before.len(), 7);
     for tool in &before {
         let id = tool["id"].as_str().context("no id")?;
-        assert!(
-            id.len() == 24 && id.bytes().all(|byte| byte.is_ascii_hexdigit()),
-            "{id}"
-        );
+        assert!(id.len() == 24 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
     }
     postern.validate(&integration.id).await?;
     assert_eq!(ids().await?, before);
@@ -110,19 +89,14 @@ async fn many_due_validations_are_spread_over_ticks_and_none_is_lost() -> Result
     const MANY: usize = 60;
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
     for n in 0..MANY {
-        postern
-            .register(&format!("Due {n}"), &stub.url(&format!("/modern?tools=1&n={n}")))
-            .await?;
+        postern.register(&format!("Due {n}"), &stub.url(&format!("/modern?tools=1&n={n}"))).await?;
     }
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     stub.forget_requests();
     make_due(&postern).await?;
     let mut ticks = 0;
     while !postern
-        .sql(
-            "SELECT id FROM integrations WHERE next_validation_at = 0",
-            json!([]),
-        )
+        .sql("SELECT id FROM integrations WHERE next_validation_at = 0", json!([]))
         .await?
         .is_empty()
     {
@@ -149,23 +123,15 @@ async fn many_due_validations_are_spread_over_ticks_and_none_is_lost() -> Result
 async fn two_ticks_at_the_same_time_do_nothing_twice() -> Result<()> {
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
     for n in 0..4 {
-        postern
-            .register(
-                &format!("Twice {n}"),
-                &stub.url(&format!("/modern?tools=1&n={n}")),
-            )
-            .await?;
+        postern.register(&format!("Twice {n}"), &stub.url(&format!("/modern?tools=1&n={n}"))).await?;
     }
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     stub.forget_requests();
     make_due(&postern).await?;
     let (one, two) = tokio::join!(postern.tick(), postern.tick());
     one.and(two)?;
-    let discovers = stub
-        .requests()
-        .iter()
-        .filter(|r| r.rpc_method().as_deref() == Some("server/discover"))
-        .count();
+    let discovers =
+        stub.requests().iter().filter(|r| r.rpc_method().as_deref() == Some("server/discover")).count();
     assert_eq!(discovers, 4);
     Ok(())
 }

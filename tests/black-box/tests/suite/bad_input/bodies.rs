@@ -21,10 +21,8 @@ async fn a_body_over_the_limit_is_413() -> Result<()> {
     );
     for path in ["/mcp", "/integrations/taken/mcp"] {
         let body = huge.clone();
-        let answer = refused(path, 413, async |world| {
-            world.postern.admin()?.post_text(path, body).await
-        })
-        .await?;
+        let answer =
+            refused(path, 413, async |world| world.postern.admin()?.post_text(path, body).await).await?;
         json_rpc(&answer)?;
     }
     Ok(())
@@ -65,27 +63,12 @@ fn wrong_bodies() -> Vec<(String, &'static str)> {
         (json(json!({"name": "A\u{0}B", "url": url})), "name"),
         (json(json!({"name": 7, "url": url})), "string"),
         (json(json!({"name": "A", "url": 7})), "string"),
-        (
-            json(json!({"name": "A", "url": url, "authMod": "none"})),
-            "authMod",
-        ),
-        (
-            json(json!({"name": "A", "url": url, "server_token": "x"})),
-            "server_token",
-        ),
+        (json(json!({"name": "A", "url": url, "authMod": "none"})), "authMod"),
+        (json(json!({"name": "A", "url": url, "server_token": "x"})), "server_token"),
         (json(json!({"name": "A", "url": url, "id": "x"})), "id"),
-        (
-            json(json!({"name": "A", "url": url, "authMode": "basic"})),
-            "none",
-        ),
-        (
-            json(json!({"name": "A", "url": url, "category": "other"})),
-            "gateway_remote_mcp",
-        ),
-        (
-            json(json!({"name": "A", "url": url, "authMode": "server_token"})),
-            "serverToken",
-        ),
+        (json(json!({"name": "A", "url": url, "authMode": "basic"})), "none"),
+        (json(json!({"name": "A", "url": url, "category": "other"})), "gateway_remote_mcp"),
+        (json(json!({"name": "A", "url": url, "authMode": "server_token"})), "serverToken"),
         (
             json(json!({"name": "A", "url": url, "authMode": "server_token", "serverToken": ""})),
             "serverToken",
@@ -94,14 +77,8 @@ fn wrong_bodies() -> Vec<(String, &'static str)> {
             json(json!({"name": "A", "url": url, "authMode": "server_token", "serverToken": "a\nb"})),
             "serverToken",
         ),
-        (
-            json(json!({"name": "A", "url": url, "authMode": "none", "serverToken": "x"})),
-            "serverToken",
-        ),
-        (
-            json(json!({"name": "A", "url": url, "serverToken": "x"})),
-            "serverToken",
-        ),
+        (json(json!({"name": "A", "url": url, "authMode": "none", "serverToken": "x"})), "serverToken"),
+        (json(json!({"name": "A", "url": url, "serverToken": "x"})), "serverToken"),
         (format!(r#"{{"name":"A","name":"B","url":"{url}"}}"#), "name"),
     ]
 }
@@ -129,10 +106,9 @@ async fn a_refusal_echoes_no_value() -> Result<()> {
         json!({"name": "A", "url": "https://mcp.example.com/", "serverToken": {"canary": 1}}),
         json!({"name": {"canary": 1}, "url": "https://mcp.example.com/"}),
     ] {
-        let answer = refused("echo", 400, async |world| {
-            world.postern.admin()?.post(INTEGRATIONS, &body).await
-        })
-        .await?;
+        let answer =
+            refused("echo", 400, async |world| world.postern.admin()?.post(INTEGRATIONS, &body).await)
+                .await?;
         assert!(!answer.text.contains("canary"), "{body}: {}", answer.text);
     }
     Ok(())

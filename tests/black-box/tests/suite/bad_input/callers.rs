@@ -21,15 +21,9 @@ fn strangers(world: &World) -> Result<Vec<(&'static str, Api)>> {
         ("an expired key", world.postern.caller(&world.expired)?),
         ("an unknown key", world.postern.caller(&unknown)?),
         ("a wrong secret", world.postern.caller(&wrong)?),
-        (
-            "a key cut short",
-            world.postern.caller(&admin[..admin.len() - 1])?,
-        ),
+        ("a key cut short", world.postern.caller(&admin[..admin.len() - 1])?),
         ("a key with more", world.postern.caller(&format!("{admin}A"))?),
-        (
-            "a key in upper case",
-            world.postern.caller(&admin.to_uppercase())?,
-        ),
+        ("a key in upper case", world.postern.caller(&admin.to_uppercase())?),
         ("only the public id", world.postern.caller(head)?),
         ("words", world.postern.caller("let me in")?),
     ])
@@ -53,11 +47,7 @@ async fn without_a_valid_key_everything_but_health_is_401() -> Result<()> {
             let what = format!("{who}: {method} {path}");
             let answer = refused(&what, 401, async |_| api.call(method, path).await).await?;
             dialect(&answer).with_context(|| what.clone())?;
-            assert!(
-                answer.header("www-authenticate").starts_with("Bearer"),
-                "{what}: {:?}",
-                answer.headers
-            );
+            assert!(answer.header("www-authenticate").starts_with("Bearer"), "{what}: {:?}", answer.headers);
         }
         assert_eq!(api.get("/health").await?.status, 200, "{who}");
     }
@@ -70,33 +60,13 @@ async fn a_key_is_taken_from_two_headers_and_from_nowhere_else() -> Result<()> {
     let (stranger, key) = (world.postern.stranger()?, world.postern.admin_key());
     let get = |path: &str| stranger.request(Method::GET, path);
     for (what, request, status) in [
-        (
-            "bearer",
-            get(INTEGRATIONS).header("authorization", format!("Bearer {key}")),
-            200,
-        ),
-        (
-            "bearer in lower case",
-            get(INTEGRATIONS).header("authorization", format!("bearer {key}")),
-            200,
-        ),
+        ("bearer", get(INTEGRATIONS).header("authorization", format!("Bearer {key}")), 200),
+        ("bearer in lower case", get(INTEGRATIONS).header("authorization", format!("bearer {key}")), 200),
         ("x-api-key", get(INTEGRATIONS).header("x-api-key", key), 200),
-        (
-            "basic",
-            get(INTEGRATIONS).header("authorization", format!("Basic {key}")),
-            401,
-        ),
+        ("basic", get(INTEGRATIONS).header("authorization", format!("Basic {key}")), 401),
         ("no scheme", get(INTEGRATIONS).header("authorization", key), 401),
-        (
-            "cookie",
-            get(INTEGRATIONS).header("cookie", format!("key={key}")),
-            401,
-        ),
-        (
-            "query",
-            get(&format!("{INTEGRATIONS}?api_key={key}&access_token={key}")),
-            401,
-        ),
+        ("cookie", get(INTEGRATIONS).header("cookie", format!("key={key}")), 401),
+        ("query", get(&format!("{INTEGRATIONS}?api_key={key}&access_token={key}")), 401),
     ] {
         assert_eq!(Answer::of(request).await?.status, status, "{what}");
     }
@@ -108,20 +78,12 @@ async fn who_is_no_administrator_may_not_manage_integrations() -> Result<()> {
     let one = format!("{INTEGRATIONS}/{}", world().await?.taken.id);
     let validate = format!("{one}/validate");
     let body = json!({"name": "Mine", "url": "https://mine.example.com/mcp"});
-    for (method, path) in [
-        ("GET", INTEGRATIONS),
-        ("POST", INTEGRATIONS),
-        ("GET", &one),
-        ("DELETE", &one),
-        ("POST", &validate),
-    ] {
+    for (method, path) in
+        [("GET", INTEGRATIONS), ("POST", INTEGRATIONS), ("GET", &one), ("DELETE", &one), ("POST", &validate)]
+    {
         let answer = refused(path, 403, async |world| {
             let api = world.postern.caller(&world.developer)?;
-            Answer::of(
-                api.request(Method::from_bytes(method.as_bytes())?, path)
-                    .json(&body),
-            )
-            .await
+            Answer::of(api.request(Method::from_bytes(method.as_bytes())?, path).json(&body)).await
         })
         .await?;
         kontext(&answer).with_context(|| format!("{method} {path}"))?;
@@ -138,18 +100,11 @@ async fn a_foreign_origin_is_403() -> Result<()> {
         "null",
         "https://127.0.0.1.evil.example.com",
     ] {
-        for (method, path) in [
-            ("POST", "/mcp"),
-            ("POST", "/integrations/taken/mcp"),
-            ("GET", INTEGRATIONS),
-        ] {
+        for (method, path) in [("POST", "/mcp"), ("POST", "/integrations/taken/mcp"), ("GET", INTEGRATIONS)] {
             refused(&format!("{origin} {path}"), 403, async |world| {
                 let api = world.postern.admin()?;
-                Answer::of(
-                    api.request(Method::from_bytes(method.as_bytes())?, path)
-                        .header("origin", origin),
-                )
-                .await
+                Answer::of(api.request(Method::from_bytes(method.as_bytes())?, path).header("origin", origin))
+                    .await
             })
             .await?;
         }

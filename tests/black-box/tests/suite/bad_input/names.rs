@@ -10,10 +10,8 @@ use crate::fixtures;
 async fn a_duplicate_name_is_409() -> Result<()> {
     for name in ["Taken", "  Taken "] {
         let body = json!({"name": name, "url": "https://other.example.com/mcp"});
-        let answer = refused(name, 409, async |world| {
-            world.postern.admin()?.post(INTEGRATIONS, &body).await
-        })
-        .await?;
+        let answer =
+            refused(name, 409, async |world| world.postern.admin()?.post(INTEGRATIONS, &body).await).await?;
         kontext(&answer)?;
     }
     Ok(())
@@ -26,16 +24,10 @@ async fn two_creations_of_one_name_at_the_same_time_make_one_integration() -> Re
     let body =
         json!({"name": "Race", "url": "https://race.invalid/mcp", "category": "internal_mcp_credentials"});
     let answers = futures_util::future::join_all((0..8).map(|_| api.post(INTEGRATIONS, &body))).await;
-    let mut statuses = answers
-        .into_iter()
-        .map(|answer| Ok(answer?.status))
-        .collect::<Result<Vec<_>>>()?;
+    let mut statuses = answers.into_iter().map(|answer| Ok(answer?.status)).collect::<Result<Vec<_>>>()?;
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 409, 409, 409, 409, 409, 409, 409]);
-    assert_eq!(
-        postern.sql("SELECT id FROM integrations", json!([])).await?.len(),
-        1
-    );
+    assert_eq!(postern.sql("SELECT id FROM integrations", json!([])).await?.len(), 1);
     Ok(())
 }
 
@@ -49,8 +41,7 @@ async fn names_that_lead_to_the_same_slug_get_slugs_of_their_own() -> Result<()>
         let slug = postern.create(body).await?.slug;
         assert!(!slug.contains("__") && !slug.is_empty(), "{name}: {slug}");
         assert!(
-            slug.bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+            slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
             "{name}: {slug}"
         );
         assert!(!slugs.contains(&slug), "{name}: {slug} twice");

@@ -92,16 +92,11 @@ async fn a_url_that_may_not_be_dialled_is_400_and_the_rule_is_named() -> Result<
     let long = format!("https://mcp.example.com/{}", "a".repeat(2048));
     for (url, rule) in URLS.into_iter().chain([(long.as_str(), "2048")]) {
         let body = json!({"name": "Forbidden", "url": url});
-        let answer = refused(url, 400, async |world| {
-            world.postern.admin()?.post(INTEGRATIONS, &body).await
-        })
-        .await?;
+        let answer =
+            refused(url, 400, async |world| world.postern.admin()?.post(INTEGRATIONS, &body).await).await?;
         let message = kontext(&answer)?;
         assert!(message.contains(rule), "{url}: {message}");
-        assert!(
-            message.contains("url"),
-            "{url}: the field is not named: {message}"
-        );
+        assert!(message.contains("url"), "{url}: the field is not named: {message}");
     }
     Ok(())
 }
@@ -120,10 +115,7 @@ async fn with_loopback_allowed_everything_else_is_still_refused() -> Result<()> 
         "http://127.0.0.1/#x",
         "http://printer.local/",
     ] {
-        let answer = postern
-            .admin()?
-            .post(INTEGRATIONS, &json!({"name": "Loop", "url": url}))
-            .await?;
+        let answer = postern.admin()?.post(INTEGRATIONS, &json!({"name": "Loop", "url": url})).await?;
         assert_eq!(answer.status, 400, "{url}: {}", answer.text);
     }
     let listed = postern.admin()?.get(INTEGRATIONS).await?.expect(200)?;
