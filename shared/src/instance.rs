@@ -23,7 +23,7 @@ use crate::store::audit_events::Queue;
 /// everywhere. The instance that writes sees it at once.
 pub const FRESH: Duration = Duration::from_secs(5);
 /// How long an upstream session is reused. It grants nothing: each call is authorized on its own.
-pub const SESSION: Duration = Duration::from_secs(30 * 60);
+pub const SESSION: Duration = Duration::from_mins(30);
 
 /// The memory of one instance. Create one per instance and hand it to every [`crate::Platform`].
 #[derive(Default)]

@@ -102,8 +102,12 @@ fn is_loopback(host: &Host<&str>) -> bool {
 
 fn check_host(host: &Host<&str>) -> Result<(), Refused> {
     match host {
-        Host::Ipv4(address) if !is_global_v4(*address) => Err(Refused("url must not point to a private or reserved address")),
-        Host::Ipv6(address) if !is_global_v6(*address) => Err(Refused("url must not point to a private or reserved address")),
+        Host::Ipv4(address) if !is_global_v4(*address) => {
+            Err(Refused("url must not point to a private or reserved address"))
+        }
+        Host::Ipv6(address) if !is_global_v6(*address) => {
+            Err(Refused("url must not point to a private or reserved address"))
+        }
         Host::Ipv4(_) | Host::Ipv6(_) => Ok(()),
         Host::Domain(name) => check_name(name),
     }
@@ -143,8 +147,8 @@ fn is_global_v4(address: Ipv4Addr) -> bool {
     )
 }
 
-/// Only global unicast 2000::/3, less what is inside it for other uses: 2001::/23 (Teredo, ORCHID, benchmarking),
-/// 2001:db8::/32, 2002::/16 (6to4) and 3fff::/20. Mapped, NAT64, ULA, link-local and multicast lie outside.
+/// Only global unicast `2000::/3`, less what is inside it for other uses: `2001::/23` (Teredo, ORCHID, benchmarking),
+/// `2001:db8::/32`, `2002::/16` (6to4) and `3fff::/20`. Mapped, NAT64, ULA, link-local and multicast lie outside.
 fn is_global_v6(address: Ipv6Addr) -> bool {
     match address.segments() {
         [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..] => false,
@@ -241,11 +245,18 @@ mod tests {
 
     #[test]
     fn the_development_switch_opens_loopback_and_nothing_else() {
-        for url in ["http://127.0.0.1:3001/mcp", "http://localhost:3001/mcp", "http://[::1]:3001/mcp", "http://2130706433/"] {
+        for url in [
+            "http://127.0.0.1:3001/mcp",
+            "http://localhost:3001/mcp",
+            "http://[::1]:3001/mcp",
+            "http://2130706433/",
+        ] {
             assert!(SafeUrl::parse(url, DEVELOPMENT).is_ok(), "{url}");
             assert!(SafeUrl::parse(url, STRICT).is_err(), "{url}");
         }
-        for url in ["http://10.0.0.1/", "https://169.254.169.254/", "http://mcp.example.com/", "http://u@127.0.0.1/"] {
+        for url in
+            ["http://10.0.0.1/", "https://169.254.169.254/", "http://mcp.example.com/", "http://u@127.0.0.1/"]
+        {
             assert!(SafeUrl::parse(url, DEVELOPMENT).is_err(), "{url}");
         }
     }

@@ -50,6 +50,7 @@ pub async fn run(platform: &Platform, helper: &str) -> Vec<Check> {
 }
 
 /// `Ok` when both are equal, else a text that shows them.
+#[allow(clippy::needless_pass_by_value)] // so that literals can be compared
 fn same<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Outcome {
     if found == expected { Ok(()) } else { Err(format!("found {found:?}, expected {expected:?}")) }
 }

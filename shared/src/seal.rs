@@ -156,13 +156,14 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 
 /// Lowercase hex.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|nibble| char::from_digit(nibble.into(), 16)).fold(
-        String::with_capacity(bytes.len() * 2),
-        |mut text, digit| {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|nibble| char::from_digit(nibble.into(), 16))
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, digit| {
             text.extend(digit);
             text
-        },
-    )
+        })
 }
 
 #[cfg(test)]
@@ -185,7 +186,8 @@ mod tests {
         KeyRing::parse(&text.join(",")).unwrap()
     }
 
-    const CELL: Cell<'static> = Cell { table: "credentials", row: "1", column: "sealed", owner: "organization" };
+    const CELL: Cell<'static> =
+        Cell { table: "credentials", row: "1", column: "sealed", owner: "organization" };
 
     #[test]
     fn opens_only_in_its_own_cell_for_its_own_owner() {

@@ -67,7 +67,9 @@ impl Audit {
 
     /// The call is over.
     pub(crate) fn finish(&mut self, success: bool, error: Option<String>, content_blocks: u64) {
-        let Some(mut event) = self.event.take() else { return };
+        let Some(mut event) = self.event.take() else {
+            return;
+        };
         let duration = self.platform.now().since(self.started);
         event.duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         event.success = success;

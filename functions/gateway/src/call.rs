@@ -27,7 +27,7 @@ use crate::exchange::Exchange;
 use crate::reply::Reply;
 
 /// Longest call, even while the upstream reports progress.
-const LONGEST_CALL: Duration = Duration::from_secs(600);
+const LONGEST_CALL: Duration = Duration::from_mins(10);
 /// Largest answer in bytes.
 const LARGEST_ANSWER: u64 = 10 * 1024 * 1024;
 
@@ -58,7 +58,8 @@ pub(crate) async fn call(
     // (2), (3)
     let unknown = || RpcError::invalid_params(format!("Unknown tool: {exposed}"));
     let place = context.scope.resolve(&exposed);
-    let mut audit = Audit::begin(context, &audited_name(context, &exposed), place.map(|(slug, _)| slug), arguments)?;
+    let mut audit =
+        Audit::begin(context, &audited_name(context, &exposed), place.map(|(slug, _)| slug), arguments)?;
     let Some((slug, tool)) = place else {
         audit.finish(false, Some("unknown tool".to_owned()), 0);
         return refuse(unknown());
@@ -69,7 +70,9 @@ pub(crate) async fn call(
         audit.denied(format!("denied by {persona}: {:?} {}", decision.source, decision.matched_pattern));
         return refuse(unknown());
     }
-    let Some(target) = find(context, slug, tool, &mut audit).await? else { return refuse(unknown()) };
+    let Some(target) = find(context, slug, tool, &mut audit).await? else {
+        return refuse(unknown());
+    };
     let mirrored = match mirrored(&target, agent, &context.request.headers, arguments) {
         Ok(mirrored) => mirrored,
         Err(error) => {
@@ -89,7 +92,12 @@ fn audited_name(context: &Context<'_>, exposed: &str) -> String {
     }
 }
 
-async fn find(context: &Context<'_>, slug: &str, tool: &str, audit: &mut Audit) -> Result<Option<Rc<Target>>> {
+async fn find(
+    context: &Context<'_>,
+    slug: &str,
+    tool: &str,
+    audit: &mut Audit,
+) -> Result<Option<Rc<Target>>> {
     let key =
         targets::Key { owner: context.caller.subject.clone(), slug: slug.to_owned(), tool: tool.to_owned() };
     let found = targets::find(context.platform, key).await;
@@ -145,7 +153,8 @@ async fn pass_on(
     params.remove("_meta");
     // A tool is in the catalogue only after a probe found out the era.
     let era = target.upstream.era.unwrap_or(Era::Modern);
-    let client = Client::new(context.platform, &target.upstream, &context.caller.subject, limits(context.platform));
+    let client =
+        Client::new(context.platform, &target.upstream, &context.caller.subject, limits(context.platform));
     let request = Call { method: "tools/call", name: &target.tool, params, meta: own_meta, mirrored };
     let called = client.call(era, &request).await;
     let upstream_id = called.as_ref().map_or_else(|_| id.to_owned(), |(upstream_id, _)| upstream_id.clone());
@@ -160,7 +169,9 @@ async fn pass_on(
             Ok(text) => bridge.json(text),
             Err(_) => bridge.failed("the upstream's answer is not UTF-8"),
         },
-        Ok((_, Answer { reply: Upstream::Accepted, .. })) => bridge.failed("the upstream answered without content"),
+        Ok((_, Answer { reply: Upstream::Accepted, .. })) => {
+            bridge.failed("the upstream answered without content")
+        }
         Err(CallError::Internal(error)) => {
             audit.finish(false, Some(error.message.clone().into_owned()), 0);
             return Err(error);
@@ -175,6 +186,7 @@ async fn pass_on(
     let Final { json, status, success, error, content_blocks } = outcome;
     audit.sent(json.len());
     audit.finish(success, error, content_blocks);
-    let status = StatusCode::from_u16(status).map_err(|error| shared::Error::new(Code::Internal, error.to_string()))?;
+    let status = StatusCode::from_u16(status)
+        .map_err(|error| shared::Error::new(Code::Internal, error.to_string()))?;
     Ok(Reply::Message { status, json, session_id: None })
 }

@@ -80,7 +80,10 @@ fn takes_events(headers: &HeaderMap) -> Result<bool> {
         .map(|range| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
         .collect();
     let takes = |wanted: &[&str]| ranges.iter().any(|range| wanted.contains(&range.as_str()));
-    match (takes(&["text/event-stream", "text/*", "*/*"]), takes(&["application/json", "application/*", "*/*"])) {
+    match (
+        takes(&["text/event-stream", "text/*", "*/*"]),
+        takes(&["application/json", "application/*", "*/*"]),
+    ) {
         (true, _) => Ok(true),
         (false, true) => Ok(false),
         (false, false) => {
@@ -116,7 +119,9 @@ async fn batch(context: &Context<'_>, items: Vec<&RawValue>) -> Result<Response>
 
 /// (4) for agents up to 2025-11-25.
 async fn legacy(context: &Context<'_>, message: &Message<'_>) -> Result<Reply> {
-    let (Some(method), Some(id)) = (message.method.as_deref(), message.id) else { return Ok(Reply::Accepted) };
+    let (Some(method), Some(id)) = (message.method.as_deref(), message.id) else {
+        return Ok(Reply::Accepted);
+    };
     match method {
         "initialize" => initialize(context, id, message.params),
         "ping" => Ok(Reply::result(id, &raw(&json!({})))),
@@ -128,7 +133,9 @@ async fn legacy(context: &Context<'_>, message: &Message<'_>) -> Result<Reply> {
 
 /// (4) for agents of 2026-07-28.
 async fn modern(context: &Context<'_>, message: &Message<'_>) -> Result<Reply> {
-    let (Some(method), Some(id)) = (message.method.as_deref(), message.id) else { return Ok(Reply::Accepted) };
+    let (Some(method), Some(id)) = (message.method.as_deref(), message.id) else {
+        return Ok(Reply::Accepted);
+    };
     match method {
         "server/discover" => Ok(Reply::result(id, &discover())),
         "tools/list" => list(context, Era::Modern, message, id).await,
@@ -184,15 +191,23 @@ async fn list(context: &Context<'_>, era: Era, message: &Message<'_>, id: &RawVa
     };
     let mut json = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"tools":{}"#, id.get(), page.tools);
     if let Some(next) = &page.next_cursor {
-        json.push_str(&format!(r#","nextCursor":"{next}""#));
+        // base64url: nothing in it needs escaping.
+        json.push_str(",\"nextCursor\":\"");
+        json.push_str(next);
+        json.push('"');
     }
     if era == Era::Modern {
-        json.push_str(&format!(
-            r#","resultType":"complete","ttlMs":{LIST_TTL_MS},"cacheScope":"private","_meta":{{"{}":{}}}"#,
-            meta::SERVER_INFO,
-            implementation().get()
-        ));
+        json.push_str(&modern_tail());
     }
     json.push_str("}}");
     Ok(Reply::Message { status: StatusCode::OK, json, session_id: None })
+}
+
+/// The members that a list result has since 2026-07-28, with a comma in front.
+fn modern_tail() -> String {
+    format!(
+        r#","resultType":"complete","ttlMs":{LIST_TTL_MS},"cacheScope":"private","_meta":{{"{}":{}}}"#,
+        meta::SERVER_INFO,
+        implementation().get()
+    )
 }

@@ -81,7 +81,8 @@ impl Exchange {
     }
 
     fn refuse(&self, id: Box<serde_json::value::RawValue>) {
-        let (platform, target, subject) = (self.platform.clone(), Rc::clone(&self.target), self.subject.clone());
+        let (platform, target, subject) =
+            (self.platform.clone(), Rc::clone(&self.target), self.subject.clone());
         let refusal = async move {
             Client::new(&platform, &target.upstream, &subject, limits(&platform)).refuse(&id).await;
         };

@@ -63,7 +63,8 @@ pub(crate) async fn create(platform: &Platform, caller: Caller, request: Request
 
 fn check(platform: &Platform, body: CreateRequest) -> Result<NewIntegration> {
     let name = check_name(&body.name)?;
-    let url = SafeUrl::parse(&body.url, platform.settings.net).map_err(|refused| Error::invalid(refused.0))?;
+    let url =
+        SafeUrl::parse(&body.url, platform.settings.net).map_err(|refused| Error::invalid(refused.0))?;
     let auth_mode = body.auth_mode.unwrap_or(AuthMode::None);
     if matches!(auth_mode, AuthMode::Oauth | AuthMode::UserToken) {
         return Err(Error::invalid(format!("authMode \"{}\" is not supported yet", auth_mode.as_str())));
@@ -80,7 +81,9 @@ fn check(platform: &Platform, body: CreateRequest) -> Result<NewIntegration> {
         (AuthMode::ServerToken, None) => {
             return Err(Error::invalid("serverToken is required when authMode is \"server_token\""));
         }
-        (_, Some(_)) => return Err(Error::invalid("serverToken is only for authMode \"server_token\"")),
+        (_, Some(_)) => {
+            return Err(Error::invalid("serverToken is only for authMode \"server_token\""));
+        }
         (_, None) => None,
     };
     Ok(NewIntegration {
@@ -96,7 +99,11 @@ fn check(platform: &Platform, body: CreateRequest) -> Result<NewIntegration> {
 }
 
 fn check_object(field: &str, json: &RawValue) -> Result<()> {
-    if json.get().starts_with('{') { Ok(()) } else { Err(Error::invalid(format!("{field} must be an object"))) }
+    if json.get().starts_with('{') {
+        Ok(())
+    } else {
+        Err(Error::invalid(format!("{field} must be an object")))
+    }
 }
 
 fn seal(platform: &Platform, token: &Secret<String>) -> Result<SealedCredential> {
@@ -117,7 +124,9 @@ async fn store(platform: &Platform, new: &NewIntegration, confirmed: bool) -> Re
         match inserted {
             Inserted::Done => return Ok(()),
             Inserted::SlugTaken => attempt += 1,
-            Inserted::NameTaken => return Err(Error::conflict("an integration with this name already exists")),
+            Inserted::NameTaken => {
+                return Err(Error::conflict("an integration with this name already exists"));
+            }
             Inserted::NameArchived if confirmed && !reviving => reviving = true,
             Inserted::NameArchived => {
                 return Err(Error::conflict(

@@ -28,8 +28,9 @@ async fn body(request: &mut Request, headers: &http::HeaderMap) -> worker::Resul
     if request.inner().body().is_none() {
         return Ok(Body::Empty);
     }
-    let announced =
-        headers.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let announced = headers
+        .get(http::header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length <= WHOLE) {
         return Ok(Body::Whole(request.bytes().await?.into()));
     }
@@ -61,8 +62,10 @@ pub fn to_worker(response: Response) -> worker::Result<worker::Response> {
     match body {
         Body::Empty => Ok(builder.empty()),
         Body::Whole(bytes) => Ok(builder.fixed(bytes.into())),
-        Body::Stream(chunks) => builder.from_stream(
-            chunks.map(|chunk| chunk.map(Vec::from).map_err(|error| worker::Error::RustError(error.to_string()))),
-        ),
+        Body::Stream(chunks) => {
+            builder.from_stream(chunks.map(|chunk| {
+                chunk.map(Vec::from).map_err(|error| worker::Error::RustError(error.to_string()))
+            }))
+        }
     }
 }

@@ -22,7 +22,9 @@ impl D1 {
     }
 
     fn database(&self) -> Result<D1Database, SqlError> {
-        self.0.d1(BINDING).map_err(|error| SqlError::Other(format!("the D1 binding {BINDING} is missing: {error}")))
+        self.0
+            .d1(BINDING)
+            .map_err(|error| SqlError::Other(format!("the D1 binding {BINDING} is missing: {error}")))
     }
 }
 
@@ -99,7 +101,10 @@ fn to_value(value: &JsValue) -> Value {
 fn outcome(result: &JsValue) -> Outcome {
     let rows = Reflect::get(result, &"results".into()).unwrap_or(JsValue::NULL);
     let rows = rows.dyn_ref::<Array>().map(|rows| {
-        rows.iter().filter_map(|row| row.dyn_into::<Object>().ok()).map(|row| to_row(&Object::values(&row))).collect()
+        rows.iter()
+            .filter_map(|row| row.dyn_into::<Object>().ok())
+            .map(|row| to_row(&Object::values(&row)))
+            .collect()
     });
     Outcome { rows: rows.unwrap_or_default(), changes: changes(result) }
 }

@@ -72,7 +72,9 @@ fn response_headers(headers: &web_sys::Headers) -> HeaderMap {
     let mut map = HeaderMap::new();
     for entry in entries.into_iter().flatten().flatten() {
         let entry = js_sys::Array::from(&entry);
-        let (Some(name), Some(value)) = (entry.get(0).as_string(), entry.get(1).as_string()) else { continue };
+        let (Some(name), Some(value)) = (entry.get(0).as_string(), entry.get(1).as_string()) else {
+            continue;
+        };
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             map.append(name, value);
         }
@@ -81,8 +83,9 @@ fn response_headers(headers: &web_sys::Headers) -> HeaderMap {
 }
 
 fn body(response: &web_sys::Response, headers: &HeaderMap, abort: Abort) -> BodyStream {
-    let announced =
-        headers.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let announced = headers
+        .get(http::header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let is_small = announced.is_some_and(|length| length <= SMALL);
     if is_small && let Ok(promise) = response.array_buffer() {
         let read = async move {

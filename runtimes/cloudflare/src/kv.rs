@@ -21,7 +21,8 @@ impl WorkerKv {
 
     fn store(&self) -> Result<KvStore> {
         self.0.kv(BINDING).map_err(|error| {
-            Error::new(Code::NotConfigured, "the KV binding CACHE is missing").with_internal(error.to_string())
+            Error::new(Code::NotConfigured, "the KV binding CACHE is missing")
+                .with_internal(error.to_string())
         })
     }
 }

@@ -33,9 +33,10 @@ pub fn is_well_formed(text: &str) -> bool {
 /// The public id inside a key of the right form.
 pub fn public_id(text: &str) -> Option<&str> {
     let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
-    let id_fits = id.len() == ID_LENGTH && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    let secret_fits =
-        secret.len() == SECRET_LENGTH && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let id_fits =
+        id.len() == ID_LENGTH && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let secret_fits = secret.len() == SECRET_LENGTH
+        && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     (id_fits && secret_fits).then_some(id)
 }
 
@@ -43,7 +44,9 @@ pub fn public_id(text: &str) -> Option<&str> {
 ///
 /// While no key exists at all, the `BOOTSTRAP_ADMIN_KEY` setting becomes the first one, with the role `admin`.
 pub async fn verify(platform: &Platform, text: &str) -> Result<Option<std::rc::Rc<ApiKey>>> {
-    let Some(id) = public_id(text) else { return Ok(None) };
+    let Some(id) = public_id(text) else {
+        return Ok(None);
+    };
     let row = match store::api_keys::find(platform, id).await? {
         Some(row) => Some(row),
         None => bootstrap(platform, id).await?,
@@ -56,7 +59,9 @@ pub async fn verify(platform: &Platform, text: &str) -> Result<Option<std::rc::R
 }
 
 async fn bootstrap(platform: &Platform, id: &str) -> Result<Option<std::rc::Rc<ApiKey>>> {
-    let Some(key) = &platform.settings.bootstrap_admin_key else { return Ok(None) };
+    let Some(key) = &platform.settings.bootstrap_admin_key else {
+        return Ok(None);
+    };
     if public_id(key.expose()) != Some(id) {
         return Ok(None);
     }

@@ -34,8 +34,9 @@ impl Caller {
 
 /// Finds out who sent a request. The credential is `X-API-Key: <key>` or `Authorization: Bearer <key>`.
 pub async fn authenticate(platform: &Platform, headers: &HeaderMap) -> Result<Caller> {
-    let presented = credential(headers)
-        .ok_or_else(|| Error::new(Code::Unauthenticated, "authentication required: send Authorization: Bearer <key>"))?;
+    let presented = credential(headers).ok_or_else(|| {
+        Error::new(Code::Unauthenticated, "authentication required: send Authorization: Bearer <key>")
+    })?;
     let key = api_key::verify(platform, presented)
         .await?
         .ok_or_else(|| Error::new(Code::Unauthenticated, "the API key is unknown or expired"))?;

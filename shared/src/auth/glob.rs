@@ -40,9 +40,9 @@ impl Glob {
                 '*' => Token::Any,
                 '?' => Token::One,
                 '[' => class(&mut rest).ok_or_else(|| format!("pattern \"{text}\" has a malformed class"))?,
-                '\\' => {
-                    Token::Literal(rest.next().ok_or_else(|| format!("pattern \"{text}\" ends with a backslash"))?)
-                }
+                '\\' => Token::Literal(
+                    rest.next().ok_or_else(|| format!("pattern \"{text}\" ends with a backslash"))?,
+                ),
                 c => Token::Literal(c),
             };
             tokens.push(token);
@@ -75,7 +75,9 @@ impl Glob {
                     rest.next();
                 }
                 _ => {
-                    let Some((after, start)) = retry.as_mut() else { return false };
+                    let Some((after, start)) = retry.as_mut() else {
+                        return false;
+                    };
                     match start.next() {
                         None | Some('/') => return false,
                         Some(_) => {

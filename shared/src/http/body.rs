@@ -19,7 +19,8 @@ pub enum Body {
 impl Body {
     /// Reads the whole body; more than `limit` bytes is [`Code::TooLarge`].
     pub async fn collect(self, limit: usize) -> Result<Bytes> {
-        let too_large = || Error::new(Code::TooLarge, format!("the request body is larger than {limit} bytes"));
+        let too_large =
+            || Error::new(Code::TooLarge, format!("the request body is larger than {limit} bytes"));
         match self {
             Self::Empty => Ok(Bytes::new()),
             Self::Whole(bytes) if bytes.len() > limit => Err(too_large()),

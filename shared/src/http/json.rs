@@ -36,7 +36,9 @@ fn public(sentence: &str) -> String {
 }
 
 /// For fields where absent and `null` differ: absent is `None`, `null` is `Some(None)`.
-pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 

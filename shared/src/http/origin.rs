@@ -15,8 +15,12 @@ use crate::{Code, Error, Result};
 pub(super) fn check(settings: &Settings, headers: &HeaderMap) -> Result<()> {
     let refused = || Err(Error::new(Code::Forbidden, "requests from this origin are not allowed"));
     let mut origins = headers.get_all(ORIGIN).iter();
-    let Some(origin) = origins.next() else { return Ok(()) };
-    let Ok(origin) = origin.to_str() else { return refused() };
+    let Some(origin) = origins.next() else {
+        return Ok(());
+    };
+    let Ok(origin) = origin.to_str() else {
+        return refused();
+    };
     if origins.next().is_some() {
         return refused();
     }
@@ -25,9 +29,8 @@ pub(super) fn check(settings: &Settings, headers: &HeaderMap) -> Result<()> {
         return Ok(());
     }
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).map(|host| format!("http://{host}"));
-    let development = public.is_none_or(is_loopback)
-        && is_loopback(origin)
-        && host.as_deref().is_some_and(is_loopback);
+    let development =
+        public.is_none_or(is_loopback) && is_loopback(origin) && host.as_deref().is_some_and(is_loopback);
     if development { Ok(()) } else { refused() }
 }
 

@@ -173,7 +173,11 @@ impl Router {
     /// Answers a request. Infallible: whatever goes wrong becomes a response in the right dialect.
     ///
     /// `platform` is an error when the settings are unusable; then every route answers that error.
-    pub async fn handle(&self, platform: Result<&Platform, &Error>, request: http::Request<Body>) -> Response {
+    pub async fn handle(
+        &self,
+        platform: Result<&Platform, &Error>,
+        request: http::Request<Body>,
+    ) -> Response {
         let method = request.method().clone();
         // (1) Without settings there is no platform to ask for randomness, and nothing to correlate either.
         let id = match platform.ok().map(Platform::random) {
@@ -216,7 +220,10 @@ impl Router {
         let below = |prefix: &str| {
             path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        self.prefixes.iter().find(|(prefix, _)| below(prefix)).map_or(Dialect::Problem, |(_, dialect)| *dialect)
+        self.prefixes
+            .iter()
+            .find(|(prefix, _)| below(prefix))
+            .map_or(Dialect::Problem, |(_, dialect)| *dialect)
     }
 }
 
@@ -229,7 +236,9 @@ async fn answer(
 ) -> Result<Response> {
     let entry = entry.ok_or_else(|| Error::not_found("no such route"))?;
     let (parts, body) = request.into_parts();
-    let Some(endpoint) = entry.endpoint(&parts.method) else { return other_method(entry, &parts.method) };
+    let Some(endpoint) = entry.endpoint(&parts.method) else {
+        return other_method(entry, &parts.method);
+    };
     // (4)
     let platform = platform.map_err(|error| Error::new(error.code, error.message.clone()))?;
     // (5)

@@ -55,14 +55,17 @@ pub struct Final {
 impl Bridge {
     /// Translates one message of the upstream.
     pub fn relay(&self, text: &str) -> Relay {
-        let Ok(message) = Message::parse(text) else { return Relay::Drop };
+        let Ok(message) = Message::parse(text) else {
+            return Relay::Drop;
+        };
         match (message.method.as_deref(), message.id) {
             (Some(_), Some(id)) => Relay::Refuse(id.to_owned()),
             (Some("notifications/progress"), None) => Relay::Forward(text.to_owned()),
             (Some("notifications/message"), None) if self.logs => Relay::Forward(text.to_owned()),
-            (Some(_), None) => Relay::Drop,
-            (None, id) if id.is_some_and(|id| id.get() == self.upstream_id.get()) => Relay::Final(self.outcome(&message)),
-            (None, _) => Relay::Drop,
+            (None, id) if id.is_some_and(|id| id.get() == self.upstream_id.get()) => {
+                Relay::Final(self.outcome(&message))
+            }
+            _ => Relay::Drop,
         }
     }
 
@@ -107,7 +110,8 @@ impl Bridge {
             serde_json::from_str::<Vec<IgnoredAny>>(content.get()).map_or(0, |blocks| blocks.len() as u64)
         });
         let old_meta = members.get("_meta").map(ToOwned::to_owned);
-        let mut new_meta = old_meta.as_deref().and_then(|meta| RawObject::parse(meta.get())).unwrap_or_default();
+        let mut new_meta =
+            old_meta.as_deref().and_then(|meta| RawObject::parse(meta.get())).unwrap_or_default();
         match self.agent {
             Era::Modern => {
                 new_meta.set(meta::SERVER_INFO, implementation());
@@ -171,7 +175,9 @@ mod tests {
         let modern = bridge(Era::Modern).json(RESULT);
         assert!(modern.success);
         assert_eq!(modern.content_blocks, 1);
-        assert!(modern.json.starts_with(r#"{"jsonrpc":"2.0","id":"a","result":{"content":[{"type":"text","text":"h\u0069"}]"#));
+        assert!(modern.json.starts_with(
+            r#"{"jsonrpc":"2.0","id":"a","result":{"content":[{"type":"text","text":"h\u0069"}]"#
+        ));
         assert!(modern.json.contains(r#""name":"postern""#) && !modern.json.contains(r#""name":"x""#));
         let legacy = bridge(Era::Legacy).json(RESULT);
         assert_eq!(
@@ -186,11 +192,16 @@ mod tests {
     fn errors_keep_their_words_unless_they_blame_our_own_headers() {
         let error = r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32602,"message":"no such tool","data":1}}"#;
         let relayed = bridge(Era::Legacy).json(error);
-        assert_eq!(relayed.json, r#"{"jsonrpc":"2.0","id":"a","error":{"code":-32602,"message":"no such tool","data":1}}"#);
+        assert_eq!(
+            relayed.json,
+            r#"{"jsonrpc":"2.0","id":"a","error":{"code":-32602,"message":"no such tool","data":1}}"#
+        );
         assert!(!relayed.success);
-        let ours = bridge(Era::Modern).json(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32020,"message":"x"}}"#);
+        let ours =
+            bridge(Era::Modern).json(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32020,"message":"x"}}"#);
         assert!(ours.json.contains("isError"));
-        let capability = bridge(Era::Modern).json(r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32021,"message":"x"}}"#);
+        let capability =
+            bridge(Era::Modern).json(r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32021,"message":"x"}}"#);
         assert_eq!(capability.status, 400);
     }
 
@@ -198,7 +209,8 @@ mod tests {
     fn only_what_concerns_the_agent_is_passed_on() {
         let progress = r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}"#;
         assert!(matches!(bridge(Era::Modern).relay(progress), Relay::Forward(text) if text == progress));
-        let log = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}"#;
+        let log =
+            r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}"#;
         assert!(matches!(bridge(Era::Modern).relay(log), Relay::Drop));
         assert!(matches!(Bridge { logs: true, ..bridge(Era::Legacy) }.relay(log), Relay::Forward(_)));
         let asks = r#"{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":{}}"#;

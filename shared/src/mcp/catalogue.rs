@@ -64,7 +64,12 @@ struct Place {
 }
 
 /// The page of `scope` after `cursor` that `caller` may see. A foreign cursor is an error.
-pub async fn list(platform: &Platform, caller: &Caller, scope: &Scope, cursor: Option<String>) -> Result<Rc<Page>> {
+pub async fn list(
+    platform: &Platform,
+    caller: &Caller,
+    scope: &Scope,
+    cursor: Option<String>,
+) -> Result<Rc<Page>> {
     let now = platform.now();
     let persona = caller.persona.as_ref().map(|persona| persona.name.clone());
     let key = PageKey { persona, scope: scope.clone(), cursor };
@@ -156,7 +161,8 @@ mod tests {
 
     #[test]
     fn definitions_get_their_exposed_name_first() {
-        let tool = Listed { slug: "v".into(), name: "t\"".into(), definition: r#"{"inputSchema":{}}"#.into() };
+        let tool =
+            Listed { slug: "v".into(), name: "t\"".into(), definition: r#"{"inputSchema":{}}"#.into() };
         let mut tools = String::from("[");
         push(&mut tools, &Scope::All, &tool);
         push(&mut tools, &Scope::One("v".into()), &tool);

@@ -129,7 +129,8 @@ impl<'a> Client<'a> {
                 .map_err(|error| Error::internal(error.to_string()))?;
             headers.insert(name, header_value(&encode_value(value))?);
         }
-        let capabilities = call.meta.get(meta::CLIENT_CAPABILITIES).map_or_else(|| raw(&json!({})), ToOwned::to_owned);
+        let capabilities =
+            call.meta.get(meta::CLIENT_CAPABILITIES).map_or_else(|| raw(&json!({})), ToOwned::to_owned);
         let mut own = own_meta(call);
         if let Some(level) = call.meta.get(meta::LOG_LEVEL) {
             own.set(meta::LOG_LEVEL, level.to_owned());
@@ -173,12 +174,16 @@ impl<'a> Client<'a> {
         }
         let session_id = answer.session_id;
         let text = single(answer.reply, &id).await?;
-        let message = Message::parse(&text).map_err(|_| CallError::NotMcp("no JSON-RPC response to initialize"))?;
-        let version = message.result.and_then(|result| RawObject::parse(result.get())?.text("protocolVersion"));
+        let message =
+            Message::parse(&text).map_err(|_| CallError::NotMcp("no JSON-RPC response to initialize"))?;
+        let version =
+            message.result.and_then(|result| RawObject::parse(result.get())?.text("protocolVersion"));
         let protocol_version =
             version.ok_or(CallError::NotMcp("initialize was refused or did not name a protocol version"))?;
         if !LEGACY.contains(&protocol_version.as_str()) {
-            return Err(CallError::NotMcp("initialize negotiated a protocol version that Postern does not know"));
+            return Err(CallError::NotMcp(
+                "initialize negotiated a protocol version that Postern does not know",
+            ));
         }
         let session = UpstreamSession { id: session_id, protocol_version };
         let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
@@ -191,9 +196,16 @@ impl<'a> Client<'a> {
         if session.id.is_none() {
             return;
         }
-        let Ok(headers) = self.session_headers(session) else { return };
-        let request =
-            Outgoing { method: Method::DELETE, url: self.upstream.url.clone(), headers, body: Bytes::new(), limits: self.limits };
+        let Ok(headers) = self.session_headers(session) else {
+            return;
+        };
+        let request = Outgoing {
+            method: Method::DELETE,
+            url: self.upstream.url.clone(),
+            headers,
+            body: Bytes::new(),
+            limits: self.limits,
+        };
         if let Err(error) = self.platform.fetch(request).await {
             log::debug!("ending a session with {} failed: {error}", self.upstream.slug);
         }
@@ -230,11 +242,16 @@ impl<'a> Client<'a> {
 
     /// Answers a request that a legacy upstream sent us: Postern declared no capabilities, so it may not ask.
     pub async fn refuse(&self, upstream_request: &RawValue) {
-        let Some(session) = self.platform.instance.upstream_sessions.get(&self.session_key(), self.platform.now()) else {
+        let Some(session) =
+            self.platform.instance.upstream_sessions.get(&self.session_key(), self.platform.now())
+        else {
             return;
         };
-        let Ok(headers) = self.session_headers(&session) else { return };
-        let error = raw(&json!({ "code": super::message::code::METHOD_NOT_FOUND, "message": "not supported" }));
+        let Ok(headers) = self.session_headers(&session) else {
+            return;
+        };
+        let error =
+            raw(&json!({ "code": super::message::code::METHOD_NOT_FOUND, "message": "not supported" }));
         let body = super::message::response(upstream_request, "error", &error);
         if let Err(error) = self.post(headers, body).await {
             log::debug!("refusing a request of {} failed: {error}", self.upstream.slug);
@@ -250,8 +267,10 @@ impl<'a> Client<'a> {
             limits: self.limits,
         };
         let response = self.platform.fetch(request).await?;
-        let text = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let session_id = text(SESSION_ID).filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_graphic()));
+        let text =
+            |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let session_id =
+            text(SESSION_ID).filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_graphic()));
         let content_type = text("content-type").unwrap_or_default().to_ascii_lowercase();
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         let status = response.status;
@@ -292,7 +311,12 @@ impl<'a> Client<'a> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("postern/", env!("CARGO_PKG_VERSION"))));
         if let Some(credential) = &self.upstream.credential {
-            let cell = Cell { table: "credentials", row: &credential.id, column: "sealed", owner: &credential.owner };
+            let cell = Cell {
+                table: "credentials",
+                row: &credential.id,
+                column: "sealed",
+                owner: &credential.owner,
+            };
             let token = self
                 .platform
                 .settings
@@ -301,7 +325,8 @@ impl<'a> Client<'a> {
                 .ok_or_else(|| Error::internal(format!("credential {} does not open", credential.id)))?;
             let mut value = zeroize::Zeroizing::new(b"Bearer ".to_vec());
             value.extend_from_slice(token.expose());
-            let mut value = HeaderValue::from_bytes(&value).map_err(|error| Error::internal(error.to_string()))?;
+            let mut value =
+                HeaderValue::from_bytes(&value).map_err(|error| Error::internal(error.to_string()))?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
@@ -331,9 +356,9 @@ pub async fn single(reply: Reply, id: &RawValue) -> Result<String, CallError> {
         Reply::Json(body) => {
             String::from_utf8(body.into()).map_err(|_| CallError::NotMcp("the JSON is not UTF-8"))
         }
-        Reply::Events(events) => {
-            response_to(events, id).await?.ok_or(CallError::NotMcp("the event stream ended before the response"))
-        }
+        Reply::Events(events) => response_to(events, id)
+            .await?
+            .ok_or(CallError::NotMcp("the event stream ended before the response")),
         Reply::Accepted => Err(CallError::NotMcp("no content")),
     }
 }

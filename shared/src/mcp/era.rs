@@ -70,8 +70,9 @@ pub fn classify<'a>(headers: &HeaderMap, body: &'a str) -> Result<Inbound<'a>, R
 }
 
 fn batch<'a>(claimed: Option<&str>, body: &'a str) -> Result<Inbound<'a>, RpcError> {
-    let items: Vec<&RawValue> = serde_json::from_str(body)
-        .map_err(|_| RpcError::new(StatusCode::BAD_REQUEST, code::PARSE_ERROR, "the body is not valid JSON"))?;
+    let items: Vec<&RawValue> = serde_json::from_str(body).map_err(|_| {
+        RpcError::new(StatusCode::BAD_REQUEST, code::PARSE_ERROR, "the body is not valid JSON")
+    })?;
     // Batches exist in 2025-03-26 only, which is also what a missing header means.
     if claimed.is_some_and(|version| version != "2025-03-26") {
         return Err(RpcError::invalid_request("this protocol version has no batches"));
@@ -121,6 +122,12 @@ fn classify_message<'a>(
     }
 }
 
+#[derive(serde::Deserialize)]
+struct WithMeta<'a> {
+    #[serde(borrow, rename = "_meta")]
+    meta: Option<&'a RawValue>,
+}
+
 /// `params._meta`, if it claims a protocol version: the mark of a modern message.
 fn envelope<'a>(message: &Message<'a>) -> Option<RawObject<'a>> {
     let params = message.params?;
@@ -128,18 +135,17 @@ fn envelope<'a>(message: &Message<'a>) -> Option<RawObject<'a>> {
     if !params.get().contains("_meta") {
         return None;
     }
-    #[derive(serde::Deserialize)]
-    struct Params<'a> {
-        #[serde(borrow, rename = "_meta")]
-        meta: Option<&'a RawValue>,
-    }
-    let params: Params<'a> = serde_json::from_str(params.get()).ok()?;
+    let params: WithMeta<'a> = serde_json::from_str(params.get()).ok()?;
     RawObject::parse(params.meta?.get()).filter(|meta| meta.get(meta::PROTOCOL_VERSION).is_some())
 }
 
 fn check_envelope(envelope: &RawObject<'_>) -> Result<(), RpcError> {
     let bad = |key: &str, what: &str| {
-        RpcError::new(StatusCode::BAD_REQUEST, code::INVALID_PARAMS, format!("params._meta[\"{key}\"] must be {what}"))
+        RpcError::new(
+            StatusCode::BAD_REQUEST,
+            code::INVALID_PARAMS,
+            format!("params._meta[\"{key}\"] must be {what}"),
+        )
     };
     let Some(version) = envelope.text(meta::PROTOCOL_VERSION) else {
         return Err(bad(meta::PROTOCOL_VERSION, "a string"));
@@ -161,9 +167,13 @@ fn check_envelope(envelope: &RawObject<'_>) -> Result<(), RpcError> {
 /// The standard headers of a modern request mirror its body.
 fn check_headers(headers: &HeaderMap, claimed: Option<&str>, message: &Message<'_>) -> Result<(), RpcError> {
     if claimed != Some(MODERN) {
-        return Err(RpcError::header_mismatch("the MCP-Protocol-Version header must equal the version in params._meta"));
+        return Err(RpcError::header_mismatch(
+            "the MCP-Protocol-Version header must equal the version in params._meta",
+        ));
     }
-    let Some(method) = message.method.as_deref().filter(|_| message.id.is_some()) else { return Ok(()) };
+    let Some(method) = message.method.as_deref().filter(|_| message.id.is_some()) else {
+        return Ok(());
+    };
     if header(headers, METHOD) != Some(method) {
         return Err(RpcError::header_mismatch("the Mcp-Method header must equal the method"));
     }
@@ -194,7 +204,10 @@ mod tests {
     const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
     }
 
     fn outcome(pairs: &[(&'static str, &str)], body: &str) -> String {
@@ -242,20 +255,28 @@ mod tests {
     #[test]
     fn a_malformed_envelope_is_refused_before_the_headers() {
         for (meta, expected) in [
-            (r#""io.modelcontextprotocol/protocolVersion":7,"io.modelcontextprotocol/clientCapabilities":{}"#, "400 -32602"),
+            (
+                r#""io.modelcontextprotocol/protocolVersion":7,"io.modelcontextprotocol/clientCapabilities":{}"#,
+                "400 -32602",
+            ),
             (r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#, "400 -32602"),
             (
                 r#""io.modelcontextprotocol/protocolVersion":"2099-01-01","io.modelcontextprotocol/clientCapabilities":{}"#,
                 "400 -32022",
             ),
         ] {
-            assert_eq!(outcome(&[], &call(&format!(r#""name":"echo","_meta":{{{meta}}}"#))), expected, "{meta}");
+            assert_eq!(
+                outcome(&[], &call(&format!(r#""name":"echo","_meta":{{{meta}}}"#))),
+                expected,
+                "{meta}"
+            );
         }
     }
 
     #[test]
     fn initialize_is_legacy_unless_something_claims_otherwise() {
-        let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2026-07-28"}}"#;
+        let initialize =
+            r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2026-07-28"}}"#;
         assert_eq!(outcome(&[], initialize), "legacy");
         assert_eq!(outcome(&[VERSION], initialize), "400 -32020");
         let enveloped = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{{META}}}}}"#);

@@ -72,7 +72,12 @@ impl ParamHeader {
 }
 
 /// `path` is `None` below anything but a chain of `properties`: an annotation there is invalid.
-fn search(schema: &Value, mut path: Option<&mut Vec<String>>, depth: usize, found: &mut Vec<ParamHeader>) -> Option<()> {
+fn search(
+    schema: &Value,
+    mut path: Option<&mut Vec<String>>,
+    depth: usize,
+    found: &mut Vec<ParamHeader>,
+) -> Option<()> {
     if depth > DEEPEST {
         return None;
     }
@@ -82,7 +87,7 @@ fn search(schema: &Value, mut path: Option<&mut Vec<String>>, depth: usize, foun
                 let header = annotation.as_str().filter(|name| is_token(name))?;
                 let of_scalar = matches!(members.get("type")?.as_str()?, "string" | "integer" | "boolean");
                 let path = path.as_ref().filter(|path| !path.is_empty() && of_scalar)?;
-                found.push(ParamHeader { header: header.to_owned(), path: path.to_vec() });
+                found.push(ParamHeader { header: header.to_owned(), path: (*path).clone() });
             }
             for (key, member) in members {
                 match (key.as_str(), member, path.as_deref_mut()) {
@@ -164,6 +169,10 @@ mod tests {
         }
         let twice = json!({"properties":{"a":{"type":"string","x-mcp-header":"X"},"b":{"type":"string","x-mcp-header":"x"}}});
         assert_eq!(ParamHeader::collect(&twice), None);
-        assert_eq!(ParamHeader::collect(&json!({"x-mcp-header":"A","type":"string"})), None, "the root itself");
+        assert_eq!(
+            ParamHeader::collect(&json!({"x-mcp-header":"A","type":"string"})),
+            None,
+            "the root itself"
+        );
     }
 }

@@ -81,7 +81,7 @@ impl<'a> Message<'a> {
                 RpcError::new(StatusCode::BAD_REQUEST, code::PARSE_ERROR, "the body is not valid JSON")
             }
         })?;
-        let id_fits = wire.id.is_none_or(|id| is_id(id));
+        let id_fits = wire.id.is_none_or(is_id);
         let id = wire.id.filter(|id| is_id(id));
         let refuse = |message| Err(RpcError::invalid_request(message).with_id(id));
         if wire.jsonrpc.as_deref() != Some("2.0") {
@@ -106,7 +106,8 @@ impl<'a> Message<'a> {
 /// MCP narrows JSON-RPC's ids: a string or an integer, never null.
 fn is_id(raw: &RawValue) -> bool {
     let text = raw.get();
-    text.starts_with('"') || (!text.contains(['.', 'e', 'E']) && text.starts_with(|c: char| c == '-' || c.is_ascii_digit()))
+    text.starts_with('"')
+        || (!text.contains(['.', 'e', 'E']) && text.starts_with(|c: char| c == '-' || c.is_ascii_digit()))
 }
 
 /// A JSON object whose members stay raw and in order. A repeated key is an error: two readers must not see two values.

@@ -76,12 +76,13 @@ async fn discover(client: &Client<'_>) -> Result<bool, CallError> {
         Err(error) => return Err(error),
     };
     let names_ours = |json: &RawValue, key: &str| {
-        let list = RawObject::parse(json.get()).and_then(|object| {
-            serde_json::from_str::<Vec<String>>(object.get(key)?.get()).ok()
-        });
+        let list = RawObject::parse(json.get())
+            .and_then(|object| serde_json::from_str::<Vec<String>>(object.get(key)?.get()).ok());
         list.is_some_and(|versions| versions.iter().any(|version| version == MODERN))
     };
-    let Some(message) = RawObject::parse(&text) else { return Ok(false) };
+    let Some(message) = RawObject::parse(&text) else {
+        return Ok(false);
+    };
     if let Some(result) = message.get("result") {
         return Ok(names_ours(result, "supportedVersions"));
     }
@@ -104,7 +105,11 @@ struct Catalogue {
 }
 
 impl Catalogue {
-    async fn read(&mut self, client: &Client<'_>, session: Option<&UpstreamSession>) -> Result<(), CallError> {
+    async fn read(
+        &mut self,
+        client: &Client<'_>,
+        session: Option<&UpstreamSession>,
+    ) -> Result<(), CallError> {
         let mut cursor: Option<String> = None;
         let mut seen = HashSet::new();
         for _ in 0..MOST_PAGES {
@@ -118,14 +123,19 @@ impl Catalogue {
                 None => client.request_modern(&id, "tools/list", params).await?,
             };
             let text = single(answer.reply, &id).await?;
-            let message = Message::parse(&text).map_err(|_| CallError::NotMcp("no JSON-RPC response to tools/list"))?;
+            let message =
+                Message::parse(&text).map_err(|_| CallError::NotMcp("no JSON-RPC response to tools/list"))?;
             let Some(result) = message.result else {
                 // A server without tools need not know the method.
                 let without_tools = message.error.is_some_and(|error| error.get().contains("-32601"));
-                return if without_tools { Ok(()) } else { Err(CallError::NotMcp("tools/list answered an error")) };
+                return if without_tools {
+                    Ok(())
+                } else {
+                    Err(CallError::NotMcp("tools/list answered an error"))
+                };
             };
-            let result =
-                RawObject::parse(result.get()).ok_or(CallError::NotMcp("the result of tools/list is not an object"))?;
+            let result = RawObject::parse(result.get())
+                .ok_or(CallError::NotMcp("the result of tools/list is not an object"))?;
             self.add_page(&result)?;
             // An empty cursor is a cursor.
             match result.text("nextCursor") {
@@ -171,7 +181,9 @@ fn tool(definition: &RawValue) -> Option<Tool> {
     let name_fits = !name.is_empty() && name.len() <= LONGEST_NAME && !name.chars().any(char::is_control);
     let schema = members.get("inputSchema").filter(|schema| name_fits && schema.get().starts_with('{'))?;
     let param_headers = if schema.get().contains("x-mcp-header") {
-        ParamHeader::collect(&serde_json::from_str(schema.get()).unwrap_or_else(|_| json!({ "x-mcp-header": null })))?
+        ParamHeader::collect(
+            &serde_json::from_str(schema.get()).unwrap_or_else(|_| json!({ "x-mcp-header": null })),
+        )?
     } else {
         Vec::new()
     };
@@ -189,9 +201,14 @@ mod tests {
 
     #[test]
     fn definitions_are_kept_as_they_are_but_for_the_name() {
-        let tool = read(r#"{"name":"t","inputSchema":{"type":"object","$defs":{"n":{"const":1.50}}},"icons":[]}"#).unwrap();
+        let tool =
+            read(r#"{"name":"t","inputSchema":{"type":"object","$defs":{"n":{"const":1.50}}},"icons":[]}"#)
+                .unwrap();
         assert_eq!(tool.name, "t");
-        assert_eq!(tool.definition, r#"{"inputSchema":{"type":"object","$defs":{"n":{"const":1.50}}},"icons":[]}"#);
+        assert_eq!(
+            tool.definition,
+            r#"{"inputSchema":{"type":"object","$defs":{"n":{"const":1.50}}},"icons":[]}"#
+        );
     }
 
     #[test]

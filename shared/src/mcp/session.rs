@@ -10,7 +10,7 @@ use crate::seal::Cell;
 use crate::{Error, Platform, Result};
 
 /// How long an agent's session lives.
-const LIFETIME: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+const LIFETIME: std::time::Duration = std::time::Duration::from_hours(24);
 
 /// What `initialize` settled with an agent.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]

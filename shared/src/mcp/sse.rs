@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn errors_of_the_body_come_through_as_they_are() {
         futures_util::FutureExt::now_or_never(async {
-            let body = stream::iter([Ok(Bytes::from_static(b"data: x\n\n")), Err(FetchError::Timeout)]).boxed_local();
+            let body = stream::iter([Ok(Bytes::from_static(b"data: x\n\n")), Err(FetchError::Timeout)])
+                .boxed_local();
             let all: Vec<_> = events(body).collect().await;
             assert_eq!(all, [Ok("x".to_owned()), Err(FetchError::Timeout)]);
         })

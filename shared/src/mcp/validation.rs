@@ -19,7 +19,9 @@ pub async fn validate(platform: &Platform, integration: &Integration) -> Result<
         return record_valid(platform, &integration.id, &integration.url, &CREDENTIALS_ONLY).await;
     }
     let credential = match integration.auth_mode {
-        AuthMode::ServerToken => store::integrations::organization_credential(platform, &integration.id).await?,
+        AuthMode::ServerToken => {
+            store::integrations::organization_credential(platform, &integration.id).await?
+        }
         AuthMode::None | AuthMode::Oauth | AuthMode::UserToken => None,
     };
     let upstream = Upstream {
@@ -61,9 +63,10 @@ const CREDENTIALS_ONLY: Found<'static> = Found {
 
 fn describe(probe: &Probe) -> String {
     let count = probe.tools.len();
-    let mut text = format!("reachable: MCP {}, {count} tool{}", probe.protocol_version, if count == 1 { "" } else { "s" });
-    if probe.skipped > 0 {
-        text.push_str(&format!(", {} left out because their definition breaks the protocol", probe.skipped));
-    }
-    text
+    let plural = if count == 1 { "" } else { "s" };
+    let skipped = match probe.skipped {
+        0 => String::new(),
+        skipped => format!(", {skipped} left out because their definition breaks the protocol"),
+    };
+    format!("reachable: MCP {}, {count} tool{plural}{skipped}", probe.protocol_version)
 }

@@ -111,8 +111,12 @@ impl Platform {
 
 /// Reads a whole body; its size is already limited by [`Platform::fetch`].
 pub async fn collect(mut body: BodyStream) -> Result<Bytes, FetchError> {
-    let Some(first) = body.next().await.transpose()? else { return Ok(Bytes::new()) };
-    let Some(second) = body.next().await.transpose()? else { return Ok(first) };
+    let Some(first) = body.next().await.transpose()? else {
+        return Ok(Bytes::new());
+    };
+    let Some(second) = body.next().await.transpose()? else {
+        return Ok(first);
+    };
     let mut whole = BytesMut::from(first);
     whole.extend_from_slice(&second);
     while let Some(chunk) = body.next().await {

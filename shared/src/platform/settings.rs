@@ -43,14 +43,17 @@ pub struct Settings {
 impl Settings {
     /// Reads every setting through `lookup`. The error names the setting and how to mend it.
     pub fn load(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let get = |name: &str| lookup(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let get =
+            |name: &str| lookup(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let key = get("ENCRYPTION_KEY").ok_or_else(|| {
             wrong("ENCRYPTION_KEY is not set: give it 32 random bytes in base64 (openssl rand -base64 32)")
         })?;
-        let keys = KeyRing::parse(&key)
-            .ok_or_else(|| wrong("ENCRYPTION_KEY is not the base64 form of 32 bytes (openssl rand -base64 32)"))?;
+        let keys = KeyRing::parse(&key).ok_or_else(|| {
+            wrong("ENCRYPTION_KEY is not the base64 form of 32 bytes (openssl rand -base64 32)")
+        })?;
         let bootstrap_admin_key = get("BOOTSTRAP_ADMIN_KEY").map(Secret::new);
-        if bootstrap_admin_key.as_ref().is_some_and(|key| !crate::auth::api_key::is_well_formed(key.expose())) {
+        if bootstrap_admin_key.as_ref().is_some_and(|key| !crate::auth::api_key::is_well_formed(key.expose()))
+        {
             return Err(wrong(
                 "BOOTSTRAP_ADMIN_KEY is not of the form pst_<16 lowercase hex>_<43 base64url characters>",
             ));
@@ -69,7 +72,9 @@ impl Settings {
             .map_err(|reason| wrong(format!("PERSONAS: {reason}")))?;
         let upstream_timeout = match get("UPSTREAM_TIMEOUT_MS").as_deref().unwrap_or("60000").parse() {
             Ok(millis @ 1..=600_000) => Duration::from_millis(millis),
-            _ => return Err(wrong("UPSTREAM_TIMEOUT_MS must be a whole number from 1 to 600000")),
+            _ => {
+                return Err(wrong("UPSTREAM_TIMEOUT_MS must be a whole number from 1 to 600000"));
+            }
         };
         Ok(Self {
             keys,
@@ -122,7 +127,7 @@ mod tests {
         let settings = load(&[]).unwrap();
         assert!(!settings.net.allow_loopback);
         assert!(settings.bootstrap_admin_key.is_none());
-        assert_eq!(settings.upstream_timeout, Duration::from_secs(60));
+        assert_eq!(settings.upstream_timeout, Duration::from_mins(1));
     }
 
     #[test]

@@ -210,7 +210,8 @@ impl From<SqlError> for crate::Error {
             SqlError::Unavailable(_) => crate::Code::Unavailable,
             _ => crate::Code::Internal,
         };
-        let message = if code == crate::Code::Unavailable { "the store is unavailable" } else { "internal error" };
+        let message =
+            if code == crate::Code::Unavailable { "the store is unavailable" } else { "internal error" };
         Self::new(code, message).with_internal(error.to_string())
     }
 }

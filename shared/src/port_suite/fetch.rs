@@ -15,15 +15,36 @@ pub(super) async fn run(platform: &Platform, helper: &str, suite: &mut Suite) {
     let at = |path: &str| format!("{helper}/helper/{path}");
     suite.check("fetch: method, headers and body arrive", echo(platform, at("echo"))).await;
     suite.check("fetch: a redirect is an answer", redirect(platform, at("redirect"))).await;
-    suite.check("fetch: chunks arrive before the body's end", streaming(platform, at("stream?chunks=3&delay_ms=150"))).await;
+    suite
+        .check(
+            "fetch: chunks arrive before the body's end",
+            streaming(platform, at("stream?chunks=3&delay_ms=150")),
+        )
+        .await;
     suite.check("fetch: a large body arrives whole", large(platform, at("bytes?n=3000000"))).await;
-    suite.check("fetch: an announced body over the limit is refused", too_large(platform, at("bytes?n=5000"))).await;
-    suite.check("fetch: an unannounced body over the limit is cut off", too_large(platform, at("bytes?n=500000&chunked=1"))).await;
+    suite
+        .check("fetch: an announced body over the limit is refused", too_large(platform, at("bytes?n=5000")))
+        .await;
+    suite
+        .check(
+            "fetch: an unannounced body over the limit is cut off",
+            too_large(platform, at("bytes?n=500000&chunked=1")),
+        )
+        .await;
     suite.check("fetch: silence before the head times out", silence(platform, at("hang"))).await;
-    suite.check("fetch: silence in the body times out", stall(platform, at("stream?chunks=2&delay_ms=3000"))).await;
-    suite.check("fetch: the total time is limited", total(platform, at("stream?chunks=50&delay_ms=50"))).await;
+    suite
+        .check("fetch: silence in the body times out", stall(platform, at("stream?chunks=2&delay_ms=3000")))
+        .await;
+    suite
+        .check("fetch: the total time is limited", total(platform, at("stream?chunks=50&delay_ms=50")))
+        .await;
     suite.check("fetch: nobody there is told as such", unreachable(platform)).await;
-    suite.check("fetch: more requests than sockets, bodies unread, do not block", unread(platform, at("bytes?n=100000"))).await;
+    suite
+        .check(
+            "fetch: more requests than sockets, bodies unread, do not block",
+            unread(platform, at("bytes?n=100000")),
+        )
+        .await;
 }
 
 const LIMITS: Limits =
@@ -48,7 +69,8 @@ async fn echo(platform: &Platform, url: String) -> Outcome {
     same(response.status, 200)?;
     let body = collect(response.body).await.map_err(text)?;
     let body: serde_json::Value = serde_json::from_slice(&body).map_err(text)?;
-    let at = |pointer: &str| body.pointer(pointer).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+    let at =
+        |pointer: &str| body.pointer(pointer).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
     same(
         [at("/method"), at("/headers/x-suite"), at("/headers/content-type"), at("/body")],
         ["POST", "yes", "application/json", "{\"é\":1}"].map(str::to_owned),

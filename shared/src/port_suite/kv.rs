@@ -23,7 +23,7 @@ pub(super) async fn run(platform: &Platform, suite: &mut Suite) {
 
 async fn round_trip(platform: &Platform) -> Outcome {
     let (kv, key) = (&platform.kv, "port-suite:ключ");
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     same(kv.get("port-suite:never written").await.map_err(text)?, None)?;
     for value in ["", "{\"a\":1}", "naïve \u{1F980}"] {
         kv.put(key, value, hour).await.map_err(text)?;
@@ -40,7 +40,7 @@ fn sample() -> BTreeMap<String, serde_json::Value> {
 
 async fn map(platform: &Platform) -> Outcome {
     let key = "map".to_owned();
-    kv::put::<Sample>(platform, &key, &sample(), Duration::from_secs(60)).await.map_err(text)?;
+    kv::put::<Sample>(platform, &key, &sample(), Duration::from_mins(1)).await.map_err(text)?;
     same(kv::get::<Sample>(platform, &key).await.map_err(text)?, Some(sample()))
 }
 

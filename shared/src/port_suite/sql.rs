@@ -59,10 +59,16 @@ async fn values(platform: &Platform) -> Outcome {
 
 async fn integers(platform: &Platform) -> Outcome {
     for number in [LARGEST, -LARGEST, LARGEST - 1, 0, i64::from(i32::MAX) + 1] {
-        let insert = Statement::new("INSERT INTO port_value (id, n) VALUES (2, ?1) ON CONFLICT (id) DO UPDATE SET n = excluded.n");
+        let insert = Statement::new(
+            "INSERT INTO port_value (id, n) VALUES (2, ?1) ON CONFLICT (id) DO UPDATE SET n = excluded.n",
+        );
         platform.sql.execute(insert.bind(number)).await.map_err(text)?;
-        let select = Statement::new("SELECT n, typeof(n) AS kind FROM port_value WHERE id = 2 AND n = ?1").bind(number);
-        same(query(platform, select).await?, vec![Row(vec![Value::Integer(number), Value::from("integer")])])?;
+        let select = Statement::new("SELECT n, typeof(n) AS kind FROM port_value WHERE id = 2 AND n = ?1")
+            .bind(number);
+        same(
+            query(platform, select).await?,
+            vec![Row(vec![Value::Integer(number), Value::from("integer")])],
+        )?;
     }
     Ok(())
 }
@@ -70,9 +76,11 @@ async fn integers(platform: &Platform) -> Outcome {
 async fn list(platform: &Platform) -> Outcome {
     let ids: Vec<i64> = (1000..1500).collect();
     let ids = serde_json::to_string(&ids).map_err(text)?;
-    let insert = Statement::new("INSERT INTO port_value (id, t) SELECT value, 'item ' || value FROM json_each(?1)");
+    let insert =
+        Statement::new("INSERT INTO port_value (id, t) SELECT value, 'item ' || value FROM json_each(?1)");
     same(platform.sql.execute(insert.bind(ids.as_str())).await.map_err(text)?, 500)?;
-    let select = Statement::new("SELECT count(*) AS n FROM port_value WHERE id IN (SELECT value FROM json_each(?1))");
+    let select =
+        Statement::new("SELECT count(*) AS n FROM port_value WHERE id IN (SELECT value FROM json_each(?1))");
     same(query(platform, select.bind(ids)).await?, vec![Row(vec![Value::Integer(500)])])
 }
 
@@ -116,9 +124,13 @@ async fn constraints(platform: &Platform) -> Outcome {
     insert("INSERT INTO port_value (id, t) VALUES (7, 'unique')").await.map_err(text)?;
     let unique = insert("INSERT INTO port_value (id, t) VALUES (8, 'unique')").await;
     same(unique, Err(SqlError::Unique("port_value.t".to_owned())))?;
-    let in_batch = platform.sql.batch(vec![Statement::new("INSERT INTO port_value (id, t) VALUES (8, 'unique')")]).await;
+    let in_batch =
+        platform.sql.batch(vec![Statement::new("INSERT INTO port_value (id, t) VALUES (8, 'unique')")]).await;
     same(in_batch.err(), Some(SqlError::Unique("port_value.t".to_owned())))?;
-    let queried = platform.sql.query(Statement::new("INSERT INTO port_value (id, t) VALUES (8, 'unique') RETURNING id")).await;
+    let queried = platform
+        .sql
+        .query(Statement::new("INSERT INTO port_value (id, t) VALUES (8, 'unique') RETURNING id"))
+        .await;
     same(queried.err(), Some(SqlError::Unique("port_value.t".to_owned())))?;
     for sql in [
         "INSERT INTO port_value (id, n) VALUES (9, 13)",
@@ -138,13 +150,17 @@ async fn constraints(platform: &Platform) -> Outcome {
 
 async fn reuse(platform: &Platform) -> Outcome {
     let select = Statement::new("SELECT ?1 AS a, ?2 AS b, ?1 AS c").bind("x").bind(2);
-    same(query(platform, select).await?, vec![Row(vec![Value::from("x"), Value::Integer(2), Value::from("x")])])
+    same(
+        query(platform, select).await?,
+        vec![Row(vec![Value::from("x"), Value::Integer(2), Value::from("x")])],
+    )
 }
 
 async fn conditional(platform: &Platform) -> Outcome {
     let take = || Statement::new("DELETE FROM port_value WHERE id = 7 RETURNING t");
     same(query(platform, take()).await?.len(), 1)?;
     same(query(platform, take()).await?.len(), 0)?;
-    let first = Statement::new("INSERT INTO port_value (id) SELECT 10 WHERE NOT EXISTS (SELECT 1 FROM port_value)");
+    let first =
+        Statement::new("INSERT INTO port_value (id) SELECT 10 WHERE NOT EXISTS (SELECT 1 FROM port_value)");
     same(platform.sql.execute(first).await.map_err(text)?, 0)
 }

@@ -18,7 +18,9 @@ pub async fn find(platform: &Platform, id: &str) -> Result<Option<Rc<ApiKey>>> {
         SELECT id, name, hash, email, roles, expires_at FROM api_keys WHERE id = ?1 /* id */",
     );
     let rows = platform.sql.query(statement.bind(id)).await?;
-    let Some(key) = rows.into_iter().next().map(from_row).transpose()?.map(Rc::new) else { return Ok(None) };
+    let Some(key) = rows.into_iter().next().map(from_row).transpose()?.map(Rc::new) else {
+        return Ok(None);
+    };
     platform.instance.api_keys.put(id.to_owned(), Rc::clone(&key), now, FRESH);
     Ok(Some(key))
 }

@@ -81,7 +81,12 @@ pub async fn revive(platform: &Platform, new: &NewIntegration, slug: &str) -> Re
     write(platform, statement, new, slug).await
 }
 
-async fn write(platform: &Platform, statement: Statement, new: &NewIntegration, slug: &str) -> Result<Inserted> {
+async fn write(
+    platform: &Platform,
+    statement: Statement,
+    new: &NewIntegration,
+    slug: &str,
+) -> Result<Inserted> {
     let now = platform.now();
     let mut batch = vec![
         statement
@@ -114,8 +119,12 @@ async fn write(platform: &Platform, statement: Statement, new: &NewIntegration, 
     }
     let outcomes = match platform.sql.batch(batch).await {
         Ok(outcomes) => outcomes,
-        Err(SqlError::Unique(columns)) if columns.contains("integrations.slug") => return Ok(Inserted::SlugTaken),
-        Err(SqlError::Unique(columns)) if columns.contains("integrations.name") => return Ok(Inserted::NameTaken),
+        Err(SqlError::Unique(columns)) if columns.contains("integrations.slug") => {
+            return Ok(Inserted::SlugTaken);
+        }
+        Err(SqlError::Unique(columns)) if columns.contains("integrations.name") => {
+            return Ok(Inserted::NameTaken);
+        }
         Err(error) => return Err(error.into()),
     };
     platform.instance.forget_integrations();

@@ -27,13 +27,22 @@ struct Envelope<V> {
 
 /// The entry, unless it is missing, expired or of an older form.
 pub async fn get<F: Family>(platform: &Platform, key: &F::Key) -> Result<Option<F::Value>> {
-    let Some(text) = platform.kv.get(&format!("{}{key}", F::PREFIX)).await? else { return Ok(None) };
-    let Ok(envelope) = serde_json::from_str::<Envelope<F::Value>>(&text) else { return Ok(None) };
+    let Some(text) = platform.kv.get(&format!("{}{key}", F::PREFIX)).await? else {
+        return Ok(None);
+    };
+    let Ok(envelope) = serde_json::from_str::<Envelope<F::Value>>(&text) else {
+        return Ok(None);
+    };
     Ok((platform.now().millis() < envelope.expires_at).then_some(envelope.value))
 }
 
 /// Keeps `value` for `ttl`.
-pub async fn put<F: Family>(platform: &Platform, key: &F::Key, value: &F::Value, ttl: Duration) -> Result<()> {
+pub async fn put<F: Family>(
+    platform: &Platform,
+    key: &F::Key,
+    value: &F::Value,
+    ttl: Duration,
+) -> Result<()> {
     let envelope = Envelope { expires_at: (platform.now() + ttl).millis(), value };
     let text = serde_json::to_string(&envelope).map_err(|error| Error::internal(error.to_string()))?;
     platform.kv.put(&format!("{}{key}", F::PREFIX), &text, ttl).await

@@ -11,7 +11,9 @@ pub const VERSION: i64 = 1;
 pub async fn check(platform: &Platform) -> Result<i64> {
     let statement = Statement::new("-- schema.check\nSELECT max(version) FROM schema_versions");
     let found = match platform.sql.query(statement).await {
-        Ok(rows) => rows.into_iter().next().map_or(Ok(None), |row| row.read().optional_integer())?.unwrap_or(0),
+        Ok(rows) => {
+            rows.into_iter().next().map_or(Ok(None), |row| row.read().optional_integer())?.unwrap_or(0)
+        }
         Err(error) => return Err(not_ready("the database has no schema").with_internal(error.to_string())),
     };
     match found {

@@ -35,7 +35,9 @@ pub async fn find(platform: &Platform, key: Key) -> Result<Option<Rc<Target>>> {
           AND i.category = 'gateway_remote_mcp'",
     );
     let rows = platform.sql.query(statement.bind(key.slug.as_str()).bind(key.tool.as_str())).await?;
-    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let Some(row) = rows.into_iter().next() else {
+        return Ok(None);
+    };
     let target = Rc::new(from_row(platform, row)?);
     platform.instance.targets.put(key, Rc::clone(&target), now, FRESH);
     Ok(Some(target))
@@ -54,7 +56,9 @@ pub async fn slug_of(platform: &Platform, reference: &str) -> Result<Option<Rc<s
           AND category = 'gateway_remote_mcp'",
     );
     let rows = platform.sql.query(statement.bind(reference)).await?;
-    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let Some(row) = rows.into_iter().next() else {
+        return Ok(None);
+    };
     let slug: Rc<str> = row.read().text()?.into();
     platform.instance.slugs.put(reference.to_owned(), Rc::clone(&slug), now, FRESH);
     Ok(Some(slug))

@@ -15,9 +15,9 @@ use crate::platform::{Statement, Timestamp};
 use crate::{Error, Platform, Result};
 
 /// Time between two probes of a healthy integration, before jitter.
-pub const INTERVAL: Duration = Duration::from_secs(15 * 60);
+pub const INTERVAL: Duration = Duration::from_mins(15);
 /// How long one tick may hold an integration.
-const LEASE: Duration = Duration::from_secs(120);
+const LEASE: Duration = Duration::from_mins(2);
 /// A bound parameter may have 2 MB on D1: a catalogue travels in pieces of at most this many bytes.
 const PIECE_BYTES: usize = 1_000_000;
 
@@ -147,7 +147,9 @@ fn pieces(id: &str, tools: &[Tool]) -> Result<Vec<String>> {
             _ => pieces.push(format!("[{row}")),
         }
     }
-    pieces.iter_mut().for_each(|piece| piece.push(']'));
+    for piece in &mut pieces {
+        piece.push(']');
+    }
     Ok(pieces)
 }
 

@@ -57,14 +57,12 @@ impl Reply {
 
 impl App {
     /// Postern with these routes, loopback upstreams allowed and an upstream time-out of 2 s. `settings` add or replace.
-    ///
-    /// # Panics
-    /// When the settings or routes are wrong.
     pub fn new(tables: Vec<Routes>, settings: &[(&str, &str)]) -> Self {
         let (admin, _) = api_key::generate(&OsRandom).expect("randomness");
         let admin = admin.expose().clone();
         let lookup = |name: &str| {
-            let given = settings.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            let given =
+                settings.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
             given.or_else(|| match name {
                 "ENCRYPTION_KEY" => Some(base64::engine::general_purpose::STANDARD.encode([7; 32])),
                 "BOOTSTRAP_ADMIN_KEY" => Some(admin.clone()),
@@ -91,9 +89,6 @@ impl App {
     }
 
     /// Stores a key with these roles and returns its text.
-    ///
-    /// # Panics
-    /// When it cannot be stored.
     pub async fn key(&self, name: &str, roles: &[&str], lifetime: Option<Duration>) -> String {
         let (text, id) = api_key::generate(&OsRandom).expect("randomness");
         let key = ApiKey {
@@ -115,10 +110,13 @@ impl App {
     }
 
     /// Sends a request with exactly these headers.
-    ///
-    /// # Panics
-    /// When the request is malformed.
-    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<String>) -> Reply {
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<String>,
+    ) -> Reply {
         let mut request = http::Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);

@@ -9,7 +9,8 @@ pub struct NativeFetch(reqwest::Client);
 
 impl Default for NativeFetch {
     fn default() -> Self {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
+        let client =
+            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
         Self(client.expect("a client without TLS has nothing to fail on"))
     }
 }
@@ -26,7 +27,8 @@ impl Fetch for NativeFetch {
             .await
             .map_err(|error| FetchError::Unreachable(error.to_string()))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.bytes_stream().map(|chunk| chunk.map_err(|error| FetchError::Broken(error.to_string())));
+        let body =
+            response.bytes_stream().map(|chunk| chunk.map_err(|error| FetchError::Broken(error.to_string())));
         Ok(UpstreamResponse { status, headers, body: body.boxed_local() })
     }
 }

@@ -13,9 +13,6 @@ pub struct Sqlite(RefCell<Connection>);
 
 impl Sqlite {
     /// A database with every migration applied, in order.
-    ///
-    /// # Panics
-    /// When a migration fails: there is nothing to test then.
     pub fn migrated() -> Self {
         let connection = Connection::open_in_memory().expect("SQLite opens in memory");
         connection.execute_batch("PRAGMA foreign_keys = ON").expect("foreign keys can be switched on");
@@ -26,18 +23,12 @@ impl Sqlite {
     }
 
     /// The number of rows of `table`.
-    ///
-    /// # Panics
-    /// When there is no such table.
     pub fn count(&self, table: &str) -> i64 {
         let sql = format!("SELECT count(*) FROM {table}");
         self.0.borrow().query_row(&sql, [], |row| row.get(0)).expect("the table exists")
     }
 
     /// Every text of every table, for searches after secrets.
-    ///
-    /// # Panics
-    /// When the database cannot be read.
     pub fn dump(&self) -> String {
         let connection = self.0.borrow();
         let mut tables = connection
@@ -45,14 +36,14 @@ impl Sqlite {
             .expect("the schema is readable");
         let names: Vec<String> =
             tables.query_map([], |row| row.get(0)).expect("names").collect::<Result<_, _>>().expect("names");
-        names.iter().map(|name| format!("{:?}\n", select(&connection, &format!("SELECT * FROM {name}"), &[]))).collect()
+        names
+            .iter()
+            .map(|name| format!("{:?}\n", select(&connection, &format!("SELECT * FROM {name}"), &[])))
+            .collect()
     }
 }
 
 /// Name and text of every migration, in order.
-///
-/// # Panics
-/// When the folder cannot be read.
 pub fn migrations() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
     let mut files: Vec<_> = std::fs::read_dir(folder)

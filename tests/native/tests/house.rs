@@ -1,5 +1,14 @@
 //! Rules of the house that no compiler checks: where things may stand, and files that must agree.
 
+// A test program: whatever is not as expected has to end the test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::duration_suboptimal_units
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +26,7 @@ fn sources(folder: &str) -> Vec<(String, String)> {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() && !matches!(name.as_str(), "target" | "build" | "tests" | "port_suite") {
                 walk(&path, found);
-            } else if name.ends_with(".rs") && name != "port_suite.rs" {
+            } else if path.extension().is_some_and(|extension| extension == "rs") && name != "port_suite.rs" {
                 found.push(path);
             }
         }
@@ -65,7 +74,9 @@ fn runtime_types_stand_only_in_runtimes() {
     for folder in ["shared/src", "functions"] {
         for (name, text) in sources(folder) {
             for crate_name in ["worker::", "spin_sdk::", "wasm_bindgen", "js_sys", "web_sys"] {
-                let used = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(crate_name));
+                let used = text
+                    .lines()
+                    .any(|line| !line.trim_start().starts_with("//") && line.contains(crate_name));
                 assert!(!used, "{name} uses {crate_name}");
             }
         }
@@ -79,7 +90,10 @@ fn a_function_names_no_other_function() {
         let manifest = fs::read_to_string(root().join(format!("functions/{function}/Cargo.toml"))).unwrap();
         let dependencies = manifest.split("[dependencies]").nth(1).unwrap().split('[').next().unwrap();
         for other in functions {
-            assert!(!dependencies.lines().any(|line| line.starts_with(&format!("{other}."))), "{function} → {other}");
+            assert!(
+                !dependencies.lines().any(|line| line.starts_with(&format!("{other}."))),
+                "{function} → {other}"
+            );
         }
     }
 }
@@ -137,7 +151,8 @@ fn wrangler() -> toml::Table {
 #[test]
 fn cron_expressions_agree() {
     let wrangler = wrangler();
-    let crons: Vec<_> = wrangler["triggers"]["crons"].as_array().unwrap().iter().filter_map(|cron| cron.as_str()).collect();
+    let crons: Vec<_> =
+        wrangler["triggers"]["crons"].as_array().unwrap().iter().filter_map(|cron| cron.as_str()).collect();
     let jobs: Vec<_> = scheduled::JOBS.iter().map(|job| job.cron).collect();
     assert_eq!(crons, jobs);
 }

@@ -1,0 +1,98 @@
+//! The scheduled validation: what is due, in bounded ticks, never twice at once.
+
+// A test program: whatever is not as expected has to end the test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::duration_suboptimal_units
+)]
+
+use std::time::Duration;
+
+use http::Method;
+use native::App;
+use serde_json::json;
+use stub_upstream::{Options, Stub};
+
+async fn register(app: &App, count: usize, url: &str) {
+    for number in 0..count {
+        let body = json!({ "name": format!("{url} {number}").replace(['/', ':'], " "), "url": url });
+        assert_eq!(
+            app.admin(Method::POST, "/api/v1/integrations", body).await.status,
+            http::StatusCode::CREATED
+        );
+    }
+}
+
+async fn count(app: &App, sql: &'static str) -> i64 {
+    app.rows(sql).await.unwrap().remove(0).read().integer().unwrap()
+}
+
+const PENDING: &str = "SELECT count(*) FROM integrations WHERE validation_status = 'pending'";
+
+#[tokio::test]
+async fn ticks_are_bounded_and_go_on_where_the_last_one_ended() {
+    let (app, stub) = (App::new(vec![integrations::routes()], &[]), Stub::start(Options::default()).unwrap());
+    register(&app, 20, &stub.url("/modern")).await;
+    for left in [12, 4, 0, 0] {
+        scheduled::run(&app.platform, scheduled::JOBS[0].cron).await;
+        assert_eq!(count(&app, PENDING).await, left);
+    }
+    assert_eq!(scheduled::validate_due(&app.platform).await.unwrap(), 0, "nothing is due again so soon");
+    app.clock.advance(Duration::from_secs(21 * 60));
+    assert_eq!(scheduled::validate_due(&app.platform).await.unwrap(), 8);
+}
+
+#[tokio::test]
+async fn two_ticks_never_hold_the_same_integration() {
+    let (app, stub) = (App::new(vec![integrations::routes()], &[]), Stub::start(Options::default()).unwrap());
+    register(&app, 10, &stub.url("/legacy")).await;
+    let (one, two) =
+        futures_util::join!(scheduled::validate_due(&app.platform), scheduled::validate_due(&app.platform));
+    assert_eq!((one.unwrap(), two.unwrap()), (8, 2));
+    let probes = stub
+        .requests()
+        .iter()
+        .filter(|request| request.rpc_method().as_deref() == Some("initialize"))
+        .count();
+    assert_eq!(probes, 10);
+}
+
+#[tokio::test]
+async fn what_a_lost_tick_held_is_due_again_when_its_lease_ends() {
+    let (app, stub) = (App::new(vec![integrations::routes()], &[]), Stub::start(Options::default()).unwrap());
+    register(&app, 1, &stub.url("/modern")).await;
+    assert_eq!(shared::store::validations::claim_due(&app.platform, 10).await.unwrap().len(), 1);
+    assert_eq!(scheduled::validate_due(&app.platform).await.unwrap(), 0);
+    app.clock.advance(Duration::from_secs(121));
+    assert_eq!(scheduled::validate_due(&app.platform).await.unwrap(), 1);
+    assert_eq!(count(&app, PENDING).await, 0);
+}
+
+#[tokio::test]
+async fn a_failing_upstream_backs_off_and_delays_no_other() {
+    let (app, stub) = (
+        App::new(vec![integrations::routes()], &[("UPSTREAM_TIMEOUT_MS", "300")]),
+        Stub::start(Options::default()).unwrap(),
+    );
+    register(&app, 3, &stub.url("/hang")).await;
+    register(&app, 3, &stub.url("/modern")).await;
+    assert_eq!(scheduled::validate_due(&app.platform).await.unwrap(), 6);
+    assert_eq!(count(&app, "SELECT count(*) FROM integrations WHERE validation_status = 'valid'").await, 3);
+    for minutes in [1_u64, 2, 4] {
+        let due = "SELECT min(next_validation_at - last_validated_at) FROM integrations WHERE validation_status = 'invalid'";
+        assert_eq!(count(&app, due).await, i64::try_from(minutes).unwrap() * 60_000);
+        app.clock.advance(Duration::from_secs(minutes * 60));
+        assert_eq!(scheduled::validate_due(&app.platform).await.unwrap(), 3);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_expression_does_nothing() {
+    let app = App::new(vec![integrations::routes()], &[]);
+    register(&app, 1, "http://127.0.0.1:1/mcp").await;
+    scheduled::run(&app.platform, "0 0 1 1 *").await;
+    assert_eq!(count(&app, PENDING).await, 1);
+}
