@@ -23,12 +23,7 @@ pub(crate) struct Integration {
 impl Postern {
     fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {
         let authorization = format!("Bearer {}", self.key);
-        http::send(
-            method,
-            &format!("{}{path}", self.origin),
-            &[("authorization", &authorization)],
-            body,
-        )
+        http::send(method, &format!("{}{path}", self.origin), &[("authorization", &authorization)], body)
     }
 
     /// The health report; an error that quotes the answer when Postern does not call itself healthy.
@@ -64,36 +59,17 @@ impl Postern {
 
     fn find(&self, name: &str) -> Result<Option<Value>> {
         let page = self
-            .send(
-                "GET",
-                &format!("/api/v1/integrations?limit=100&name={name}"),
-                None,
-            )?
+            .send("GET", &format!("/api/v1/integrations?limit=100&name={name}"), None)?
             .expect(200, "listing the integrations")?;
-        let items = page
-            .get("items")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        Ok(items
-            .into_iter()
-            .find(|item| item.get("name").and_then(Value::as_str) == Some(name)))
+        let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        Ok(items.into_iter().find(|item| item.get("name").and_then(Value::as_str) == Some(name)))
     }
 
     /// Removes an integration.
     pub(crate) fn delete(&self, integration: &Integration) -> Result<()> {
-        let answer = self.send(
-            "DELETE",
-            &format!("/api/v1/integrations/{}", integration.id),
-            None,
-        )?;
+        let answer = self.send("DELETE", &format!("/api/v1/integrations/{}", integration.id), None)?;
         if answer.status != 204 {
-            bail!(
-                "deleting {}: HTTP {}: {}",
-                integration.slug,
-                answer.status,
-                answer.body
-            );
+            bail!("deleting {}: HTTP {}: {}", integration.slug, answer.status, answer.body);
         }
         Ok(())
     }
@@ -102,11 +78,7 @@ impl Postern {
     pub(crate) fn validate(&self, integration: &Integration) -> Result<()> {
         let what = format!("validating {}", integration.slug);
         let answer = self
-            .send(
-                "POST",
-                &format!("/api/v1/integrations/{}/validate", integration.id),
-                None,
-            )?
+            .send("POST", &format!("/api/v1/integrations/{}/validate", integration.id), None)?
             .expect(200, &what)?;
         let validated = answer.get("integration").unwrap_or(&answer);
         match validated.get("validationStatus").and_then(Value::as_str) {
@@ -121,8 +93,5 @@ fn integration(value: &Value) -> Result<Integration> {
         let found = value.get(field).and_then(Value::as_str).map(str::to_owned);
         found.with_context(|| format!("an integration without {field}: {value}"))
     };
-    Ok(Integration {
-        id: text("id")?,
-        slug: text("slug")?,
-    })
+    Ok(Integration { id: text("id")?, slug: text("slug")? })
 }

@@ -12,10 +12,7 @@ pub(crate) struct Step {
 pub(crate) fn step(title: impl Into<String>) -> Step {
     let title = title.into();
     println!("\n==> {title}");
-    Step {
-        title,
-        started: Instant::now(),
-    }
+    Step { title, started: Instant::now() }
 }
 
 impl Step {

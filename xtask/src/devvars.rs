@@ -47,10 +47,7 @@ impl DevVars {
     /// Reads it; `None` when it is not there.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
         match std::fs::read_to_string(path) {
-            Ok(text) => Ok(Some(Self {
-                path: path.to_path_buf(),
-                text,
-            })),
+            Ok(text) => Ok(Some(Self { path: path.to_path_buf(), text })),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
         }
@@ -71,10 +68,7 @@ impl DevVars {
             local_url(port),
         );
         fs_ext::write_private(path, &text)?;
-        Ok(Self {
-            path: path.to_path_buf(),
-            text,
-        })
+        Ok(Self { path: path.to_path_buf(), text })
     }
 
     /// A setting's value, without quotes around it.
@@ -90,9 +84,8 @@ impl DevVars {
         let Some(current) = self.get("PUBLIC_URL").map(str::to_owned) else {
             return Ok(());
         };
-        let is_local = current
-            .strip_prefix("http://127.0.0.1:")
-            .is_some_and(|port| port.parse::<u16>().is_ok());
+        let is_local =
+            current.strip_prefix("http://127.0.0.1:").is_some_and(|port| port.parse::<u16>().is_ok());
         if is_local && current != local_url(port) {
             self.text = self.text.replace(&current, &local_url(port));
             fs_ext::write_private(&self.path, &self.text)?;
@@ -119,9 +112,7 @@ mod tests {
         assert_eq!(parts[0], "pst");
         assert!(
             parts[1].len() == 16
-                && parts[1]
-                    .bytes()
-                    .all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase())
+                && parts[1].bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase())
         );
         assert_eq!(parts[2].len(), 43);
         assert_ne!(secrets.admin_key, Secrets::generate().unwrap().admin_key);
@@ -145,14 +136,8 @@ mod tests {
     #[test]
     fn a_public_url_of_the_user_stays() {
         let text = "PUBLIC_URL=\"https://mcp.example.com\"\n".to_owned();
-        let mut vars = DevVars {
-            path: PathBuf::from("/nowhere"),
-            text: text.clone(),
-        };
+        let mut vars = DevVars { path: PathBuf::from("/nowhere"), text: text.clone() };
         vars.follow_port(9000).unwrap();
-        assert_eq!(
-            (vars.get("PUBLIC_URL"), &vars.text),
-            (Some("https://mcp.example.com"), &text)
-        );
+        assert_eq!((vars.get("PUBLIC_URL"), &vars.text), (Some("https://mcp.example.com"), &text));
     }
 }

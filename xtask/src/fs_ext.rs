@@ -28,8 +28,7 @@ pub(crate) fn lock(path: &Path) -> Result<Lock> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             console::note(format!("waiting for another run that holds {}", path.display()));
-            file.lock()
-                .with_context(|| format!("cannot lock {}", path.display()))?;
+            file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
         }
         Err(TryLockError::Error(error)) => {
             return Err(error).with_context(|| format!("cannot lock {}", path.display()));

@@ -38,17 +38,8 @@ pub(crate) fn start(tools: &Tools, public_url: Option<&str>) -> Result<Gateway> 
     workerd.tell(&start.to_string())?;
     let line = workerd.line(Duration::from_mins(1))?;
     let ready: Value = serde_json::from_str(&line).with_context(|| format!("workerd said {line}"))?;
-    let origin = ready
-        .get("url")
-        .and_then(Value::as_str)
-        .with_context(|| format!("workerd said {line}"))?;
-    let postern = Postern {
-        origin: origin.trim_end_matches('/').to_owned(),
-        key: secrets.admin_key,
-    };
+    let origin = ready.get("url").and_then(Value::as_str).with_context(|| format!("workerd said {line}"))?;
+    let postern = Postern { origin: origin.trim_end_matches('/').to_owned(), key: secrets.admin_key };
     postern.health()?;
-    Ok(Gateway {
-        postern,
-        _workerd: workerd,
-    })
+    Ok(Gateway { postern, _workerd: workerd })
 }

@@ -50,11 +50,9 @@ pub(crate) fn send(
         request = request.header(*name, *value);
     }
     let sent = match body {
-        Some(body) => agent.run(
-            request
-                .header("content-type", "application/json")
-                .body(serde_json::to_string(body)?)?,
-        ),
+        Some(body) => {
+            agent.run(request.header("content-type", "application/json").body(serde_json::to_string(body)?)?)
+        }
         None => agent.run(request.body(())?),
     };
     let mut response = sent.with_context(|| format!("{method} {url}"))?;
@@ -66,15 +64,8 @@ pub(crate) fn send(
         .unwrap_or_default()
         .trim()
         .to_ascii_lowercase();
-    let body = response
-        .body_mut()
-        .read_to_string()
-        .with_context(|| format!("{method} {url}"))?;
-    Ok(Answer {
-        status: response.status().as_u16(),
-        media_type,
-        body,
-    })
+    let body = response.body_mut().read_to_string().with_context(|| format!("{method} {url}"))?;
+    Ok(Answer { status: response.status().as_u16(), media_type, body })
 }
 
 /// Whether a loopback port accepts connections.

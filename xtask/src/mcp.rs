@@ -39,23 +39,14 @@ pub(crate) fn call_tool(endpoint: &str, key: &str, tool: &str, arguments: &Value
     if let Some(error) = message.get("error") {
         bail!("calling {tool}: HTTP {}, {error}", answer.status);
     }
-    message
-        .get("result")
-        .cloned()
-        .with_context(|| format!("calling {tool}: no result in {message}"))
+    message.get("result").cloned().with_context(|| format!("calling {tool}: no result in {message}"))
 }
 
 /// The text blocks of a tool's result, joined by line ends; an error when the tool reported one.
 pub(crate) fn text_of(result: &Value) -> Result<String> {
-    let blocks = result
-        .get("content")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let text: Vec<&str> = blocks
-        .iter()
-        .filter_map(|block| block.get("text").and_then(Value::as_str))
-        .collect();
+    let blocks = result.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let text: Vec<&str> =
+        blocks.iter().filter_map(|block| block.get("text").and_then(Value::as_str)).collect();
     if result.get("isError").and_then(Value::as_bool) == Some(true) {
         bail!("the tool reports an error: {}", text.join("\n"));
     }

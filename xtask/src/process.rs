@@ -73,14 +73,9 @@ struct Group {
 impl Group {
     fn spawn(command: &mut Command) -> Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
-        let child = command
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("cannot start {program}"))?;
-        let pid = i32::try_from(child.id())
-            .ok()
-            .and_then(Pid::from_raw)
-            .context("child without a process id")?;
+        let child = command.process_group(0).spawn().with_context(|| format!("cannot start {program}"))?;
+        let pid =
+            i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("child without a process id")?;
         locked(&RUNNING).push(pid);
         Ok(Self { child, pid })
     }
@@ -109,10 +104,7 @@ impl Drop for Group {
 /// Runs a command to its end with its output shown; `what` names it in the error.
 pub(crate) fn run(command: &mut Command, what: &str) -> Result<()> {
     let mut group = Group::spawn(command.stdin(Stdio::null()))?;
-    let status = group
-        .child
-        .wait()
-        .with_context(|| format!("{what}: cannot wait"))?;
+    let status = group.child.wait().with_context(|| format!("{what}: cannot wait"))?;
     succeeded(status, what, "")
 }
 
@@ -125,38 +117,20 @@ pub(crate) fn run_quietly(command: &mut Command, what: &str) -> Result<()> {
 /// Runs a command and returns what it wrote, both streams in one; says every 15 s that it still works.
 pub(crate) fn capture(command: &mut Command, what: &str) -> Result<(ExitStatus, String)> {
     let started = Instant::now();
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut group = Group::spawn(command)?;
     let text = Arc::new(Mutex::new(String::new()));
     let readers = [
-        group
-            .child
-            .stdout
-            .take()
-            .map(|pipe| collect(pipe, Arc::clone(&text))),
-        group
-            .child
-            .stderr
-            .take()
-            .map(|pipe| collect(pipe, Arc::clone(&text))),
+        group.child.stdout.take().map(|pipe| collect(pipe, Arc::clone(&text))),
+        group.child.stderr.take().map(|pipe| collect(pipe, Arc::clone(&text))),
     ];
     let mut next = started + HEARTBEAT;
     let status = loop {
-        if let Some(status) = group
-            .child
-            .try_wait()
-            .with_context(|| format!("{what}: cannot wait"))?
-        {
+        if let Some(status) = group.child.try_wait().with_context(|| format!("{what}: cannot wait"))? {
             break status;
         }
         if Instant::now() >= next {
-            console::note(format!(
-                "… still busy: {what} ({})",
-                console::seconds(started.elapsed())
-            ));
+            console::note(format!("… still busy: {what} ({})", console::seconds(started.elapsed())));
             next += HEARTBEAT;
         }
         sleep(Duration::from_millis(50));
@@ -191,16 +165,9 @@ fn succeeded(status: ExitStatus, what: &str, output: &str) -> Result<()> {
 /// A command's standard output; an error when it fails or is not there.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start {program}"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {program}"))?;
     if !output.status.success() {
-        bail!(
-            "{program} failed ({}): {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("{program} failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

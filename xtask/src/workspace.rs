@@ -11,9 +11,7 @@ pub(crate) fn root() -> PathBuf {
         .filter(|dir| Path::new(dir).ends_with("xtask"))
         .unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").to_owned());
     let manifest_dir = PathBuf::from(manifest_dir);
-    manifest_dir
-        .parent()
-        .map_or_else(|| manifest_dir.clone(), Path::to_path_buf)
+    manifest_dir.parent().map_or_else(|| manifest_dir.clone(), Path::to_path_buf)
 }
 
 /// The Cloudflare Worker's crate.

@@ -25,9 +25,6 @@ pub(crate) fn local(tools: &Tools) -> Command {
         .env("CI", "true")
         .env("CLOUDFLARE_CF_FETCH_ENABLED", "false")
         .env("WRANGLER_LOG_PATH", workspace::root().join(".wrangler/logs"))
-        .env(
-            "WRANGLER_REGISTRY_PATH",
-            workspace::root().join(".wrangler/registry"),
-        );
+        .env("WRANGLER_REGISTRY_PATH", workspace::root().join(".wrangler/registry"));
     command
 }

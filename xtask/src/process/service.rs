@@ -29,10 +29,7 @@ pub(crate) struct Service {
 impl Service {
     /// Starts it. Shown output is copied to this terminal; the last lines are kept for errors either way.
     pub(crate) fn start(name: &str, command: &mut Command, shown: bool) -> Result<Self> {
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut group = Group::spawn(command)?;
         let kept = Arc::new(Mutex::new(VecDeque::new()));
         let (sender, lines) = channel();
@@ -58,13 +55,7 @@ impl Service {
             });
         }
         let stdin = group.child.stdin.take();
-        Ok(Self {
-            name: name.to_owned(),
-            group,
-            kept,
-            lines,
-            stdin,
-        })
+        Ok(Self { name: name.to_owned(), group, kept, lines, stdin })
     }
 
     /// Writes one line to its standard input.
@@ -136,12 +127,9 @@ mod tests {
 
     #[test]
     fn dropping_a_service_ends_its_whole_group() {
-        let mut service = Service::start(
-            "sleeper",
-            Command::new("sh").args(["-c", "sleep 300 & echo $!; wait"]),
-            false,
-        )
-        .unwrap();
+        let mut service =
+            Service::start("sleeper", Command::new("sh").args(["-c", "sleep 300 & echo $!; wait"]), false)
+                .unwrap();
         let grandchild: i32 = service.line(Duration::from_secs(5)).unwrap().parse().unwrap();
         let pid = Pid::from_raw(grandchild).unwrap();
         assert!(test_kill_process(pid).is_ok());
@@ -160,16 +148,9 @@ mod tests {
 
     #[test]
     fn a_service_that_dies_early_shows_its_output() {
-        let mut service = Service::start(
-            "dier",
-            Command::new("sh").args(["-c", "echo why >&2; exit 1"]),
-            false,
-        )
-        .unwrap();
-        let error = service
-            .wait_until(Duration::from_secs(5), || false)
-            .unwrap_err()
-            .to_string();
+        let mut service =
+            Service::start("dier", Command::new("sh").args(["-c", "echo why >&2; exit 1"]), false).unwrap();
+        let error = service.wait_until(Duration::from_secs(5), || false).unwrap_err().to_string();
         assert!(error.contains("dier ended") && error.contains("why"), "{error}");
     }
 }

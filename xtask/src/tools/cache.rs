@@ -15,16 +15,10 @@ pub(super) struct Cache {
 impl Cache {
     /// Finds or makes it: `$POSTERN_CACHE`, else `postern` in the platform's cache directory.
     pub(super) fn open() -> Result<Self> {
-        let dir = location(|name| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        })?;
+        let dir =
+            location(|name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))?;
         std::fs::create_dir_all(&dir).with_context(|| {
-            format!(
-                "cannot create {} (POSTERN_CACHE names another place)",
-                dir.display()
-            )
+            format!("cannot create {} (POSTERN_CACHE names another place)", dir.display())
         })?;
         Ok(Self { dir })
     }
@@ -80,11 +74,7 @@ fn location(var: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf> {
         return Ok(dir.join("postern"));
     }
     let home = var("HOME").context("HOME is not set; set POSTERN_CACHE to a folder for the tools")?;
-    Ok(home.join(if cfg!(target_os = "macos") {
-        "Library/Caches/postern"
-    } else {
-        ".cache/postern"
-    }))
+    Ok(home.join(if cfg!(target_os = "macos") { "Library/Caches/postern" } else { ".cache/postern" }))
 }
 
 #[cfg(test)]
@@ -114,9 +104,7 @@ mod tests {
         assert!(broken.is_err() && !cache.dir.join("tool-1").exists());
         let folder = cache.ensure("tool-1", marker, fill).unwrap();
         assert!(folder.join(marker).exists() && !folder.join("half").exists());
-        cache
-            .ensure("tool-1", marker, |_| bail!("a second installation"))
-            .unwrap();
+        cache.ensure("tool-1", marker, |_| bail!("a second installation")).unwrap();
         fs_ext::remove_dir(&cache.dir).unwrap();
     }
 
@@ -139,11 +127,6 @@ mod tests {
         assert_eq!(of("POSTERN_CACHE", "/c"), PathBuf::from("/c"));
         assert_eq!(of("XDG_CACHE_HOME", "/x"), PathBuf::from("/x/postern"));
         assert!(of("XDG_CACHE_HOME", "relative").starts_with("/home/u"));
-        assert!(
-            location(|_| None)
-                .unwrap_err()
-                .to_string()
-                .contains("POSTERN_CACHE")
-        );
+        assert!(location(|_| None).unwrap_err().to_string().contains("POSTERN_CACHE"));
     }
 }

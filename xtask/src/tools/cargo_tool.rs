@@ -17,9 +17,7 @@ pub(super) fn ensure(cache: &Cache, name: &str, version: &str, bin: &str) -> Res
     let program = Path::new("bin").join(bin);
     let folder = cache.ensure(&format!("{name}-{version}"), &program, |folder| {
         let target = cache.scratch(&format!("{name}-{version}"))?;
-        console::note(format!(
-            "compiling {name} {version}: some minutes, once per machine"
-        ));
+        console::note(format!("compiling {name} {version}: some minutes, once per machine"));
         let installed = cargo_install(name, version, folder, &target, true).or_else(|_| {
             // A lock file may name a version that is gone from the registry; then the newest that fit do.
             console::note("the versions its lock file names cannot all be had: trying without it");
@@ -40,6 +38,10 @@ fn cargo_install(name: &str, version: &str, root: &Path, target: &Path, locked: 
         .arg(root)
         .arg(name)
         .env("CARGO_TARGET_DIR", target)
+        // These programs work for seconds at most: compiling them fast matters more than running them fast.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
         // Only so that cargo does not advise to put the folder on PATH.
         .env("PATH", path_with(&root.join("bin")))
         .current_dir(workspace::root());
@@ -59,12 +61,8 @@ fn path_with(folder: &Path) -> OsString {
 pub(super) fn locked_version(name: &str) -> Result<String> {
     let path = workspace::root().join("Cargo.lock");
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    version_in_lock(&text, name).with_context(|| {
-        format!(
-            "{} does not name {name}: run `cargo generate-lockfile`",
-            path.display()
-        )
-    })
+    version_in_lock(&text, name)
+        .with_context(|| format!("{} does not name {name}: run `cargo generate-lockfile`", path.display()))
 }
 
 fn version_in_lock(lock: &str, name: &str) -> Option<String> {

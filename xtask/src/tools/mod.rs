@@ -77,12 +77,7 @@ impl Tools {
 
     /// The `worker-build` program.
     pub(crate) fn worker_build(&self) -> Result<PathBuf> {
-        cargo_tool::ensure(
-            &self.cache,
-            "worker-build",
-            versions::WORKER_BUILD,
-            "worker-build",
-        )
+        cargo_tool::ensure(&self.cache, "worker-build", versions::WORKER_BUILD, "worker-build")
     }
 
     /// The `wasm-bindgen` program, of exactly the version in `Cargo.lock`.

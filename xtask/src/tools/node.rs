@@ -35,8 +35,7 @@ impl Node {
     /// The system's npm, run by this Node.
     pub(super) fn npm(&self) -> Command {
         let mut npm = Command::new("npm");
-        npm.env("PATH", self.path())
-            .env("npm_config_update_notifier", "false");
+        npm.env("PATH", self.path()).env("npm_config_update_notifier", "false");
         npm
     }
 }
@@ -51,10 +50,7 @@ pub(super) fn ensure(cache: &Cache) -> Result<Node> {
         && let Some(bin) = Path::new(program).parent()
     {
         check_npm()?;
-        return Ok(Node {
-            bin: bin.to_path_buf(),
-            version: version.to_owned(),
-        });
+        return Ok(Node { bin: bin.to_path_buf(), version: version.to_owned() });
     }
     let Some((package, version)) = package(OS, ARCH) else {
         let (major, minor) = versions::NODE_LEAST;
@@ -68,25 +64,15 @@ pub(super) fn ensure(cache: &Cache) -> Result<Node> {
             Err(_) => "there is no Node on PATH".to_owned(),
         });
         let mut npm = Command::new("npm");
-        npm.args([
-            "install",
-            "--no-save",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--prefix",
-        ])
-        .arg(folder)
-        .arg(format!("{package}@{version}"));
+        npm.args(["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix"])
+            .arg(folder)
+            .arg(format!("{package}@{version}"));
         process::run_quietly(&mut npm, "npm install of Node")
     })?;
     let bin = folder.join(bin);
     let version = process::output(Command::new(bin.join("node")).arg("--version"))
         .context("the Node that was installed does not start")?;
-    Ok(Node {
-        bin,
-        version: version.trim().to_owned(),
-    })
+    Ok(Node { bin, version: version.trim().to_owned() })
 }
 
 fn check_npm() -> Result<()> {

@@ -22,11 +22,7 @@ pub(super) fn ensure(node: &Node, dir: &Path) -> Result<()> {
     if is_current() {
         return Ok(());
     }
-    let place = dir
-        .strip_prefix(workspace::root())
-        .unwrap_or(dir)
-        .display()
-        .to_string();
+    let place = dir.strip_prefix(workspace::root()).unwrap_or(dir).display().to_string();
     let name = format!("xtask-npm-{}.lock", place.replace('/', "-"));
     let _lock = fs_ext::lock(&workspace::target_dir().join(name))?;
     if is_current() {
@@ -35,8 +31,7 @@ pub(super) fn ensure(node: &Node, dir: &Path) -> Result<()> {
     let step = console::step(format!("npm ci in {place}"));
     // No install scripts: none of these packages needs one, and none gets to run code here.
     let mut npm = node.npm();
-    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-        .current_dir(dir);
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(dir);
     process::run_quietly(&mut npm, &format!("npm ci in {place}"))?;
     std::fs::write(dir.join(STAMP), expected)?;
     step.done();

@@ -48,31 +48,15 @@ pub(super) fn ensure(cache: &Cache) -> Result<Python> {
         let venv = folder.join("venv");
         let python = venv.join("bin/python");
         console::note("creating the virtual environment");
-        process::run_quietly(
-            Command::new("python3").args(["-m", "venv"]).arg(&venv),
-            "python3 -m venv",
-        )?;
+        process::run_quietly(Command::new("python3").args(["-m", "venv"]).arg(&venv), "python3 -m venv")?;
         let requirement = format!("mcp=={version}");
         console::note(format!("pip install {requirement}"));
         pip(&python, folder, &["install", "--quiet", &requirement])?;
         console::note("fetching its source distribution");
-        pip(
-            &python,
-            folder,
-            &[
-                "download",
-                "--quiet",
-                "--no-deps",
-                "--no-binary",
-                "mcp",
-                &requirement,
-            ],
-        )?;
+        pip(&python, folder, &["download", "--quiet", "--no-deps", "--no-binary", "mcp", &requirement])?;
         let archive = format!("mcp-{version}.tar.gz");
         let mut unpack = Command::new(&python);
-        unpack
-            .args(["-m", "tarfile", "-e", &archive, "."])
-            .current_dir(folder);
+        unpack.args(["-m", "tarfile", "-e", &archive, "."]).current_dir(folder);
         process::run_quietly(&mut unpack, "unpacking the source of mcp")?;
         std::fs::remove_file(folder.join(&archive)).with_context(|| format!("no {archive}"))?;
         std::fs::write(folder.join(MARKER), version)?;
@@ -83,13 +67,8 @@ pub(super) fn ensure(cache: &Cache) -> Result<Python> {
 
 fn pip(python: &Path, folder: &Path, args: &[&str]) -> Result<()> {
     let mut pip = Command::new(python);
-    pip.args(["-m", "pip", "--disable-pip-version-check", "--no-input"])
-        .args(args)
-        .current_dir(folder);
-    process::run_quietly(
-        &mut pip,
-        &format!("pip {}", args.first().copied().unwrap_or_default()),
-    )
+    pip.args(["-m", "pip", "--disable-pip-version-check", "--no-input"]).args(args).current_dir(folder);
+    process::run_quietly(&mut pip, &format!("pip {}", args.first().copied().unwrap_or_default()))
 }
 
 fn check_python() -> Result<()> {

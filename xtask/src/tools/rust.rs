@@ -14,13 +14,7 @@ const TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32-wasip2"];
 
 /// What cannot be installed from here is named with its remedy.
 pub(super) fn check_host() -> Result<()> {
-    if process::output(
-        Command::new("cargo")
-            .arg("--version")
-            .current_dir(workspace::root()),
-    )
-    .is_err()
-    {
+    if process::output(Command::new("cargo").arg("--version").current_dir(workspace::root())).is_err() {
         bail!("cargo is not on PATH: install Rust from https://rustup.rs");
     }
     if process::output(Command::new("cc").arg("--version")).is_err() {
@@ -34,10 +28,7 @@ pub(super) fn check_host() -> Result<()> {
 
 /// Adds the WASM targets to the toolchain that `rust-toolchain.toml` pins.
 pub(super) fn ensure_targets() -> Result<()> {
-    let missing: Vec<&str> = TARGETS
-        .into_iter()
-        .filter(|target| !is_installed(target))
-        .collect();
+    let missing: Vec<&str> = TARGETS.into_iter().filter(|target| !is_installed(target)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -61,8 +52,6 @@ pub(super) fn ensure_targets() -> Result<()> {
 /// Asked of rustc rather than of rustup, so that a Rust from elsewhere with the targets is fine, too.
 fn is_installed(target: &str) -> bool {
     let mut rustc = Command::new("rustc");
-    rustc
-        .args(["--print", "target-libdir", "--target", target])
-        .current_dir(workspace::root());
+    rustc.args(["--print", "target-libdir", "--target", target]).current_dir(workspace::root());
     process::output(&mut rustc).is_ok_and(|libdir| Path::new(libdir.trim()).is_dir())
 }

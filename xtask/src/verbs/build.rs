@@ -32,11 +32,7 @@ pub(crate) fn run(_args: &Args) -> Result<()> {
 /// Optimizing takes far longer than asking cargo whether anything changed, so what worker-build does after
 /// compiling is skipped when its input and its output are those of the last time.
 pub(crate) fn worker(tools: &Tools, folder: &Path) -> Result<()> {
-    let place = folder
-        .strip_prefix(workspace::root())
-        .unwrap_or(folder)
-        .display()
-        .to_string();
+    let place = folder.strip_prefix(workspace::root()).unwrap_or(folder).display().to_string();
     let step = console::step(format!("worker-build --release in {place}"));
     let wasm = compile(tools, folder, &place)?;
     if stamp(tools, folder, &wasm).is_ok_and(|stamp| read_stamp(folder).as_ref() == Some(&stamp)) {
@@ -70,16 +66,9 @@ fn compile(tools: &Tools, folder: &Path, place: &str) -> Result<PathBuf> {
         // worker-build sets it, too; without it, each would undo the other's work.
         .env("WASM_BINDGEN_USE_JS_SYS", "1");
     process::run(&mut cargo, &format!("cargo build in {place}"))?;
-    let name = folder
-        .file_name()
-        .context("a folder without a name")?
-        .to_string_lossy()
-        .replace('-', "_");
+    let name = folder.file_name().context("a folder without a name")?.to_string_lossy().replace('-', "_");
     let target = std::path::absolute(workspace::target_dir())?;
-    Ok(target
-        .join("wasm32-unknown-unknown/release")
-        .join(name)
-        .with_extension("wasm"))
+    Ok(target.join("wasm32-unknown-unknown/release").join(name).with_extension("wasm"))
 }
 
 /// A hash of what goes into worker-build's later steps and of what came out.
@@ -87,17 +76,10 @@ fn stamp(tools: &Tools, folder: &Path, compiled: &Path) -> Result<String> {
     let read = |path: PathBuf| std::fs::read(&path).with_context(|| format!("no {}", path.display()));
     let programs = [tools.worker_build()?, tools.wasm_bindgen()?].map(|path| path.display().to_string());
     let tools_lock = read(workspace::tools_dir().join("package-lock.json"))?;
-    let files = [
-        read(compiled.to_path_buf())?,
-        read(folder.join(WASM))?,
-        read(folder.join(SCRIPT))?,
-        tools_lock,
-    ];
-    let parts: Vec<&[u8]> = files
-        .iter()
-        .map(Vec::as_slice)
-        .chain(programs.iter().map(String::as_bytes))
-        .collect();
+    let files =
+        [read(compiled.to_path_buf())?, read(folder.join(WASM))?, read(folder.join(SCRIPT))?, tools_lock];
+    let parts: Vec<&[u8]> =
+        files.iter().map(Vec::as_slice).chain(programs.iter().map(String::as_bytes)).collect();
     Ok(fs_ext::sha256(&parts))
 }
 

@@ -56,9 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     tools.for_build()?;
     let python = tools.for_test()?;
     build::worker(&tools, &workspace::worker_crate())?;
-    let revisions = args
-        .requirements
-        .map_or_else(|| Revision::value_variants().to_vec(), |one| vec![one]);
+    let revisions = args.requirements.map_or_else(|| Revision::value_variants().to_vec(), |one| vec![one]);
     let legs: Vec<suite::Leg> = match args.side {
         Side::Server => as_server(&tools, &python, &revisions)?,
         Side::Client => as_client(&tools, &revisions)?,
@@ -72,30 +70,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn as_server(tools: &Tools, python: &Python, revisions: &[Revision]) -> Result<Vec<suite::Leg>> {
     let step = console::step("start the reference server, Postern before it, and a proxy that adds the key");
     let upstream_port = free_port()?;
-    let mut reference = Service::start(
-        "the reference server",
-        &mut python.everything_server(upstream_port),
-        false,
-    )?;
+    let mut reference =
+        Service::start("the reference server", &mut python.everything_server(upstream_port), false)?;
     reference.wait_until(Duration::from_secs(30), || http::listens(upstream_port))?;
     // The suite calls Postern by the proxy's address, so that is what Postern's public URL must be.
     let proxy_port = free_port()?;
     let gateway = gateway::start(tools, Some(&format!("http://127.0.0.1:{proxy_port}")))?;
-    let integration = gateway
-        .postern
-        .register("Conformance", &format!("http://127.0.0.1:{upstream_port}/mcp"))?;
+    let integration =
+        gateway.postern.register("Conformance", &format!("http://127.0.0.1:{upstream_port}/mcp"))?;
     gateway.postern.validate(&integration)?;
-    let mut proxy = Service::start(
-        "the proxy",
-        &mut proxy_command(tools, &gateway, proxy_port),
-        false,
-    )?;
+    let mut proxy = Service::start("the proxy", &mut proxy_command(tools, &gateway, proxy_port), false)?;
     proxy.wait_until(Duration::from_secs(10), || http::listens(proxy_port))?;
     step.done();
-    let url = format!(
-        "http://127.0.0.1:{proxy_port}/integrations/{}/mcp",
-        integration.slug
-    );
+    let url = format!("http://127.0.0.1:{proxy_port}/integrations/{}/mcp", integration.slug);
     revisions
         .iter()
         .map(|revision| {
@@ -109,10 +96,7 @@ fn as_server(tools: &Tools, python: &Python, revisions: &[Revision]) -> Result<V
 /// The suite cannot send headers of its own.
 fn proxy_command(tools: &Tools, gateway: &Gateway, port: u16) -> Command {
     let mut command = tools.node(workspace::peers_dir().join("shim.mjs"));
-    command
-        .arg(port.to_string())
-        .arg(&gateway.postern.origin)
-        .env("POSTERN_KEY", &gateway.postern.key);
+    command.arg(port.to_string()).arg(&gateway.postern.origin).env("POSTERN_KEY", &gateway.postern.key);
     command
 }
 

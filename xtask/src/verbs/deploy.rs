@@ -40,9 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if !args.dry_run {
         let step = console::step("apply the migrations to the remote database");
         let mut migrate = wrangler::command(&tools);
-        migrate
-            .args(["d1", "migrations", "apply", "DB", "--remote"])
-            .env("CI", "true");
+        migrate.args(["d1", "migrations", "apply", "DB", "--remote"]).env("CI", "true");
         process::run(&mut migrate, "wrangler d1 migrations apply")?;
         step.done();
     }
@@ -50,9 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut deploy = wrangler::command(&tools);
     deploy.arg("deploy");
     if args.dry_run {
-        deploy
-            .args(["--dry-run", "--outdir"])
-            .arg(workspace::target_dir().join("deploy"));
+        deploy.args(["--dry-run", "--outdir"]).arg(workspace::target_dir().join("deploy"));
     }
     process::run(&mut deploy, "wrangler deploy")?;
     step.done();
@@ -64,9 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn check_configuration() -> Result<()> {
     let path = workspace::root().join("wrangler.toml");
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let config: toml::Table = text
-        .parse()
-        .with_context(|| format!("{} is not TOML", path.display()))?;
+    let config: toml::Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
     let id = |section: &str, field: &str| {
         let binding = config.get(section)?.as_array()?.first()?;
         binding.get(field)?.as_str().map(str::to_owned)
@@ -93,10 +87,7 @@ fn secrets_to_put() {
             "ENCRYPTION_KEY",
             "base64 of 32 random bytes, for example from `openssl rand -base64 32`; keep a copy",
         ),
-        (
-            "BOOTSTRAP_ADMIN_KEY",
-            "pst_<16 hex digits>_<43 base64url characters>: the first admin key",
-        ),
+        ("BOOTSTRAP_ADMIN_KEY", "pst_<16 hex digits>_<43 base64url characters>: the first admin key"),
     ] {
         println!("  wrangler secret put {name}    # {what}");
     }

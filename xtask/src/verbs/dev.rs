@@ -57,10 +57,7 @@ fn on_workerd(args: &Args) -> Result<()> {
     tools.for_build()?;
     build::worker(&tools, &workspace::worker_crate())?;
     if !process::port_is_free(args.port) {
-        bail!(
-            "port {0} on 127.0.0.1 is taken: stop what uses it or choose another with --port",
-            args.port
-        );
+        bail!("port {0} on 127.0.0.1 is taken: stop what uses it or choose another with --port", args.port);
     }
     let vars = settings(args.port)?;
     migrate(&tools)?;
@@ -71,9 +68,7 @@ fn on_workerd(args: &Args) -> Result<()> {
         key: vars.get("BOOTSTRAP_ADMIN_KEY").unwrap_or_default().to_owned(),
     };
     let health = format!("{}/health", postern.origin);
-    server.wait_until(Duration::from_mins(1), || {
-        http::send("GET", &health, &[], None).is_ok()
-    })?;
+    server.wait_until(Duration::from_mins(1), || http::send("GET", &health, &[], None).is_ok())?;
     postern.health()?;
     step.done();
     introduce(&postern)?;
@@ -107,10 +102,7 @@ fn set_old_state_aside() -> Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let aside = PathBuf::from(format!("{}-{now}", state.display()));
         std::fs::rename(&state, &aside).with_context(|| format!("cannot move {}", state.display()))?;
-        console::note(format!(
-            "the local database of the earlier secrets is now {}",
-            aside.display()
-        ));
+        console::note(format!("the local database of the earlier secrets is now {}", aside.display()));
     }
     Ok(())
 }
@@ -127,15 +119,7 @@ fn migrate(tools: &Tools) -> Result<()> {
 fn serve(tools: &Tools, args: &Args) -> Result<Service> {
     let port = args.port.to_string();
     let mut command = wrangler::local(tools);
-    command.args([
-        "dev",
-        "--ip",
-        "127.0.0.1",
-        "--port",
-        &port,
-        "--inspector-port",
-        "0",
-    ]);
+    command.args(["dev", "--ip", "127.0.0.1", "--port", &port, "--inspector-port", "0"]);
     command.args(["--show-interactive-dev-session", "false"]);
     Service::start("wrangler dev", &mut command, !args.check)
 }
@@ -157,27 +141,18 @@ fn introduce(postern: &Postern) -> Result<()> {
         return Ok(());
     }
     println!("Admin key: {}", postern.key);
-    println!(
-        "Client configuration:\n{}",
-        serde_json::to_string_pretty(&client)?
-    );
+    println!("Client configuration:\n{}", serde_json::to_string_pretty(&client)?);
     Ok(())
 }
 
 /// Starts an upstream, registers it and calls it; the upstream runs until it is dropped.
 fn demo(tools: &Tools, postern: &Postern) -> Result<Service> {
     let step = console::step("demo: an MCP server behind Postern");
-    let port = if process::port_is_free(DEMO_PORT) {
-        DEMO_PORT
-    } else {
-        process::free_port()?
-    };
+    let port = if process::port_is_free(DEMO_PORT) { DEMO_PORT } else { process::free_port()? };
     let mut command = tools.node("--require");
     command
         .arg(workspace::peers_dir().join("loopback.cjs"))
-        .arg(npm_program(
-            "@modelcontextprotocol/server-everything/dist/index.js",
-        ))
+        .arg(npm_program("@modelcontextprotocol/server-everything/dist/index.js"))
         .arg("streamableHttp")
         .env("PORT", port.to_string())
         .env("POSTERN_LEAVE_WITH_STDIN", "1");

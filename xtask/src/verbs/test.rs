@@ -59,10 +59,7 @@ impl Run {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut run = Run {
-        started: Instant::now(),
-        times: Vec::new(),
-    };
+    let mut run = Run { started: Instant::now(), times: Vec::new() };
     let tools = Tools::open()?;
     tools.for_build()?;
     let python = (!args.skip_black_box).then(|| tools.for_test()).transpose()?;
@@ -76,9 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(python) = python {
         let workers = [workspace::worker_crate(), workspace::port_suite_crate()];
         run.step("build the Workers", || {
-            workers
-                .iter()
-                .try_for_each(|worker| build::worker(&tools, worker))
+            workers.iter().try_for_each(|worker| build::worker(&tools, worker))
         })?;
         black_box(&mut run, &tools, &python, args)?;
     }
@@ -88,28 +83,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn lints(run: &mut Run) -> Result<()> {
     run.cargo(&["fmt", "--all", "--check"])?;
-    run.cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "--deny",
-        "warnings",
-    ])?;
+    run.cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
     let [worker, port_suite] = WASM_ONLY;
     let packages = ["clippy", "--package", worker, "--package", port_suite];
-    run.cargo(
-        &[
-            &packages[..],
-            &["--target", WASM_TARGET, "--", "--deny", "warnings"],
-        ]
-        .concat(),
-    )
+    run.cargo(&[&packages[..], &["--target", WASM_TARGET, "--", "--deny", "warnings"]].concat())
 }
 
 /// Unit and whole-router tests.
 fn native(run: &mut Run, args: &Args) -> Result<()> {
-    let mut command = vec!["test", "--workspace"];
+    let mut command = vec!["test", "--workspace", "--no-fail-fast"];
     for package in WASM_ONLY.iter().chain(&[BLACK_BOX]) {
         command.extend(["--exclude", package]);
     }
@@ -119,28 +101,18 @@ fn native(run: &mut Run, args: &Args) -> Result<()> {
 
 /// What must hold in WASM, run there, under Node.
 fn in_wasm(run: &mut Run, tools: &Tools) -> Result<()> {
-    let args = [
-        "test",
-        "--package",
-        "shared",
-        "--target",
-        WASM_TARGET,
-        "--test",
-        "wasm",
-    ];
+    let args = ["test", "--package", "shared", "--target", WASM_TARGET, "--test", "wasm"];
     let title = format!("cargo {} (under Node)", args.join(" "));
     let runner = tools.wasm_bindgen_test_runner()?;
     run.step(&title, || {
         let mut command = cargo(&args);
-        command
-            .env("PATH", tools.path())
-            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
+        command.env("PATH", tools.path()).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
         process::run(&mut command, &title)
     })
 }
 
 fn black_box(run: &mut Run, tools: &Tools, python: &Python, args: &Args) -> Result<()> {
-    let args = [&["test", "--package", BLACK_BOX][..], &test_filter(args)].concat();
+    let args = [&["test", "--package", BLACK_BOX, "--no-fail-fast"][..], &test_filter(args)].concat();
     let title = format!("cargo {}", args.join(" "));
     run.step(&title, || {
         let mut command = cargo(&args);
@@ -152,19 +124,13 @@ fn black_box(run: &mut Run, tools: &Tools, python: &Python, args: &Args) -> Resu
             .env("POSTERN_PYTHON", python.program())
             .env("POSTERN_MCP_SDIST", python.source())
             .env("POSTERN_BUILD", workspace::worker_crate().join("build"))
-            .env(
-                "POSTERN_PORT_SUITE_BUILD",
-                workspace::port_suite_crate().join("build"),
-            );
+            .env("POSTERN_PORT_SUITE_BUILD", workspace::port_suite_crate().join("build"));
         process::run(&mut command, &title)
     })
 }
 
 fn test_filter(args: &Args) -> Vec<&str> {
-    args.filter
-        .as_deref()
-        .map(|filter| vec!["--", filter])
-        .unwrap_or_default()
+    args.filter.as_deref().map(|filter| vec!["--", filter]).unwrap_or_default()
 }
 
 fn cargo(args: &[&str]) -> Command {

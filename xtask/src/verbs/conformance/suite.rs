@@ -65,10 +65,7 @@ pub(super) fn run(
     let results = results_dir(&name)?;
     let mut command = tools.node(package.join("dist/index.js"));
     command.args([side.name(), "--requirements", revision, "--expected-failures"]);
-    command
-        .arg(expected_failures(&name))
-        .arg("--output-dir")
-        .arg(&results);
+    command.arg(expected_failures(&name)).arg("--output-dir").arg(&results);
     configure(&mut command);
     let (code, output) = process::capture(&mut command, &format!("conformance {name}"))?;
     let log = results.join("output.txt");
@@ -78,28 +75,18 @@ pub(super) fn run(
         bail!("the conformance suite ended ({code}) without a summary");
     };
     println!("{}", summary.trim_matches('\n'));
-    console::note(format!(
-        "checks and messages of each scenario: {}",
-        results.display()
-    ));
+    console::note(format!("checks and messages of each scenario: {}", results.display()));
     let requirements = package.join("requirements").join(format!("{revision}.yaml"));
     let requirements = std::fs::read_to_string(&requirements)
         .with_context(|| format!("cannot read {}", requirements.display()))?;
-    let leg = evaluate(
-        name,
-        &required(&requirements, side.name()),
-        summary,
-        code.success(),
-    )?;
+    let leg = evaluate(name, &required(&requirements, side.name()), summary, code.success())?;
     step.done();
     println!("{}", leg.closing_line());
     Ok(leg)
 }
 
 fn results_dir(name: &str) -> Result<PathBuf> {
-    let dir = workspace::target_dir()
-        .join("conformance")
-        .join(name.replace(' ', "-"));
+    let dir = workspace::target_dir().join("conformance").join(name.replace(' ', "-"));
     fs_ext::remove_dir(&dir)?;
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     std::path::absolute(&dir).context("no absolute path")
@@ -128,9 +115,7 @@ fn required(requirements: &str, side: &str) -> HashSet<String> {
 /// as failing (`✗`) or expected to fail (`~`): warnings are only seen there.
 fn evaluate(name: String, required: &HashSet<String>, summary: &str, as_expected: bool) -> Result<Leg> {
     let lines = || summary.lines().map(str::trim);
-    let total = lines()
-        .find_map(|line| line.strip_prefix("Total: "))
-        .and_then(counts_of);
+    let total = lines().find_map(|line| line.strip_prefix("Total: ")).and_then(counts_of);
     let Some((checks_passed, checks_failed)) = total.filter(|_| !required.is_empty()) else {
         bail!("{name}: the suite's output was not understood");
     };
@@ -146,14 +131,7 @@ fn evaluate(name: String, required: &HashSet<String>, summary: &str, as_expected
         .filter(|scenario| required.contains(*scenario) && !failing.contains(scenario))
         .collect();
     let (required, required_passed) = (required.len(), passed.len());
-    Ok(Leg {
-        name,
-        required,
-        required_passed,
-        checks_passed,
-        checks_failed,
-        as_expected,
-    })
+    Ok(Leg { name, required, required_passed, checks_passed, checks_failed, as_expected })
 }
 
 fn counts_of(text: &str) -> Option<(usize, usize)> {
@@ -171,10 +149,7 @@ mod tests {
     #[test]
     fn reads_the_required_scenarios_of_a_side() {
         let names = |side| required(REQUIREMENTS, side);
-        assert_eq!(
-            names("server"),
-            HashSet::from(["ping".to_owned(), "tools-list".to_owned()])
-        );
+        assert_eq!(names("server"), HashSet::from(["ping".to_owned(), "tools-list".to_owned()]));
         assert_eq!(names("client"), HashSet::from(["auth/x".to_owned()]));
         assert!(names("nothing").is_empty());
     }
@@ -182,42 +157,21 @@ mod tests {
     #[test]
     fn counts_required_scenarios_and_all_checks() {
         let summary = "\n✓ ping: 2 passed, 0 failed\n✗ tools-list: 1 passed, 3 failed\n✓ extra: 4 passed, 0 failed\n\nTotal: 7 passed, 3 failed\n  ✓ extra (pending)\n";
-        let leg = evaluate(
-            "server R".to_owned(),
-            &required(REQUIREMENTS, "server"),
-            summary,
-            true,
-        )
-        .unwrap();
-        assert_eq!(
-            leg.closing_line(),
-            "server R: 1/2 required, 7 checks passed, 3 failed"
-        );
+        let leg = evaluate("server R".to_owned(), &required(REQUIREMENTS, "server"), summary, true).unwrap();
+        assert_eq!(leg.closing_line(), "server R: 1/2 required, 7 checks passed, 3 failed");
     }
 
     #[test]
     fn a_scenario_that_checked_nothing_has_not_passed() {
         let summary = "✓ ping: 0 passed, 0 failed\nTotal: 0 passed, 0 failed, 2 warnings\n";
-        let leg = evaluate(
-            "server R".to_owned(),
-            &required(REQUIREMENTS, "server"),
-            summary,
-            true,
-        )
-        .unwrap();
+        let leg = evaluate("server R".to_owned(), &required(REQUIREMENTS, "server"), summary, true).unwrap();
         assert_eq!(leg.required_passed, 0);
     }
 
     #[test]
     fn a_scenario_with_warnings_has_not_passed() {
         let summary = "✓ ping: 2 passed, 0 failed\n✓ tools-list: 1 passed, 0 failed\nTotal: 3 passed, 0 failed\n  ~ tools-list:a-check\n";
-        let leg = evaluate(
-            "server R".to_owned(),
-            &required(REQUIREMENTS, "server"),
-            summary,
-            true,
-        )
-        .unwrap();
+        let leg = evaluate("server R".to_owned(), &required(REQUIREMENTS, "server"), summary, true).unwrap();
         assert_eq!(leg.required_passed, 1);
     }
 
