@@ -148,3 +148,29 @@ async fn a_message_that_is_none_is_400_with_the_code_of_json_rpc() -> Result<()>
     assert_eq!((answer.status, answer.json()?["error"]["code"].clone()), (400, json!(-32600)));
     Ok(())
 }
+
+/// Revision 2025-03-26 has batches: one answer per request, none per notification.
+#[tokio::test]
+async fn a_batch_of_the_one_revision_that_has_them_is_answered_as_one() -> Result<()> {
+    let api = postern().await?.admin()?;
+    let request = |id: Value, method: &str| json!({"jsonrpc": "2.0", "id": id, "method": method});
+    let batch = json!([
+        request(json!("a"), "ping"),
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        request(json!(2), "no/such/method"),
+    ]);
+    let answer = api.post("/mcp", &batch).await?.expect(200)?;
+    let answers = answer.as_array().context("not an array")?;
+    assert_eq!(answers.len(), 2, "{answer}");
+    for answer in answers {
+        match &answer["id"] {
+            id if *id == "a" => assert_eq!(answer["result"], json!({})),
+            id if *id == 2 => assert_eq!(answer["error"]["code"], -32601),
+            _ => panic!("{answer}"),
+        }
+    }
+    let silent = json!([{"jsonrpc": "2.0", "method": "notifications/initialized"}]);
+    let answer = api.post("/mcp", &silent).await?;
+    assert_eq!((answer.status, answer.text.as_str()), (202, ""));
+    Ok(())
+}

@@ -184,3 +184,35 @@ async fn the_gate_of_the_stub_holds() -> Result<()> {
     assert_eq!(seen, BTreeSet::from(["/modern".to_owned()]));
     Ok(())
 }
+
+/// An agent that takes no event stream gets the response alone, as JSON; one that takes neither form gets 406.
+#[tokio::test]
+async fn the_accept_header_decides_the_form_of_the_answer() -> Result<()> {
+    let (_stub, agent) = behind("Accept", Modern, "/modern").await?;
+    let params = json!({
+        "name": "slow_progress",
+        "arguments": {"steps": 2, "delay_ms": 1},
+        "_meta": {"progressToken": "t"},
+    });
+    for (accept, status, form) in [
+        ("application/json, text/event-stream", 200, "text/event-stream"),
+        ("*/*", 200, "text/event-stream"),
+        ("application/json", 200, "application/json"),
+        ("text/html", 406, "application/json"),
+    ] {
+        let request = agent.request(json!(1), "tools/call", params.clone())?;
+        let sent = agent
+            .api
+            .request(reqwest::Method::POST, &agent.path)
+            .headers(request.headers)
+            .header("accept", accept)
+            .json(&request.body);
+        let answer = black_box::api::Answer::of(sent).await?;
+        assert_eq!(answer.status, status, "{accept}: {}", answer.text);
+        assert!(answer.header("content-type").starts_with(form), "{accept}: {:?}", answer.headers);
+        if form == "application/json" && status == 200 {
+            assert_eq!(mcp::text(&answer.json()?["result"]), "done");
+        }
+    }
+    Ok(())
+}
