@@ -241,3 +241,24 @@ async fn a_persona_that_cannot_be_read_closes_everything_and_is_named() -> Resul
     }
     Ok(())
 }
+
+/// What an instance remembers of a key outlives its revocation by seconds at most.
+#[tokio::test]
+async fn a_revoked_key_stops_working_within_seconds() -> Result<()> {
+    let world = world().await?;
+    let key = world.postern.insert_key("soon revoked", &["admin"], None).await?;
+    let api = world.postern.caller(&key)?;
+    let list = async || Ok::<_, anyhow::Error>(api.get("/api/v1/integrations").await?.status);
+    assert_eq!(list().await?, 200);
+    let sql = "DELETE FROM api_keys WHERE name = 'soon revoked' RETURNING id";
+    assert_eq!(world.postern.sql(sql, json!([])).await?.len(), 1);
+    let revoked = async {
+        while list().await? != 401 {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        Ok::<_, anyhow::Error>(())
+    };
+    let limit = std::time::Duration::from_secs(7);
+    tokio::time::timeout(limit, revoked).await.context("the key still works")??;
+    Ok(())
+}

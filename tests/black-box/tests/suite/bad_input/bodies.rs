@@ -113,3 +113,29 @@ async fn a_refusal_echoes_no_value() -> Result<()> {
     }
     Ok(())
 }
+
+/// Bodies that are meant to exhaust whoever reads them: each is answered, and Postern goes on.
+#[tokio::test]
+async fn a_hostile_body_is_survived() -> Result<()> {
+    let nested = |open: &str, close: &str| format!("{}{}", open.repeat(200_000), close.repeat(200_000));
+    let arrays = nested("[", "]");
+    let objects = format!("{}1{}", r#"{"a":"#.repeat(100_000), "}".repeat(100_000));
+    let keys: Vec<_> = (0..50_000).map(|n| format!(r#""k{n}":1"#)).collect();
+    for value in [arrays, objects, format!("{{{}}}", keys.join(",")), "1e999999".to_owned()] {
+        let start: String = value.chars().take(20).collect();
+        let registration =
+            format!(r#"{{"name":"A","url":"https://a.example.com/","capabilities":{value},"x":1}}"#);
+        refused(&start, 400, async |world| {
+            world.postern.admin()?.post_text(INTEGRATIONS, registration).await
+        })
+        .await?;
+        let call = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"a__b","arguments":{value}}}}}"#
+        );
+        let api = super::world().await?.postern.admin()?;
+        let answer = api.post_text("/mcp", call).await?.json()?;
+        assert_eq!(answer["error"]["code"], -32602, "{start}: {answer}");
+        assert_eq!(api.get("/health").await?.status, 200, "{start}");
+    }
+    Ok(())
+}
