@@ -161,7 +161,9 @@ function workerdPid() {
  */
 function guard(pid, temporary) {
   if (!pid) return () => {};
-  const script = 'cat >/dev/null; kill "$0"; [ -z "$1" ] || rm -rf -- "$1"';
+  // workerd writes to its folder until it is gone; ten seconds are plenty for that.
+  const wait = 'n=0; while kill -0 "$0" 2>/dev/null && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done';
+  const script = `cat >/dev/null; kill "$0"; [ -z "$1" ] || { ${wait}; rm -rf -- "$1"; }`;
   const shell = spawn("sh", ["-c", script, String(pid), temporary ?? ""], { stdio: ["pipe", "ignore", "ignore"] });
   shell.on("error", () => {});
   shell.unref();
