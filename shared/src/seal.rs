@@ -154,6 +154,12 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
+/// Compares two secrets without telling where they differ.
+pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
+    // Hashed first, so that not even the length decides how long it takes.
+    Sha256::digest(a).as_slice().ct_eq(Sha256::digest(b).as_slice()).into()
+}
+
 /// Lowercase hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes

@@ -27,3 +27,6 @@ pub fn integration_routes() -> Routes {
         .at(Method::POST, "/integrations/{id}/mcp", endpoint::one)
         .body_limit(BODY_LIMIT)
 }
+
+#[cfg(target_os = "wasi")]
+spin_runtime::component!(routes(), integration_routes());

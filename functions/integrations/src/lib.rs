@@ -22,3 +22,6 @@ pub fn routes() -> Routes {
 pub fn health_routes() -> Routes {
     Routes::new(Dialect::Problem, "/health").public(Method::GET, "/health", health::health)
 }
+
+#[cfg(target_os = "wasi")]
+spin_runtime::component!(routes(), health_routes());

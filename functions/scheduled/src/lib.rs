@@ -1,9 +1,15 @@
 //! Scheduled jobs: the table of jobs with their cron expressions, and one bounded, resumable tick of each.
 //!
+//! Cloudflare starts a job by its cron expression; anything else by `POST /_scheduled/{job}`, one tick per call.
+//!
 //! A tick claims its work in SQL, so it may be lost or run twice at once without harm, and the next one goes on
 //! where it ended.
 
+mod route;
+
 use futures_util::{StreamExt as _, stream};
+use http::Method;
+use shared::http::{Dialect, Routes};
 use shared::mcp::validation::validate;
 use shared::store::{integrations, validations};
 use shared::{Platform, Result};
@@ -18,6 +24,14 @@ pub struct Job {
 
 /// All jobs.
 pub const JOBS: [Job; 1] = [Job { name: "validate", cron: "* * * * *" }];
+
+/// The route for schedulers outside the runtime.
+pub fn routes() -> Routes {
+    Routes::new(Dialect::Problem, "/_scheduled").public(Method::POST, "/_scheduled/{job}", route::tick)
+}
+
+#[cfg(target_os = "wasi")]
+spin_runtime::component!(routes());
 
 /// Integrations per tick: five exchanges each stay below the 50 subrequests of a free Cloudflare plan.
 const BATCH: u32 = 8;

@@ -31,6 +31,7 @@ fn isolate(env: &Env) -> Rc<Isolate> {
             integrations::health_routes(),
             gateway::routes(),
             gateway::integration_routes(),
+            scheduled::routes(),
         ];
         let lookup = |name: &str| env.var(name).ok().map(|value| value.to_string());
         Rc::new(Isolate {

@@ -11,13 +11,14 @@ use crate::seal::{KeyRing, Secret};
 use crate::{Code, Error, Result};
 
 /// The names of all settings, as environment variables or secrets of the runtime.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 8] = [
     "ENCRYPTION_KEY",
     "BOOTSTRAP_ADMIN_KEY",
     "PUBLIC_URL",
     "ALLOWED_ORIGINS",
     "ALLOW_LOOPBACK_UPSTREAMS",
     "PERSONAS",
+    "SCHEDULER_TOKEN",
     "UPSTREAM_TIMEOUT_MS",
 ];
 
@@ -36,6 +37,9 @@ pub struct Settings {
     pub net: Policy,
     /// `PERSONAS`: JSON array; the built-in `admin` persona is always there.
     pub personas: Personas,
+    /// `SCHEDULER_TOKEN`: lets `POST /_scheduled/{job}` run jobs; without it the route does not exist. At least 32
+    /// characters.
+    pub scheduler_token: Option<Secret<String>>,
     /// `UPSTREAM_TIMEOUT_MS`: longest silence of an upstream during a call. Default 60 000.
     pub upstream_timeout: Duration,
 }
@@ -70,6 +74,10 @@ impl Settings {
         };
         let personas = Personas::parse(get("PERSONAS").as_deref().unwrap_or("[]"))
             .map_err(|reason| wrong(format!("PERSONAS: {reason}")))?;
+        let scheduler_token = get("SCHEDULER_TOKEN").map(Secret::new);
+        if scheduler_token.as_ref().is_some_and(|token| token.expose().len() < 32) {
+            return Err(wrong("SCHEDULER_TOKEN must have at least 32 characters"));
+        }
         let upstream_timeout = match get("UPSTREAM_TIMEOUT_MS").as_deref().unwrap_or("60000").parse() {
             Ok(millis @ 1..=600_000) => Duration::from_millis(millis),
             _ => {
@@ -83,6 +91,7 @@ impl Settings {
             allowed_origins,
             net: Policy { allow_loopback },
             personas,
+            scheduler_token,
             upstream_timeout,
         })
     }
@@ -143,6 +152,7 @@ mod tests {
             ("ALLOW_LOOPBACK_UPSTREAMS", "yes"),
             ("PERSONAS", "{}"),
             ("PERSONAS", r#"[{"name":"dev","roles":["dev"],"deny_tool":["x"]}]"#),
+            ("SCHEDULER_TOKEN", "short"),
             ("UPSTREAM_TIMEOUT_MS", "0"),
             ("UPSTREAM_TIMEOUT_MS", "soon"),
         ] {

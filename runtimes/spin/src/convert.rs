@@ -1,0 +1,48 @@
+//! Between WASI's request and response and `shared::http`'s.
+//!
+//! Headers that Spin adds (`spin-full-url`, `spin-client-addr`, …) are left alone and never read: a client can send
+//! them too.
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use http_body_util::StreamBody;
+use shared::http::{Body, Response};
+use shared::platform::FetchError;
+use spin_sdk::http::FromRequest as _;
+use spin_sdk::http::body::IncomingBodyExt as _;
+use spin_sdk::wasip3::http::types::{self, ErrorCode};
+use spin_sdk::wasip3::http_compat::http_into_wasi_response;
+
+/// Bodies announced to be longer than this are streamed, so that the router can stop reading at its limit.
+const WHOLE: u64 = 4 * 1024 * 1024;
+
+/// The request, its body read whole when it is announced to be small.
+pub(crate) async fn to_shared(request: types::Request) -> Result<http::Request<Body>, ErrorCode> {
+    let (mut parts, body) = spin_sdk::http::Request::from_request(request)?.into_parts();
+    // Only what follows the authority matters: the host is the client's word.
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    parts.uri = path.parse().unwrap_or_else(|_| http::Uri::from_static("/"));
+    let announced =
+        parts.headers.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let body = match announced {
+        Some(0) => Body::Empty,
+        Some(1..=WHOLE) => Body::Whole(body.bytes().await?),
+        _ => {
+            let chunks = body.stream().map(|chunk| chunk.map_err(|error| FetchError::Broken(format!("{error:?}"))));
+            Body::Stream(chunks.boxed_local())
+        }
+    };
+    Ok(http::Request::from_parts(parts, body))
+}
+
+/// The response; a stream goes out chunk by chunk.
+pub(crate) fn to_spin(response: Response) -> Result<types::Response, ErrorCode> {
+    let (parts, body) = response.into_parts();
+    let chunks = match body {
+        Body::Empty => stream::empty().boxed_local(),
+        Body::Whole(bytes) => stream::iter([Ok(bytes)]).boxed_local(),
+        Body::Stream(chunks) => chunks,
+    };
+    let frames = chunks.map(|chunk| chunk.map(http_body::Frame::<Bytes>::data));
+    http_into_wasi_response(http::Response::from_parts(parts, StreamBody::new(frames)))
+}

@@ -1,0 +1,28 @@
+//! The Fetch port over WASI's outbound HTTP, which follows no redirects. Dropping the response closes the exchange.
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use http_body_util::{BodyDataStream, Full};
+use shared::platform::{Fetch, FetchError, Outgoing, UpstreamResponse};
+
+pub(crate) struct SpinFetch;
+
+#[async_trait(?Send)]
+impl Fetch for SpinFetch {
+    async fn fetch(&self, request: Outgoing) -> Result<UpstreamResponse, FetchError> {
+        let mut outgoing = http::Request::new(Full::new(request.body));
+        *outgoing.method_mut() = request.method;
+        *outgoing.uri_mut() = request.url.as_str().parse().map_err(|error| unreachable(&error))?;
+        *outgoing.headers_mut() = request.headers;
+        let response = spin_sdk::http::send(outgoing).await.map_err(|error| unreachable(&error))?;
+        let (parts, body) = response.into_parts();
+        let body = BodyDataStream::new(body)
+            .map(|chunk| chunk.map_err(|error| FetchError::Broken(format!("{error:?}"))))
+            .boxed_local();
+        Ok(UpstreamResponse { status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+}
+
+fn unreachable(error: &impl std::fmt::Debug) -> FetchError {
+    FetchError::Unreachable(format!("{error:?}"))
+}

@@ -1,0 +1,90 @@
+//! One request on Spin: settings once per instance, migrations once per instance, then the router.
+
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
+
+use shared::http::{Router, Routes};
+use shared::instance::Instance;
+use shared::platform::{SETTING_NAMES, Settings};
+use shared::{Error, Platform, Result, store};
+use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
+
+use crate::convert::{to_shared, to_spin};
+use crate::fetch::SpinFetch;
+use crate::kv::SpinKv;
+use crate::sqlite::SpinSqlite;
+use crate::system::{SpinClock, SpinRandom, Spawn};
+
+/// What an instance keeps: routes, settings and its memory. Nothing of it belongs to a request.
+struct Kept {
+    router: Result<Router>,
+    settings: Result<Rc<Settings>>,
+    instance: Rc<Instance>,
+    /// Whether this instance knows the schema to be current.
+    migrated: Cell<bool>,
+}
+
+thread_local! {
+    static KEPT: OnceCell<Rc<Kept>> = const { OnceCell::new() };
+}
+
+/// Answers a request with the routes of one function.
+pub async fn serve(tables: impl FnOnce() -> Vec<Routes>, request: Request) -> Result<Response, ErrorCode> {
+    let kept = kept(tables).await;
+    let request = to_shared(request).await?;
+    let response = match &kept.router {
+        Ok(router) => {
+            let platform = ready(&kept).await;
+            router.handle(platform.as_ref(), request).await
+        }
+        Err(error) => return Err(ErrorCode::InternalError(Some(error.to_string()))),
+    };
+    to_spin(response)
+}
+
+async fn kept(tables: impl FnOnce() -> Vec<Routes>) -> Rc<Kept> {
+    if let Some(kept) = KEPT.with(|cell| cell.get().cloned()) {
+        return kept;
+    }
+    crate::logger::init();
+    let settings = settings().await.map(Rc::new);
+    let kept = Kept { router: Router::new(tables()), settings, instance: Rc::default(), migrated: Cell::new(false) };
+    // Several first requests may come here at once; the first one's stays.
+    KEPT.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(kept))))
+}
+
+/// Spin's variables are lower case.
+async fn settings() -> Result<Settings> {
+    let mut found = Vec::new();
+    for name in SETTING_NAMES {
+        if let Ok(value) = spin_sdk::variables::get(name.to_ascii_lowercase()).await {
+            found.push((name, value));
+        }
+    }
+    Settings::load(|name| found.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()))
+}
+
+/// A platform whose database has the schema.
+async fn ready(kept: &Kept) -> Result<Platform> {
+    let settings = kept.settings.as_ref().map_err(|error| Error::new(error.code, error.message.clone()))?;
+    let platform = platform(Rc::clone(settings), Rc::clone(&kept.instance));
+    if !kept.migrated.get() {
+        store::schema::migrate(&platform).await?;
+        kept.migrated.set(true);
+    }
+    Ok(platform)
+}
+
+/// Binds the component's database and store `default` to the ports.
+pub fn platform(settings: Rc<Settings>, instance: Rc<Instance>) -> Platform {
+    Platform {
+        sql: Rc::new(SpinSqlite),
+        kv: Rc::new(SpinKv),
+        fetcher: Rc::new(SpinFetch),
+        clock: Rc::new(SpinClock),
+        random: Rc::new(SpinRandom),
+        background: Rc::new(Spawn),
+        settings,
+        instance,
+    }
+}

@@ -1,0 +1,126 @@
+//! The SQL port over Spin's SQLite database `default`.
+//!
+//! Each open connection is SQLite's own, so `BEGIN IMMEDIATE … COMMIT` on one of them is atomic and isolated, and dropping
+//! it undoes what was not committed. Errors, of syntax too, arrive only in a statement's trailing result: rows are
+//! drained first, then the result is awaited, then the next statement may start.
+//!
+//! Idle connections are kept by the instance. One whose statement failed, or whose request went away, is not given back.
+
+use std::cell::RefCell;
+
+use async_trait::async_trait;
+use shared::platform::{Outcome, Row, Sql, SqlError, Statement, Value};
+use spin_sdk::sqlite::{Connection, Error, Value as Native};
+
+thread_local! {
+    static IDLE: RefCell<Vec<Connection>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Connections kept for later.
+const MOST_IDLE: usize = 8;
+
+pub(crate) struct SpinSqlite;
+
+#[async_trait(?Send)]
+impl Sql for SpinSqlite {
+    async fn query(&self, statement: Statement) -> Result<Vec<Row>, SqlError> {
+        let connection = open().await?;
+        let outcome = run(&connection, &statement).await?;
+        keep(connection);
+        Ok(outcome.rows)
+    }
+
+    async fn execute(&self, statement: Statement) -> Result<u64, SqlError> {
+        let connection = open().await?;
+        let outcome = run(&connection, &statement).await?;
+        keep(connection);
+        Ok(outcome.changes)
+    }
+
+    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, SqlError> {
+        let connection = open().await?;
+        plain(&connection, "BEGIN IMMEDIATE").await?;
+        let mut outcomes = Vec::with_capacity(statements.len());
+        for statement in &statements {
+            match run(&connection, statement).await {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => {
+                    // Dropping the connection would undo it too; doing it now lets others write sooner.
+                    let _ = plain(&connection, "ROLLBACK").await;
+                    return Err(error);
+                }
+            }
+        }
+        plain(&connection, "COMMIT").await?;
+        keep(connection);
+        Ok(outcomes)
+    }
+}
+
+async fn open() -> Result<Connection, SqlError> {
+    if let Some(connection) = IDLE.with_borrow_mut(Vec::pop) {
+        return Ok(connection);
+    }
+    let connection = Connection::open_default().await.map_err(failed)?;
+    // Not every engine behind this interface has it on by itself.
+    plain(&connection, "PRAGMA foreign_keys = ON").await?;
+    Ok(connection)
+}
+
+fn keep(connection: Connection) {
+    IDLE.with_borrow_mut(|idle| {
+        if idle.len() < MOST_IDLE {
+            idle.push(connection);
+        }
+    });
+}
+
+async fn plain(connection: &Connection, sql: &str) -> Result<(), SqlError> {
+    connection.execute(sql, []).await.map_err(failed)?.collect().await.map_err(failed)?;
+    Ok(())
+}
+
+async fn run(connection: &Connection, statement: &Statement) -> Result<Outcome, SqlError> {
+    let params: Vec<Native> = statement.params.iter().map(to_native).collect();
+    let result = connection.execute(statement.sql, params).await.map_err(failed)?;
+    let rows = result.collect().await.map_err(failed)?;
+    let rows = rows.into_iter().map(|row| Row(row.values.into_iter().map(to_value).collect())).collect();
+    // The counter keeps the last write's number while a read runs.
+    let changes = if is_write(statement.sql) { connection.changes().await } else { 0 };
+    Ok(Outcome { rows, changes })
+}
+
+/// Whether the statement's first word, behind its comments, is one that changes rows.
+fn is_write(sql: &str) -> bool {
+    let mut lines = sql.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("--"));
+    let word = lines.next().and_then(|line| line.split_whitespace().next()).unwrap_or_default();
+    matches!(word, "INSERT" | "UPDATE" | "DELETE" | "REPLACE")
+}
+
+fn to_native(value: &Value) -> Native {
+    match value {
+        Value::Null => Native::Null,
+        Value::Integer(number) => Native::Integer(*number),
+        Value::Real(number) => Native::Real(*number),
+        Value::Text(text) => Native::Text(text.clone()),
+        Value::Blob(bytes) => Native::Blob(bytes.clone()),
+    }
+}
+
+fn to_value(value: Native) -> Value {
+    match value {
+        Native::Null => Value::Null,
+        Native::Integer(number) => Value::Integer(number),
+        Native::Real(number) => Value::Real(number),
+        Native::Text(text) => Value::Text(text),
+        Native::Blob(bytes) => Value::Blob(bytes),
+    }
+}
+
+#[allow(clippy::needless_pass_by_value)] // the shape that map_err wants
+fn failed(error: Error) -> SqlError {
+    match error {
+        Error::Io(text) => SqlError::classify(&text),
+        other => SqlError::Other(format!("{other:?}")),
+    }
+}

@@ -1,0 +1,42 @@
+//! Clock, randomness and after-response work on WASI.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::LocalBoxFuture;
+use shared::platform::{Background, Clock, Random, Timestamp};
+use shared::{Error, Result};
+
+/// WASI's clocks.
+pub(crate) struct SpinClock;
+
+#[async_trait(?Send)]
+impl Clock for SpinClock {
+    #[allow(clippy::disallowed_methods)] // this is the Clock port, and WASI has a clock
+    fn now(&self) -> Timestamp {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(0) + now
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        spin_sdk::time::sleep(duration).await;
+    }
+}
+
+/// `wasi:random`.
+pub(crate) struct SpinRandom;
+
+impl Random for SpinRandom {
+    fn fill(&self, buffer: &mut [u8]) -> Result<()> {
+        getrandom::fill(buffer).map_err(|error| Error::internal(error.to_string()))
+    }
+}
+
+/// A task that the instance finishes after the response.
+pub(crate) struct Spawn;
+
+impl Background for Spawn {
+    fn spawn(&self, work: LocalBoxFuture<'static, ()>) {
+        spin_sdk::wasip3::spawn(work);
+    }
+}

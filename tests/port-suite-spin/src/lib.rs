@@ -1,0 +1,21 @@
+//! A component that runs the port conformance suite on Spin's ports, inside real WASM:
+//! `GET /?helper=<base URL of a stub upstream>` answers `[{name, ok, error?}]`.
+
+use http::{Method, StatusCode};
+use shared::http::request::json;
+use shared::http::{Dialect, Request, Response, Routes};
+use shared::{Error, Platform, Result};
+
+/// The one route.
+pub fn routes() -> Routes {
+    Routes::new(Dialect::Problem, "/").public(Method::GET, "/", run)
+}
+
+async fn run(platform: &Platform, request: Request) -> Result<Response> {
+    let helper = request.query("helper").ok_or_else(|| Error::invalid("?helper=<base URL> is missing"))?;
+    let checks = shared::port_suite::run(platform, helper.trim_end_matches('/')).await;
+    json(StatusCode::OK, &checks)
+}
+
+#[cfg(target_os = "wasi")]
+spin_runtime::component!(routes());
