@@ -11,7 +11,7 @@ use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpid};
 
 use crate::console;
 pub(crate) use service::Service;
@@ -59,6 +59,8 @@ pub(crate) fn yield_to_signal() {
 fn end_group(group: Pid) {
     let deadline = Instant::now() + GRACE;
     while Instant::now() < deadline && test_kill_process_group(group).is_ok() {
+        // A child that ended but was not waited for still counts as a member of its group.
+        let _ = waitpid(Some(group), WaitOptions::NOHANG);
         sleep(Duration::from_millis(50));
     }
     let _ = kill_process_group(group, Signal::KILL);

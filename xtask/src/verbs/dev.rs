@@ -53,12 +53,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 fn on_workerd(args: &Args) -> Result<()> {
-    let tools = Tools::open()?;
-    tools.for_build()?;
-    build::worker(&tools, &workspace::worker_crate())?;
     if !process::port_is_free(args.port) {
         bail!("port {0} on 127.0.0.1 is taken: stop what uses it or choose another with --port", args.port);
     }
+    let tools = Tools::open()?;
+    tools.for_build()?;
+    build::worker(&tools, &workspace::worker_crate())?;
     let vars = settings(args.port)?;
     migrate(&tools)?;
     let step = console::step(format!("wrangler dev on port {}", args.port));
