@@ -23,6 +23,9 @@ const DEMO_NAME: &str = "Everything";
 /// Preferred, so that the registered URL stays the same from run to run.
 const DEMO_PORT: u16 = 8788;
 
+/// The Inspector that Postern is tested with.
+const INSPECTOR: &str = "2.12.0";
+
 /// Options of `dev`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -125,23 +128,24 @@ fn serve(tools: &Tools, args: &Args) -> Result<Service> {
 }
 
 fn introduce(postern: &Postern) -> Result<()> {
-    let client = json!({
-        "mcpServers": {
-            "postern": {
-                "type": "http",
-                "url": format!("{}/mcp", postern.origin),
-                "headers": { "Authorization": format!("Bearer {}", postern.key) },
-            }
-        }
-    });
     println!("\nPostern runs at {}", postern.origin);
     if postern.key.is_empty() || !postern.accepts_key()? {
         println!("Its database does not know the admin key in .dev.vars. Use a key that you made, or remove");
         println!(".dev.vars and start again for a fresh database.");
         return Ok(());
     }
-    println!("Admin key: {}", postern.key);
-    println!("Client configuration:\n{}", serde_json::to_string_pretty(&client)?);
+    let Postern { origin, key } = postern;
+    println!("Admin key: {key}");
+    println!("\nClient configuration (Cursor and every client that reads the same form):");
+    println!("{{ \"mcpServers\": {{ \"postern\": {{ \"type\": \"http\", \"url\": \"{origin}/mcp\",");
+    println!("    \"headers\": {{ \"Authorization\": \"Bearer {key}\" }} }} }} }}");
+    println!("\nClaude Code:");
+    println!("claude mcp add --transport http postern {origin}/mcp --header \"Authorization: Bearer {key}\"");
+    println!("\nMCP Inspector:");
+    println!(
+        "npx @modelcontextprotocol/inspector@{INSPECTOR} --cli --server-url {origin}/mcp --transport http \\"
+    );
+    println!("    --header \"Authorization: Bearer {key}\" --method tools/list");
     Ok(())
 }
 
