@@ -1,0 +1,50 @@
+//! Where the database and the key-value store are kept.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+
+use crate::key_value;
+
+/// The folder of one run, or of several.
+pub(crate) struct Storage {
+    folder: PathBuf,
+    key_value: key_value::Store,
+    temporary: Mutex<Option<TempDir>>,
+}
+
+impl Storage {
+    /// Keeps everything in `folder`; in one that is removed at the end when there is none.
+    pub(crate) fn open(folder: Option<&Path>) -> Result<Self> {
+        let temporary = match folder {
+            Some(folder) => {
+                fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+                None
+            }
+            None => Some(tempfile::Builder::new().prefix("postern-spin-").tempdir()?),
+        };
+        let folder = folder.or(temporary.as_ref().map(TempDir::path)).context("no folder")?.to_owned();
+        let key_value = key_value::Store::open(&folder.join("sqlite_key_value.db"))?;
+        Ok(Self { folder, key_value, temporary: Mutex::new(temporary) })
+    }
+
+    /// The file of the default database.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.join("sqlite_db.db")
+    }
+
+    /// Removes the folder if it is a temporary one; instances may still hold files of it open.
+    pub(crate) fn remove_temporary(&self) -> Result<()> {
+        let temporary = self.temporary.lock().unwrap_or_else(PoisonError::into_inner).take();
+        temporary.map_or(Ok(()), |folder| Ok(folder.close()?))
+    }
+
+    pub(crate) fn key_value(&self) -> &key_value::Store {
+        &self.key_value
+    }
+}
