@@ -57,16 +57,24 @@ async fn serve(context: &Context<'_>) -> Result<Response> {
     // (2)
     let reply = match classify(&context.request.headers, body) {
         Err(error) => error.into(),
-        Ok(Inbound::Modern(message)) => modern(context, &message).await?,
+        Ok(Inbound::Modern(message)) => answered(context, &message, modern(context, &message).await),
         // (3)
         Ok(Inbound::Legacy(_) | Inbound::LegacyBatch(_)) if !session_is_good(context) => {
             RpcError::new(StatusCode::NOT_FOUND, -32001, "session not found: initialize again").into()
         }
-        Ok(Inbound::Legacy(message)) => legacy(context, &message).await?,
+        Ok(Inbound::Legacy(message)) => answered(context, &message, legacy(context, &message).await),
         Ok(Inbound::LegacyBatch(items)) => return batch(context, items).await,
     };
     // (5)
     Ok(reply.into_response(takes_events).await)
+}
+
+/// Our own failure while answering a message: the agent gets it as the answer to that message, with its id.
+fn answered(context: &Context<'_>, message: &Message<'_>, outcome: Result<Reply>) -> Reply {
+    outcome.unwrap_or_else(|error| {
+        log::error!("{} {error} ({:?})", context.request.id.0, error.internal);
+        RpcError::new(StatusCode::OK, code::INTERNAL_ERROR, error.message).with_id(message.id).into()
+    })
 }
 
 /// Whether the agent takes an event stream; 406 when it takes neither form. An absent header means anything.
@@ -106,7 +114,7 @@ async fn batch(context: &Context<'_>, items: Vec<&RawValue>) -> Result<Response>
     let mut answers = Vec::new();
     for item in items {
         let reply = match Message::parse(item.get()) {
-            Ok(message) => legacy(context, &message).await?,
+            Ok(message) => answered(context, &message, legacy(context, &message).await),
             Err(error) => error.into(),
         };
         answers.extend(reply.into_message().await);
@@ -180,8 +188,20 @@ fn discover() -> Box<RawValue> {
     }))
 }
 
+/// `params.cursor`: `Some(None)` when absent, `None` when the parameters or the cursor are of the wrong type.
+#[allow(clippy::option_option)] // absent and wrong differ
+fn cursor(params: Option<&RawValue>) -> Option<Option<String>> {
+    let Some(params) = params else { return Some(None) };
+    match RawObject::parse(params.get())?.get("cursor") {
+        None => Some(None),
+        Some(cursor) => serde_json::from_str(cursor.get()).ok().map(Some),
+    }
+}
+
 async fn list(context: &Context<'_>, era: Era, message: &Message<'_>, id: &RawValue) -> Result<Reply> {
-    let cursor = message.params.and_then(|params| RawObject::parse(params.get())?.text("cursor"));
+    let Some(cursor) = cursor(message.params) else {
+        return Ok(RpcError::invalid_params("params.cursor must be a string").with_id(Some(id)).into());
+    };
     let page = match catalogue::list(context.platform, context.caller, &context.scope, cursor).await {
         Ok(page) => page,
         Err(error) if error.code == Code::Invalid => {

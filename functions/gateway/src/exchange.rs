@@ -1,7 +1,9 @@
 //! A call whose upstream streams its answer: each event goes on as it arrives, until the response.
 
 use std::rc::Rc;
+use std::time::Duration;
 
+use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 use shared::Platform;
 use shared::mcp::bridge::{Bridge, Final, Relay};
@@ -38,7 +40,13 @@ impl Exchange {
         Self { platform, subject, bridge, events, target, audit, done: false }
     }
 
-    /// The next message for the agent; `None` after the response.
+    /// Completes after `duration`; borrows nothing of the exchange.
+    pub(crate) fn sleep(&self, duration: Duration) -> LocalBoxFuture<'static, ()> {
+        let clock = Rc::clone(&self.platform.clock);
+        async move { clock.sleep(duration).await }.boxed_local()
+    }
+
+    /// The next message for the agent; `None` after the response. Dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> Option<String> {
         if self.done {
             return None;

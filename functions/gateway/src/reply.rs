@@ -1,6 +1,10 @@
 //! What answering one message leads to, and its HTTP form.
 
-use futures_util::StreamExt as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+use futures_util::{StreamExt as _, pin_mut};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use serde_json::value::RawValue;
@@ -59,10 +63,22 @@ impl From<RpcError> for Reply {
     }
 }
 
+/// Longest silence towards the agent: a comment goes out then, so that proxies keep the connection and a departed agent
+/// is noticed.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
 fn event_stream(exchange: Box<Exchange>) -> Response {
     let events = futures_util::stream::unfold(exchange, |mut exchange| async move {
-        let json = exchange.next().await?;
-        Some((Ok(sse::encode(&json)), exchange))
+        let silence = exchange.sleep(KEEP_ALIVE);
+        let next = {
+            let message = exchange.next();
+            pin_mut!(message);
+            match select(message, silence).await {
+                Either::Left((message, _)) => sse::encode(&message?),
+                Either::Right(_) => Bytes::from_static(b": keep-alive\n\n"),
+            }
+        };
+        Some((Ok(next), exchange))
     });
     let mut response = Response::new(Body::Stream(events.boxed_local()));
     let headers = response.headers_mut();

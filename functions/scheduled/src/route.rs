@@ -15,7 +15,8 @@ use crate::{JOBS, validate_due};
 pub(crate) async fn tick(platform: &Platform, request: Request) -> Result<Response> {
     let not_found = || Error::not_found("no such job");
     let token = platform.settings.scheduler_token.as_ref().ok_or_else(not_found)?;
-    let presented = request.header(&AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    let presented =
+        request.header(&AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     if !constant_time_eq(presented.as_bytes(), token.expose().as_bytes()) {
         return Err(Error::new(Code::Unauthenticated, "authentication required: send the scheduler token"));
     }

@@ -12,6 +12,7 @@ mod kv;
 mod logger;
 mod platform;
 mod system;
+mod timer;
 
 pub use convert::{to_shared, to_worker};
 pub use logger::init as init_logger;

@@ -8,6 +8,7 @@ use shared::platform::{Background, Clock, Random, Timestamp};
 use shared::{Error, Result};
 
 use crate::platform::Later;
+use crate::timer::Timer;
 
 /// JavaScript's clock and timers.
 pub(crate) struct WorkerClock;
@@ -20,7 +21,7 @@ impl Clock for WorkerClock {
     }
 
     async fn sleep(&self, duration: Duration) {
-        worker::Delay::from(duration).await;
+        Timer::new(duration).await;
     }
 }
 

@@ -22,13 +22,16 @@ pub(crate) async fn to_shared(request: types::Request) -> Result<http::Request<B
     // Only what follows the authority matters: the host is the client's word.
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     parts.uri = path.parse().unwrap_or_else(|_| http::Uri::from_static("/"));
-    let announced =
-        parts.headers.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let announced = parts
+        .headers
+        .get(http::header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let body = match announced {
         Some(0) => Body::Empty,
         Some(1..=WHOLE) => Body::Whole(body.bytes().await?),
         _ => {
-            let chunks = body.stream().map(|chunk| chunk.map_err(|error| FetchError::Broken(format!("{error:?}"))));
+            let chunks =
+                body.stream().map(|chunk| chunk.map_err(|error| FetchError::Broken(format!("{error:?}"))));
             Body::Stream(chunks.boxed_local())
         }
     };

@@ -13,7 +13,7 @@ use crate::convert::{to_shared, to_spin};
 use crate::fetch::SpinFetch;
 use crate::kv::SpinKv;
 use crate::sqlite::SpinSqlite;
-use crate::system::{SpinClock, SpinRandom, Spawn};
+use crate::system::{Spawn, SpinClock, SpinRandom};
 
 /// What an instance keeps: routes, settings and its memory. Nothing of it belongs to a request.
 struct Kept {
@@ -48,7 +48,8 @@ async fn kept(tables: impl FnOnce() -> Vec<Routes>) -> Rc<Kept> {
     }
     crate::logger::init();
     let settings = settings().await.map(Rc::new);
-    let kept = Kept { router: Router::new(tables()), settings, instance: Rc::default(), migrated: Cell::new(false) };
+    let kept =
+        Kept { router: Router::new(tables()), settings, instance: Rc::default(), migrated: Cell::new(false) };
     // Several first requests may come here at once; the first one's stays.
     KEPT.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(kept))))
 }

@@ -92,7 +92,8 @@ async fn run(connection: &Connection, statement: &Statement) -> Result<Outcome, 
 
 /// Whether the statement's first word, behind its comments, is one that changes rows.
 fn is_write(sql: &str) -> bool {
-    let mut lines = sql.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("--"));
+    let mut lines =
+        sql.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("--"));
     let word = lines.next().and_then(|line| line.split_whitespace().next()).unwrap_or_default();
     matches!(word, "INSERT" | "UPDATE" | "DELETE" | "REPLACE")
 }

@@ -72,6 +72,9 @@ pub enum CallError {
     /// Content that MCP does not allow there.
     #[error("the upstream's answer is not MCP: {0}")]
     NotMcp(&'static str),
+    /// The stored credential does not open.
+    #[error("the stored credential cannot be opened: store it again, or give back the key that sealed it")]
+    Credential,
     /// Our own failure.
     #[error("internal error")]
     Internal(#[from] Error),
@@ -305,7 +308,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    fn base_headers(&self) -> Result<HeaderMap, Error> {
+    fn base_headers(&self) -> Result<HeaderMap, CallError> {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -317,12 +320,8 @@ impl<'a> Client<'a> {
                 column: "sealed",
                 owner: &credential.owner,
             };
-            let token = self
-                .platform
-                .settings
-                .keys
-                .open(cell, &credential.sealed)
-                .ok_or_else(|| Error::internal(format!("credential {} does not open", credential.id)))?;
+            let token =
+                self.platform.settings.keys.open(cell, &credential.sealed).ok_or(CallError::Credential)?;
             let mut value = zeroize::Zeroizing::new(b"Bearer ".to_vec());
             value.extend_from_slice(token.expose());
             let mut value =
@@ -333,14 +332,14 @@ impl<'a> Client<'a> {
         Ok(headers)
     }
 
-    fn modern_headers(&self, method: &str) -> Result<HeaderMap, Error> {
+    fn modern_headers(&self, method: &str) -> Result<HeaderMap, CallError> {
         let mut headers = self.base_headers()?;
         headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(MODERN));
         headers.insert(METHOD, header_value(method)?);
         Ok(headers)
     }
 
-    fn session_headers(&self, session: &UpstreamSession) -> Result<HeaderMap, Error> {
+    fn session_headers(&self, session: &UpstreamSession) -> Result<HeaderMap, CallError> {
         let mut headers = self.base_headers()?;
         headers.insert(PROTOCOL_VERSION, header_value(&session.protocol_version)?);
         if let Some(id) = &session.id {

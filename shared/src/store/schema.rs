@@ -18,7 +18,10 @@ pub const VERSION: i64 = MIGRATIONS.len() as i64;
 pub async fn check(platform: &Platform) -> Result<i64> {
     match version(platform).await? {
         VERSION => Ok(VERSION),
-        older if older < VERSION => Err(not_ready("the database schema is older than this version: apply the migrations")),
+        0 => Err(not_ready("the database has no schema: apply the migrations")),
+        older if older < VERSION => {
+            Err(not_ready("the database schema is older than this version: apply the migrations"))
+        }
         _ => Err(not_ready("the database schema is newer than this version")),
     }
 }
@@ -39,7 +42,12 @@ pub async fn migrate(platform: &Platform) -> Result<()> {
 
 /// The statements of a file: each ends with `;` at the end of a line (see `migrations/README.md`).
 fn statements(migration: &'static str) -> Vec<Statement> {
-    migration.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()).map(Statement::new).collect()
+    migration
+        .split(";\n")
+        .map(str::trim)
+        .filter(|statement| !statement.is_empty())
+        .map(Statement::new)
+        .collect()
 }
 
 /// 0 for a database without any schema.
