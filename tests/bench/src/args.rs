@@ -36,6 +36,7 @@ pub(crate) struct Args {
     pub(crate) rounds: usize,
     pub(crate) measured: Duration,
     pub(crate) warm_up: Duration,
+    pub(crate) first_warm_up: Duration,
     pub(crate) only: Vec<String>,
     pub(crate) concurrency: Vec<usize>,
     pub(crate) cold_starts: usize,
@@ -63,20 +64,13 @@ impl Args {
 pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Args> {
     let root = root()?;
     let from_env = |name: &str| env::var_os(name).map(PathBuf::from);
-    let (mut node, mut tools, mut build) = (
-        from_env("POSTERN_NODE"),
-        from_env("POSTERN_TOOLS"),
-        from_env("POSTERN_BUILD"),
-    );
+    let (mut node, mut tools, mut build) =
+        (from_env("POSTERN_NODE"), from_env("POSTERN_TOOLS"), from_env("POSTERN_BUILD"));
     let (mut wrangler, mut json) = (root.join("wrangler.toml"), None);
     let (mut quick, mut floor_only, mut only, mut concurrency) = (false, false, Vec::new(), vec![1, 8, 32]);
     let (mut rounds, mut seconds, mut cold) = (None, None, None);
     while let Some(argument) = arguments.next() {
-        let mut value = || {
-            arguments
-                .next()
-                .with_context(|| format!("{argument} needs a value\n{USAGE}"))
-        };
+        let mut value = || arguments.next().with_context(|| format!("{argument} needs a value\n{USAGE}"));
         let words = |text: String| text.split(',').map(str::to_owned).collect::<Vec<_>>();
         match argument.as_str() {
             "--node" => node = Some(value()?.into()),
@@ -121,6 +115,7 @@ pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Args> 
         rounds: rounds.unwrap_or(if quick { 2 } else { 5 }).max(1),
         measured,
         warm_up: measured.mul_f64(0.3),
+        first_warm_up: measured * 2,
         only,
         concurrency,
         cold_starts: cold.unwrap_or(if quick { 2 } else { 5 }),

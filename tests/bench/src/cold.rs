@@ -50,10 +50,7 @@ pub(crate) async fn run(args: &Args, state: &State) -> Result<Option<Cold>> {
             postern.push(first_answer(process, target, begun).await?);
         }
     }
-    Ok(summarize(&passthrough).map(|passthrough| Cold {
-        postern: summarize(&postern),
-        passthrough,
-    }))
+    Ok(summarize(&passthrough).map(|passthrough| Cold { postern: summarize(&postern), passthrough }))
 }
 
 async fn first_answer(process: Process, target: Target, begun: Instant) -> Result<(Duration, Duration)> {
@@ -68,15 +65,8 @@ async fn first_answer(process: Process, target: Target, begun: Instant) -> Resul
 
 fn summarize(starts: &[(Duration, Duration)]) -> Option<Start> {
     let milliseconds = |pick: fn(&(Duration, Duration)) -> Duration| {
-        median(
-            starts
-                .iter()
-                .map(|start| pick(start).as_secs_f64() * 1000.0)
-                .collect(),
-        )
+        median(starts.iter().map(|start| pick(start).as_secs_f64() * 1000.0).collect())
     };
-    (!starts.is_empty()).then(|| Start {
-        total: milliseconds(|start| start.0),
-        first_request: milliseconds(|start| start.1),
-    })
+    (!starts.is_empty())
+        .then(|| Start { total: milliseconds(|start| start.0), first_request: milliseconds(|start| start.1) })
 }

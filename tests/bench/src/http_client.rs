@@ -21,9 +21,8 @@ pub(crate) struct Answer {
 impl Connection {
     /// Connects to `host:port`.
     pub(crate) async fn open(authority: &str) -> Result<Self> {
-        let socket = TcpStream::connect(authority)
-            .await
-            .with_context(|| format!("cannot reach {authority}"))?;
+        let socket =
+            TcpStream::connect(authority).await.with_context(|| format!("cannot reach {authority}"))?;
         socket.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(socket)).await?;
         // Its errors surface in `send`.
@@ -36,18 +35,12 @@ impl Connection {
         self.0.ready().await?;
         let (head, body) = self.0.send_request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
-        Ok(Answer {
-            status: head.status,
-            headers: head.headers,
-            body,
-        })
+        Ok(Answer { status: head.status, headers: head.headers, body })
     }
 }
 
 /// `host:port` of a URL such as `http://127.0.0.1:8787`.
 pub(crate) fn authority(url: &str) -> Result<&str> {
-    let rest = url
-        .strip_prefix("http://")
-        .with_context(|| format!("{url} is not an http URL"))?;
+    let rest = url.strip_prefix("http://").with_context(|| format!("{url} is not an http URL"))?;
     Ok(rest.split('/').next().unwrap_or(rest))
 }

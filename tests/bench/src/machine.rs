@@ -21,9 +21,7 @@ pub(crate) async fn describe(args: &Args) -> Result<Machine> {
         Some(model.trim_start_matches([' ', '\t', ':']).to_owned())
     });
     let load = fs::read_to_string("/proc/loadavg").ok();
-    let load = load
-        .as_deref()
-        .and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
+    let load = load.as_deref().and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
     let node = Command::new(&args.node)
         .arg("--version")
         .output()
@@ -50,9 +48,5 @@ fn package_version(tools: &Path, package: &str) -> Result<String> {
     let path = tools.join(package).join("package.json");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let manifest: Value = serde_json::from_str(&text)?;
-    Ok(manifest
-        .get("version")
-        .and_then(Value::as_str)
-        .context("no version")?
-        .to_owned())
+    Ok(manifest.get("version").and_then(Value::as_str).context("no version")?.to_owned())
 }

@@ -27,38 +27,25 @@ use anyhow::{Result, ensure};
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1).peekable();
     // The upstream runs in a process of its own, as a real one would: this program once more.
-    if arguments
-        .next_if(|argument| argument == processes::UPSTREAM_COMMAND)
-        .is_some()
-    {
+    if arguments.next_if(|argument| argument == processes::UPSTREAM_COMMAND).is_some() {
         return processes::serve_upstream();
     }
     let args = args::read(arguments)?;
     // One thread for the load is enough, and leaves the other cores to what is measured.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(run(&args))?;
     print!("{}", report.table());
     if let Some(file) = &args.json {
         std::fs::write(file, format!("{:#}\n", report.json()))?;
         println!("\nWritten to {}", file.display());
     }
-    ensure!(
-        report.errors() == 0,
-        "{} requests were answered wrongly",
-        report.errors()
-    );
+    ensure!(report.errors() == 0, "{} requests were answered wrongly", report.errors());
     Ok(())
 }
 
 async fn run(args: &args::Args) -> Result<report::Report> {
     let machine = machine::describe(args).await?;
-    let size = if args.floor_only {
-        None
-    } else {
-        Some(size::measure(&args.build)?)
-    };
+    let size = if args.floor_only { None } else { Some(size::measure(&args.build)?) };
     let warm = measure::run(args).await?;
     let cold = cold::run(args, &warm.state).await?;
     Ok(report::Report {

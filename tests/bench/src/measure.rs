@@ -72,9 +72,8 @@ pub(crate) async fn run(args: &Args) -> Result<Warm> {
     let mut targets = floor(&state.upstream, &passthrough).await?;
     let mut postern = None;
     if !args.floor_only {
-        let mut process = gateway::start(args, &state.secrets, state.postern.path(), true)
-            .await
-            .context("Postern")?;
+        let mut process =
+            gateway::start(args, &state.secrets, state.postern.path(), true).await.context("Postern")?;
         let integration = gateway::set_up(&mut process, &state.secrets, &upstream).await?;
         targets.extend(product(&process, &state.secrets, &integration).await?);
         postern = Some(process);
@@ -87,28 +86,17 @@ pub(crate) async fn run(args: &Args) -> Result<Warm> {
     let mut calls = 0;
     let measured = rounds(args, &targets, &mut calls).await?;
     let loaded = rss();
-    let memory = Memory {
-        postern: [idle.0, loaded.0],
-        passthrough: [idle.1, loaded.1],
-    };
+    let memory = Memory { postern: [idle.0, loaded.0], passthrough: [idle.1, loaded.1] };
 
     let mut audit = None;
     if let Some(process) = &mut postern {
-        audit = Some(Audit {
-            calls,
-            rows: audit_rows(process, calls).await?,
-        });
+        audit = Some(Audit { calls, rows: audit_rows(process, calls).await? });
     }
     if let Some(process) = postern {
         process.stop().await?;
     }
     passthrough.stop().await?;
-    Ok(Warm {
-        measured,
-        memory,
-        audit,
-        state,
-    })
+    Ok(Warm { measured, memory, audit, state })
 }
 
 /// The targets that Postern is compared with.
@@ -119,9 +107,7 @@ async fn floor(upstream: &Process, passthrough: &Process) -> Result<Vec<Target>>
         modern("direct_call_modern", upstream)?,
         modern("passthrough_call_modern", passthrough)?,
         legacy("direct_call_legacy", upstream)?.handshake().await?,
-        legacy("passthrough_call_legacy", passthrough)?
-            .handshake()
-            .await?,
+        legacy("passthrough_call_legacy", passthrough)?.handshake().await?,
     ])
 }
 
@@ -135,9 +121,7 @@ async fn product(postern: &Process, secrets: &Secrets, integration: &str) -> Res
     };
     Ok(vec![
         echo("postern_call_modern", Era::Modern, "modern__echo")?,
-        echo("postern_call_legacy", Era::Legacy, "legacy__echo")?
-            .handshake()
-            .await?,
+        echo("postern_call_legacy", Era::Legacy, "legacy__echo")?.handshake().await?,
         Target::list("postern_list", postern, "/mcp", gateway::TOOLS)?.header("authorization", &agent)?,
         Target::integration("postern_get_integration", postern, integration)?
             .header("authorization", &admin)?,
@@ -145,6 +129,15 @@ async fn product(postern: &Process, secrets: &Secrets, integration: &str) -> Res
 }
 
 async fn rounds(args: &Args, targets: &[Rc<Target>], calls: &mut u64) -> Result<Vec<Measured>> {
+    // Until a function has run some thousand times, the engine has not compiled it for speed.
+    eprintln!("warming up");
+    for target in targets {
+        let burst = load::burst(target, 8, args.first_warm_up).await?;
+        if target.audited {
+            *calls += burst.count();
+        }
+    }
+    tokio::time::sleep(AUDIT_PAUSE).await;
     let mut measured = Vec::new();
     for &concurrency in &args.concurrency {
         let mut bursts: BTreeMap<usize, Vec<Burst>> = BTreeMap::new();
@@ -197,11 +190,7 @@ async fn audit_rows(postern: &mut Process, calls: u64) -> Result<u64> {
     let mut rows = 0;
     for _ in 0..50 {
         let counted = postern.sql("SELECT count(*) AS n FROM audit_events", &[]).await?;
-        rows = counted
-            .first()
-            .and_then(|row| row.get("n"))
-            .and_then(Value::as_u64)
-            .context("no count")?;
+        rows = counted.first().and_then(|row| row.get("n")).and_then(Value::as_u64).context("no count")?;
         if rows >= calls {
             break;
         }

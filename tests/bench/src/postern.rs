@@ -36,9 +36,7 @@ pub(crate) struct Key {
 
 impl Key {
     fn new() -> Result<Self> {
-        let id = random::<8>()?
-            .iter()
-            .fold(String::new(), |id, byte| format!("{id}{byte:02x}"));
+        let id = random::<8>()?.iter().fold(String::new(), |id, byte| format!("{id}{byte:02x}"));
         let text = format!("pst_{id}_{}", URL_SAFE_NO_PAD.encode(random::<32>()?));
         Ok(Self { id, text })
     }
@@ -48,11 +46,7 @@ impl Secrets {
     /// Fresh ones.
     pub(crate) fn new() -> Result<Self> {
         let encryption_key = STANDARD.encode(random::<32>()?);
-        Ok(Self {
-            encryption_key,
-            admin: Key::new()?,
-            agent: Key::new()?,
-        })
+        Ok(Self { encryption_key, admin: Key::new()?, agent: Key::new()? })
     }
 }
 
@@ -105,37 +99,19 @@ pub(crate) async fn start_passthrough(args: &Args, upstream: &str, persist: &Pat
 /// Registers the integrations and the agent's key; returns the id of one integration.
 pub(crate) async fn set_up(postern: &mut Process, secrets: &Secrets, upstream: &str) -> Result<String> {
     let url = postern.url()?.to_owned();
-    let mut admin = Admin {
-        connection: Connection::open(authority(&url)?).await?,
-        url,
-        key: secrets.admin.text.clone(),
-    };
+    let mut admin =
+        Admin { connection: Connection::open(authority(&url)?).await?, url, key: secrets.admin.text.clone() };
     let short = format!("?tools={SHORT_LIST}");
     let mut first = None;
-    for (name, path) in [
-        ("Modern", "/modern"),
-        ("Legacy", "/legacy"),
-        ("Catalogue", "/modern"),
-    ] {
+    for (name, path) in [("Modern", "/modern"), ("Legacy", "/legacy"), ("Catalogue", "/modern")] {
         let query = if name == "Catalogue" { "" } else { short.as_str() };
         let body = json!({"name": name, "url": format!("{upstream}{path}{query}"), "authMode": "none"});
-        let created = admin
-            .post("/api/v1/integrations", &body, StatusCode::CREATED)
-            .await?;
-        let id = created
-            .pointer("/integration/id")
-            .and_then(Value::as_str)
-            .context("no id")?
-            .to_owned();
+        let created = admin.post("/api/v1/integrations", &body, StatusCode::CREATED).await?;
+        let id = created.pointer("/integration/id").and_then(Value::as_str).context("no id")?.to_owned();
         let path = format!("/api/v1/integrations/{id}/validate");
         let validated = admin.post(&path, &json!({}), StatusCode::OK).await?;
-        let status = validated
-            .pointer("/integration/validationStatus")
-            .and_then(Value::as_str);
-        ensure!(
-            status == Some("valid"),
-            "the integration {name} is not valid: {validated}"
-        );
+        let status = validated.pointer("/integration/validationStatus").and_then(Value::as_str);
+        ensure!(status == Some("valid"), "the integration {name} is not valid: {validated}");
         first.get_or_insert(id);
     }
     let hash = Sha256::digest(secrets.agent.text.as_bytes())

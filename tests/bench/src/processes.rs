@@ -30,11 +30,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Is the upstream until standard input closes.
 pub(crate) fn serve_upstream() -> Result<()> {
     let extra_tools = LONG_LIST - SHORT_LIST;
-    let stub = Stub::start(Options {
-        extra_tools,
-        record: false,
-        ..Options::default()
-    })?;
+    let stub = Stub::start(Options { extra_tools, record: false, ..Options::default() })?;
     let mut out = std::io::stdout();
     writeln!(out, "{}", json!({"ready": true, "url": stub.url("")}))?;
     out.flush()?;
@@ -55,9 +51,7 @@ impl Process {
     /// Starts the upstream.
     pub(crate) async fn upstream() -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        Self::start(command.arg(UPSTREAM_COMMAND), None)
-            .await
-            .context("the upstream")
+        Self::start(command.arg(UPSTREAM_COMMAND), None).await.context("the upstream")
     }
 
     /// Starts a Worker: `start` is the runner's first line without the script.
@@ -69,34 +63,19 @@ impl Process {
             start.insert("script".into(), json!(script));
             start.insert("wrangler".into(), json!(args.wrangler));
         }
-        Self::start(&mut command, Some(start))
-            .await
-            .with_context(|| format!("{}", script.display()))
+        Self::start(&mut command, Some(start)).await.with_context(|| format!("{}", script.display()))
     }
 
     async fn start(command: &mut Command, first: Option<Value>) -> Result<Self> {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         let input = child.stdin.take().context("no stdin")?;
         let output = BufReader::new(child.stdout.take().context("no stdout")?).lines();
-        let mut process = Self {
-            child,
-            input: Some(input),
-            output,
-            ready: Value::Null,
-        };
+        let mut process = Self { child, input: Some(input), output, ready: Value::Null };
         if let Some(first) = first {
             process.write(&first).await?;
         }
         process.ready = process.read().await?;
-        ensure!(
-            process.ready.get("ready").is_some(),
-            "not ready: {}",
-            process.ready
-        );
+        ensure!(process.ready.get("ready").is_some(), "not ready: {}", process.ready);
         Ok(process)
     }
 
@@ -113,12 +92,7 @@ impl Process {
     /// The process that does the work: workerd, or the upstream itself.
     pub(crate) fn pid(&self) -> Option<u64> {
         let workerd = self.ready.get("workerd_pid").and_then(Value::as_u64);
-        workerd.or_else(|| {
-            self.child
-                .id()
-                .filter(|_| self.ready.get("workerd_pid").is_none())
-                .map(u64::from)
-        })
+        workerd.or_else(|| self.child.id().filter(|_| self.ready.get("workerd_pid").is_none()).map(u64::from))
     }
 
     /// Its resident memory in bytes, where the system tells.
@@ -131,8 +105,7 @@ impl Process {
 
     /// Runs SQL in the Worker's database.
     pub(crate) async fn sql(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Value>> {
-        self.write(&json!({"id": 1, "cmd": "sql", "sql": sql, "params": params}))
-            .await?;
+        self.write(&json!({"id": 1, "cmd": "sql", "sql": sql, "params": params})).await?;
         let answer = self.read().await?;
         match answer.get("result").and_then(Value::as_array) {
             Some(rows) => Ok(rows.clone()),
@@ -143,9 +116,7 @@ impl Process {
     /// Ends it in order.
     pub(crate) async fn stop(mut self) -> Result<()> {
         drop(self.input.take());
-        timeout(PATIENCE, self.child.wait())
-            .await
-            .context("a process does not end")??;
+        timeout(PATIENCE, self.child.wait()).await.context("a process does not end")??;
         Ok(())
     }
 
@@ -156,12 +127,8 @@ impl Process {
     }
 
     async fn read(&mut self) -> Result<Value> {
-        let line = timeout(PATIENCE, self.output.next_line())
-            .await
-            .context("no word from a process")??;
-        Ok(serde_json::from_str(
-            &line.context("a process ended; see its messages above")?,
-        )?)
+        let line = timeout(PATIENCE, self.output.next_line()).await.context("no word from a process")??;
+        Ok(serde_json::from_str(&line.context("a process ended; see its messages above")?)?)
     }
 }
 

@@ -24,26 +24,17 @@ pub(crate) struct Report {
 impl Report {
     /// Requests that were not answered rightly, and audit rows that are missing.
     pub(crate) fn errors(&self) -> u64 {
-        let missing = self
-            .audit
-            .as_ref()
-            .map_or(0, |audit| audit.calls.saturating_sub(audit.rows));
+        let missing = self.audit.as_ref().map_or(0, |audit| audit.calls.saturating_sub(audit.rows));
         self.measured.iter().map(|measured| measured.errors).sum::<u64>() + missing
     }
 
     fn find(&self, name: &str, concurrency: usize) -> Option<&Measured> {
-        self.measured
-            .iter()
-            .find(|measured| measured.name == name && measured.concurrency == concurrency)
+        self.measured.iter().find(|measured| measured.name == name && measured.concurrency == concurrency)
     }
 
     /// The direct call that a target is compared with: of its own era, modern where it has none.
     fn baseline(&self, measured: &Measured, kind: &str) -> Option<&Measured> {
-        let era = if measured.name.ends_with("legacy") {
-            "legacy"
-        } else {
-            "modern"
-        };
+        let era = if measured.name.ends_with("legacy") { "legacy" } else { "modern" };
         self.find(&format!("{kind}_call_{era}"), measured.concurrency)
     }
 
@@ -74,10 +65,7 @@ impl Report {
         let figures = [
             ("tools_call_added_p50_vs_passthrough", self.added_ratio("modern")),
             ("tools_call_rps_vs_passthrough", self.rate_ratio("modern")),
-            (
-                "tools_call_legacy_added_p50_vs_passthrough",
-                self.added_ratio("legacy"),
-            ),
+            ("tools_call_legacy_added_p50_vs_passthrough", self.added_ratio("legacy")),
             ("tools_call_legacy_rps_vs_passthrough", self.rate_ratio("legacy")),
             ("tools_call_rps", rate("postern_call_modern")),
             ("tools_list_rps", rate("postern_list")),
@@ -88,27 +76,18 @@ impl Report {
             ("cold_start_ms", cold.map(|start| start.total)),
             ("cold_start_passthrough_ms", floor_cold.map(|start| start.total)),
             ("cold_first_request_ms", cold.map(|start| start.first_request)),
-            (
-                "cold_first_request_passthrough_ms",
-                floor_cold.map(|start| start.first_request),
-            ),
+            ("cold_first_request_passthrough_ms", floor_cold.map(|start| start.first_request)),
             ("workerd_rss_idle_bytes", bytes(idle)),
             ("workerd_rss_bytes", bytes(loaded)),
             ("passthrough_workerd_rss_idle_bytes", bytes(floor_idle)),
             ("passthrough_workerd_rss_bytes", bytes(floor_loaded)),
         ];
-        figures
-            .into_iter()
-            .filter_map(|(key, value)| Some((key, value?)))
-            .collect()
+        figures.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
     }
 
     /// For people.
     pub(crate) fn table(&self) -> String {
-        let mut text = format!(
-            "machine   {}\nversions  {}\n",
-            self.machine.machine, self.machine.versions
-        );
+        let mut text = format!("machine   {}\nversions  {}\n", self.machine.machine, self.machine.versions);
         let mut concurrency = None;
         for measured in &self.measured {
             if concurrency.replace(measured.concurrency) != Some(measured.concurrency) {
@@ -127,10 +106,7 @@ impl Report {
                     "errors"
                 );
             }
-            let ratio = |kind| {
-                self.baseline(measured, kind)
-                    .map(|other| measured.rate / other.rate)
-            };
+            let ratio = |kind| self.baseline(measured, kind).map(|other| measured.rate / other.rate);
             let _ = writeln!(
                 text,
                 "{:<28}{:>10.0}{:>10.0}{:>10.0}{:>10}{:>9}{:>9}{:>10}{:>8}",
@@ -153,11 +129,7 @@ impl Report {
             let _ = writeln!(text, "{key:<46}{:>12}{}", show(key, value), aim(key));
         }
         if let Some(audit) = &self.audit {
-            let _ = writeln!(
-                text,
-                "{:<46}{:>12} for {} calls",
-                "audit rows", audit.rows, audit.calls
-            );
+            let _ = writeln!(text, "{:<46}{:>12} for {} calls", "audit rows", audit.rows, audit.calls);
         }
         text
     }
@@ -181,15 +153,9 @@ impl Report {
                 })
             })
             .collect();
-        let ratios: Map<_, _> = self
-            .figures()
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), number(key, value)))
-            .collect();
-        let audit = self
-            .audit
-            .as_ref()
-            .map(|audit| json!({"calls": audit.calls, "rows": audit.rows}));
+        let ratios: Map<_, _> =
+            self.figures().into_iter().map(|(key, value)| (key.to_owned(), number(key, value))).collect();
+        let audit = self.audit.as_ref().map(|audit| json!({"calls": audit.calls, "rows": audit.rows}));
         json!({
             "machine": self.machine.machine,
             "versions": self.machine.versions,
@@ -228,11 +194,7 @@ fn aim(key: &str) -> &'static str {
 /// A figure for people. The end of its key names its unit.
 fn show(key: &str, value: f64) -> String {
     if key.ends_with("_bytes") {
-        if value < 1e6 {
-            format!("{:.1} kB", value / 1e3)
-        } else {
-            format!("{:.2} MB", value / 1e6)
-        }
+        if value < 1e6 { format!("{:.1} kB", value / 1e3) } else { format!("{:.2} MB", value / 1e6) }
     } else if key.ends_with("_ms") {
         format!("{value:.1} ms")
     } else if key.ends_with("_rps") {

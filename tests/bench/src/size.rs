@@ -14,11 +14,7 @@ pub(crate) struct Size {
 
 /// Measures a built Worker. Compressed as `gzip -9` does, which is what the platform's limit counts.
 pub(crate) fn measure(build: &Path) -> Result<Size> {
-    let mut size = Size {
-        wasm: 0,
-        wasm_gzip: 0,
-        script_gzip: 0,
-    };
+    let mut size = Size { wasm: 0, wasm_gzip: 0, script_gzip: 0 };
     for entry in fs::read_dir(build).with_context(|| format!("cannot read {}", build.display()))? {
         let path = entry?.path();
         match path.extension().and_then(|extension| extension.to_str()) {
@@ -30,11 +26,7 @@ pub(crate) fn measure(build: &Path) -> Result<Size> {
             _ => {}
         }
     }
-    ensure!(
-        size.wasm > 0,
-        "no .wasm in {}; build the Worker first",
-        build.display()
-    );
+    ensure!(size.wasm > 0, "no .wasm in {}; build the Worker first", build.display());
     Ok(size)
 }
 

@@ -23,11 +23,7 @@ pub(crate) enum Era {
 
 /// What each request of a target asks for.
 enum Question {
-    Rpc {
-        era: Era,
-        method: &'static str,
-        params: Value,
-    },
+    Rpc { era: Era, method: &'static str, params: Value },
     Get,
 }
 
@@ -58,31 +54,18 @@ impl Target {
     pub(crate) fn echo(name: &'static str, at: &Process, path: &str, era: Era, tool: &str) -> Result<Self> {
         let params = json!({"name": tool, "arguments": {"message": MESSAGE}});
         let target = Self::new(name, at, path, Expected::Echo)?;
-        target.asks(Question::Rpc {
-            era,
-            method: "tools/call",
-            params,
-        })
+        target.asks(Question::Rpc { era, method: "tools/call", params })
     }
 
     /// Lists a server's tools.
     pub(crate) fn list(name: &'static str, at: &Process, path: &str, tools: usize) -> Result<Self> {
         let target = Self::new(name, at, path, Expected::Tools(tools))?;
-        target.asks(Question::Rpc {
-            era: Era::Modern,
-            method: "tools/list",
-            params: json!({}),
-        })
+        target.asks(Question::Rpc { era: Era::Modern, method: "tools/list", params: json!({}) })
     }
 
     /// Reads one integration.
     pub(crate) fn integration(name: &'static str, at: &Process, id: &str) -> Result<Self> {
-        Self::new(
-            name,
-            at,
-            &format!("/api/v1/integrations/{id}"),
-            Expected::Integration(id.to_owned()),
-        )
+        Self::new(name, at, &format!("/api/v1/integrations/{id}"), Expected::Integration(id.to_owned()))
     }
 
     fn new(name: &'static str, at: &Process, path: &str, expected: Expected) -> Result<Self> {
@@ -108,9 +91,9 @@ impl Target {
                 .header("accept", "application/json, text/event-stream")?;
             self = match (era, params.get("name").and_then(Value::as_str)) {
                 (Era::Legacy, _) => self.header("mcp-protocol-version", LEGACY_VERSION)?,
-                (Era::Modern, None) => self
-                    .header("mcp-protocol-version", MODERN_VERSION)?
-                    .header("mcp-method", method)?,
+                (Era::Modern, None) => {
+                    self.header("mcp-protocol-version", MODERN_VERSION)?.header("mcp-method", method)?
+                }
                 (Era::Modern, Some(tool)) => self
                     .header("mcp-protocol-version", MODERN_VERSION)?
                     .header("mcp-method", method)?
@@ -122,17 +105,13 @@ impl Target {
 
     /// Adds a header to each request.
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Result<Self> {
-        self.headers
-            .insert(HeaderName::from_static(name), HeaderValue::from_str(value)?);
+        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value)?);
         Ok(self)
     }
 
     /// Says that each request leaves an audit row.
     pub(crate) fn audited(self) -> Self {
-        Self {
-            audited: true,
-            ..self
-        }
+        Self { audited: true, ..self }
     }
 
     /// Shakes hands as a legacy agent does, and keeps the session if one is given.
@@ -144,34 +123,16 @@ impl Target {
         });
         let mut connection = Connection::open(&self.authority).await?;
         let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
-        let answer = connection
-            .send(self.post(&initialize)?.map(http_body_util::Full::new))
-            .await?;
-        ensure!(
-            answer.status == StatusCode::OK,
-            "{}: initialize: {}",
-            self.name,
-            excerpt(&answer)
-        );
-        let session = answer
-            .headers
-            .get("mcp-session-id")
-            .map(|session| session.to_str())
-            .transpose()?;
+        let answer = connection.send(self.post(&initialize)?.map(http_body_util::Full::new)).await?;
+        ensure!(answer.status == StatusCode::OK, "{}: initialize: {}", self.name, excerpt(&answer));
+        let session = answer.headers.get("mcp-session-id").map(|session| session.to_str()).transpose()?;
         let target = match session {
             Some(session) => self.header("mcp-session-id", session)?,
             None => self,
         };
         let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
-        let answer = connection
-            .send(target.post(&ready)?.map(http_body_util::Full::new))
-            .await?;
-        ensure!(
-            answer.status == StatusCode::ACCEPTED,
-            "{}: initialized: {}",
-            target.name,
-            excerpt(&answer)
-        );
+        let answer = connection.send(target.post(&ready)?.map(http_body_util::Full::new)).await?;
+        ensure!(answer.status == StatusCode::ACCEPTED, "{}: initialized: {}", target.name, excerpt(&answer));
         Ok(target)
     }
 
@@ -196,10 +157,7 @@ impl Target {
     }
 
     fn build(&self, method: Method, body: Bytes) -> Result<Request<Bytes>> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(self.path.as_str())
-            .body(body)?;
+        let mut request = Request::builder().method(method).uri(self.path.as_str()).body(body)?;
         *request.headers_mut() = self.headers.clone();
         Ok(request)
     }
@@ -219,10 +177,7 @@ impl Target {
                 tools.is_some_and(|tools| tools.len() == *count)
             }
             Expected::Integration(id) => {
-                body.pointer("/integration/id")
-                    .or_else(|| body.get("id"))
-                    .and_then(Value::as_str)
-                    == Some(id)
+                body.pointer("/integration/id").or_else(|| body.get("id")).and_then(Value::as_str) == Some(id)
             }
         };
         let asked = matches!(self.question, Question::Get) || body.get("id") == Some(&id(connection));
