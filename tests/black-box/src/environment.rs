@@ -18,6 +18,8 @@ pub const MCP_SDIST: &str = "POSTERN_MCP_SDIST";
 pub const BUILD: &str = "POSTERN_BUILD";
 /// The folder with the built port suite Worker.
 pub const PORT_SUITE_BUILD: &str = "POSTERN_PORT_SUITE_BUILD";
+/// The program `spin-host`.
+pub const SPIN_HOST: &str = "POSTERN_SPIN_HOST";
 /// The runtime to test on, `workerd` when absent.
 pub const RUNTIME: &str = "POSTERN_RUNTIME";
 

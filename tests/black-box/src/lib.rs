@@ -13,17 +13,19 @@
 pub mod agent;
 pub mod api;
 pub mod environment;
+mod host;
 pub mod key;
 pub mod mcp;
 mod postern;
 mod process;
+mod runtime;
 mod rust_agent;
 mod upstream;
-mod worker;
 
-pub use postern::{Integration, Postern, Runtime, Settings};
+pub use host::{Application, Host, Start};
+pub use postern::{Integration, Postern, Settings};
+pub use runtime::Runtime;
 pub use upstream::Upstream;
-pub use worker::{Start, Worker};
 
 use std::time::Duration;
 

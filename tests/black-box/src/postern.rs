@@ -2,33 +2,17 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::{
     api::Api,
-    environment, eventually,
+    eventually,
+    host::{Host, Start},
     key::{self, ApiKey},
-    worker::{Start, Worker},
+    runtime::Runtime,
 };
-
-/// A runtime that Postern runs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Runtime {
-    /// workerd, as on Cloudflare.
-    Workerd,
-}
-
-impl Runtime {
-    /// The runtime that this run of the suite is about.
-    pub fn under_test() -> Result<Self> {
-        match std::env::var(environment::RUNTIME).as_deref() {
-            Err(_) | Ok("workerd") => Ok(Self::Workerd),
-            Ok(other) => bail!("{} names no runtime: {other}", environment::RUNTIME),
-        }
-    }
-}
 
 /// How Postern is to be configured.
 #[derive(Clone, Debug)]
@@ -46,6 +30,7 @@ impl Settings {
             ("ENCRYPTION_KEY", key::encryption_key()?),
             ("BOOTSTRAP_ADMIN_KEY", admin.text.clone()),
             ("ALLOW_LOOPBACK_UPSTREAMS", "true".to_owned()),
+            ("SCHEDULER_TOKEN", ApiKey::generate()?.text),
         ];
         let bindings = bindings.map(|(name, value)| (name.to_owned(), value)).into();
         Ok(Self { bindings, admin, persist: None })
@@ -74,14 +59,15 @@ impl Settings {
 
     /// The secrets among the settings: what must never be seen anywhere.
     pub fn secrets(&self) -> Vec<String> {
-        let names = ["ENCRYPTION_KEY", "BOOTSTRAP_ADMIN_KEY"];
+        let names = ["ENCRYPTION_KEY", "BOOTSTRAP_ADMIN_KEY", "SCHEDULER_TOKEN"];
         names.iter().filter_map(|name| self.bindings.get(*name).cloned()).collect()
     }
 }
 
 /// A running Postern.
 pub struct Postern {
-    worker: Worker,
+    runtime: Runtime,
+    host: Host,
     settings: Settings,
     tables: OnceCell<Vec<String>>,
 }
@@ -120,16 +106,13 @@ impl Postern {
             persist: settings.persist.clone(),
             ..Start::default()
         };
-        match runtime {
-            Runtime::Workerd => {
-                Ok(Self { worker: Worker::start(start).await?, settings, tables: OnceCell::new() })
-            }
-        }
+        let host = Host::start(runtime, start).await?;
+        Ok(Self { runtime, host, settings, tables: OnceCell::new() })
     }
 
     /// Stops Postern in order.
     pub async fn stop(self) -> Result<()> {
-        self.worker.stop().await
+        self.host.stop().await
     }
 
     /// Its settings.
@@ -139,7 +122,7 @@ impl Postern {
 
     /// The absolute URL of a path.
     pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.worker.url())
+        format!("{}{path}", self.host.url())
     }
 
     /// The text of the bootstrap admin key.
@@ -154,32 +137,41 @@ impl Postern {
 
     /// A caller with some key.
     pub fn caller(&self, key: &str) -> Result<Api> {
-        Api::new(self.worker.url(), Some(key))
+        Api::new(self.host.url(), Some(key))
     }
 
     /// A caller without any key.
     pub fn stranger(&self) -> Result<Api> {
-        Api::new(self.worker.url(), None)
+        Api::new(self.host.url(), None)
     }
 
     /// Runs SQL on the database, past Postern.
     pub async fn sql(&self, sql: &str, params: Value) -> Result<Vec<Value>> {
-        self.worker.sql(sql, params).await
+        self.host.sql(sql, params).await
     }
 
     /// Everything in the key-value store.
     pub async fn kv(&self) -> Result<Value> {
-        self.worker.kv().await
+        self.host.kv().await
     }
 
     /// Everything that was printed.
     pub fn console(&self) -> String {
-        self.worker.console()
+        self.host.console()
     }
 
-    /// Runs the every-minute cron handler and waits for its end.
+    /// Runs one tick of the scheduled validation and waits for its end: by cron on workerd, by HTTP on Spin.
     pub async fn tick(&self) -> Result<()> {
-        self.worker.scheduled("* * * * *").await
+        match self.runtime {
+            Runtime::Workerd => self.host.scheduled("* * * * *").await,
+            Runtime::Spin => {
+                let token = self.settings.bindings.get("SCHEDULER_TOKEN").context("no scheduler token")?;
+                let answer = self.caller(token)?.call("POST", "/_scheduled/validate").await?;
+                // Without usable settings there is nothing to run, and Postern says so.
+                ensure!(matches!(answer.status, 200 | 503), "{}: {}", answer.status, answer.text);
+                Ok(())
+            }
+        }
     }
 
     /// Puts a key with these roles into the database and returns its text.
@@ -239,7 +231,7 @@ impl Postern {
         let names = self.tables.get_or_try_init(async || self.table_names().await).await?;
         let statements: Vec<_> =
             names.iter().map(|name| format!("SELECT * FROM {name} ORDER BY rowid")).collect();
-        let tables = self.worker.batch(&statements).await?;
+        let tables = self.host.batch(&statements).await?;
         Ok(names.iter().cloned().zip(tables).collect())
     }
 

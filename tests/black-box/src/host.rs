@@ -1,4 +1,5 @@
-//! A Worker on real workerd, over `tests/workerd/run.mjs`.
+//! A running application on the runtime under test: a Worker on real workerd, over `tests/workerd/run.mjs`, or
+//! components on `tests/spin-host`. Both are driven by the same lines of JSON.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -18,23 +19,34 @@ use tokio::sync::oneshot;
 use crate::{
     environment,
     process::{Output, Process, lock},
+    runtime::Runtime,
 };
 
 /// What to start.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
-    /// The main module; the built Worker when absent.
-    pub script: Option<PathBuf>,
-    /// Environment variables of the Worker.
+    /// Which application.
+    pub application: Application,
+    /// Its settings.
     pub bindings: BTreeMap<String, String>,
-    /// Where D1 and KV are kept; in a folder of this run when absent.
+    /// Where its data is kept; in a folder of this run when absent.
     pub persist: Option<PathBuf>,
-    /// Whether the migrations are left out.
+    /// Whether the migrations are left out (on Spin the application applies them itself).
     pub without_migrations: bool,
 }
 
-/// A running Worker. Its methods may be used from any test's async runtime.
-pub struct Worker {
+/// An application that was built for the runtime under test.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Application {
+    /// Postern.
+    #[default]
+    Postern,
+    /// The port conformance suite.
+    PortSuite,
+}
+
+/// A running application. Its methods may be used from any test's async runtime.
+pub struct Host {
     process: Mutex<Process>,
     output: Output,
     url: String,
@@ -47,22 +59,23 @@ type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Value>>>>;
 /// The id under which the ready line is waited for; commands count from 1.
 const READY: u64 = 0;
 
-impl Worker {
-    /// Starts a Worker and waits until it accepts requests.
-    pub async fn start(start: Start) -> Result<Self> {
+impl Host {
+    /// Starts an application and waits until it accepts requests.
+    pub async fn start(runtime: Runtime, start: Start) -> Result<Self> {
         const LIMIT: Duration = Duration::from_mins(1);
         let waiting = Waiting::default();
         let (sender, ready) = oneshot::channel();
         lock(&waiting).insert(READY, sender);
 
-        let mut command = Command::new(environment::path(environment::NODE)?);
-        command
-            .arg(environment::workspace().join("tests/workerd/run.mjs"))
-            .env("POSTERN_TOOLS", environment::path(environment::TOOLS)?);
+        let (mut command, line) = match runtime {
+            Runtime::Workerd => workerd(start)?,
+            Runtime::Spin => spin(start)?,
+        };
         let dispatcher = Dispatcher(waiting.clone());
-        let mut process = Process::spawn("workerd", &mut command, move |line| dispatcher.dispatch(&line))?;
+        let mut process =
+            Process::spawn(runtime.name(), &mut command, move |line| dispatcher.dispatch(&line))?;
         let output = process.output();
-        process.write_line(&start_line(start)?.to_string())?;
+        process.write_line(&line.to_string())?;
 
         let url = match tokio::time::timeout(LIMIT, ready).await {
             Ok(Ok(line)) => line["url"].as_str().context("the ready line has no url")?.to_owned(),
@@ -100,7 +113,7 @@ impl Worker {
         }
     }
 
-    /// Runs its cron handler and waits for the end.
+    /// Runs the Worker's cron handler and waits for the end. For workerd only.
     pub async fn scheduled(&self, cron: &str) -> Result<()> {
         let outcome = self.command(json!({"cmd": "scheduled", "cron": cron})).await?;
         match outcome["outcome"].as_str() {
@@ -129,7 +142,7 @@ impl Worker {
         let answer = tokio::time::timeout(LIMIT, answer)
             .await
             .with_context(|| format!("no answer to {command} within {LIMIT:?}"))?
-            .map_err(|_| anyhow!("workerd ended; console:\n{}", self.console()))?;
+            .map_err(|_| anyhow!("the runtime ended; console:\n{}", self.console()))?;
         match answer["ok"].as_bool() {
             Some(true) => Ok(answer["result"].clone()),
             _ => bail!("{}", answer["error"].as_str().unwrap_or("no error text")),
@@ -137,19 +150,38 @@ impl Worker {
     }
 }
 
-fn start_line(start: Start) -> Result<Value> {
-    let script = match start.script {
-        Some(script) => script,
-        None => environment::path(environment::BUILD)?.join("index.js"),
+/// run.mjs and its first line.
+fn workerd(start: Start) -> Result<(Command, Value)> {
+    let mut command = Command::new(environment::path(environment::NODE)?);
+    command
+        .arg(environment::workspace().join("tests/workerd/run.mjs"))
+        .env("POSTERN_TOOLS", environment::path(environment::TOOLS)?);
+    let build = match start.application {
+        Application::Postern => environment::BUILD,
+        Application::PortSuite => environment::PORT_SUITE_BUILD,
     };
-    let mut line = json!({"script": script, "bindings": start.bindings});
+    let mut line = json!({"script": environment::path(build)?.join("index.js"), "bindings": start.bindings});
     if let Some(folder) = start.persist {
         line["persist"] = json!(folder);
     }
     if start.without_migrations {
         line["migrations"] = json!(false);
     }
-    Ok(line)
+    Ok((command, line))
+}
+
+/// The test host and its first line.
+fn spin(start: Start) -> Result<(Command, Value)> {
+    let command = Command::new(environment::path(environment::SPIN_HOST)?);
+    let manifest = match start.application {
+        Application::Postern => "spin.toml",
+        Application::PortSuite => "tests/port-suite-spin/spin.toml",
+    };
+    let variables: BTreeMap<_, _> =
+        start.bindings.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    let manifest = environment::workspace().join(manifest);
+    let line = json!({"manifest": manifest, "variables": variables, "state_dir": start.persist});
+    Ok((command, line))
 }
 
 /// Hands each line of run.mjs to whoever waits for it.
