@@ -98,7 +98,8 @@ impl Host {
 
 /// `8000` or `8000..9000`, whose end is left out.
 fn parse_ports(text: &str) -> Result<Range<u32>> {
-    let number = |text: &str| u16::from_str(text).map(u32::from).with_context(|| format!("{text} is not a port"));
+    let number =
+        |text: &str| u16::from_str(text).map(u32::from).with_context(|| format!("{text} is not a port"));
     match text.split_once("..") {
         Some((start, end)) => Ok(number(start)?..number(end)?),
         None => number(text).map(|port| port..port + 1),
@@ -147,7 +148,9 @@ mod tests {
 
     #[test]
     fn refuses_what_it_would_get_wrong() {
-        for text in ["example.com", "*", "*://example.com", "https://a.*", "https://a/b", "http://self", "http://x:y"] {
+        for text in
+            ["example.com", "*", "*://example.com", "https://a.*", "https://a/b", "http://self", "http://x:y"]
+        {
             assert!(AllowedHosts::parse(&[text.to_owned()]).is_err(), "{text}");
         }
     }

@@ -43,7 +43,8 @@ impl Command {
             Self::Batch { statements } => {
                 let mut database = sqlite::open(&storage.database())?;
                 let transaction = database.transaction()?;
-                let answers = statements.iter().map(|sql| rows(&transaction, sql, &[])).collect::<Result<_>>()?;
+                let answers =
+                    statements.iter().map(|sql| rows(&transaction, sql, &[])).collect::<Result<_>>()?;
                 transaction.commit()?;
                 Ok(Value::Array(answers))
             }
@@ -90,7 +91,9 @@ fn to_sql(value: &Value) -> Result<types::Value> {
             None => number.as_f64().context("not a number of SQLite")?.into(),
         },
         Value::String(text) => text.clone().into(),
-        Value::Array(_) | Value::Object(_) => bail!("a parameter is neither a string, a number, a boolean nor null"),
+        Value::Array(_) | Value::Object(_) => {
+            bail!("a parameter is neither a string, a number, a boolean nor null")
+        }
     })
 }
 

@@ -2,12 +2,11 @@
 
 use std::{
     fs,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
+    hash::{DefaultHasher, Hash, Hasher as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
-use sha2::{Digest as _, Sha256};
 use wasmtime::{Config, Engine, component::Component};
 
 /// The engine that all components share.
@@ -56,16 +55,29 @@ struct Cached {
 fn cached(engine: &Engine, source: &Path, wasm: &[u8]) -> Option<Cached> {
     let program = std::env::current_exe().ok()?;
     let folder = program.parent()?.join("spin-host-cache");
-    let short = |digest: &[u8]| digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>();
-    let mut version = DefaultHasher::new();
-    engine.precompile_compatibility_hash().hash(&mut version);
-    let prefix = format!(
-        "{}-{}-",
-        source.file_stem()?.to_string_lossy(),
-        short(&Sha256::digest(source.as_os_str().as_encoded_bytes()))
-    );
-    let name = format!("{prefix}{}-{:016x}.cwasm", short(&Sha256::digest(wasm)), version.finish());
+    let prefix = format!("{}-{:016x}-", source.file_stem()?.to_string_lossy(), hash(&source));
+    let name = format!("{prefix}{:016x}.cwasm", hash(&Version { engine, wasm }));
     Some(Cached { path: folder.join(name), prefix })
+}
+
+/// What the machine code depends on.
+struct Version<'a> {
+    engine: &'a Engine,
+    wasm: &'a [u8],
+}
+
+impl Hash for Version<'_> {
+    fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
+        self.wasm.hash(hasher);
+        self.engine.precompile_compatibility_hash().hash(hasher);
+    }
+}
+
+/// Good enough to tell builds apart, and fast without optimisation.
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Cached {

@@ -36,11 +36,8 @@ impl Guest {
     pub(crate) fn new(component: Arc<Component>, storage: Arc<Storage>, client: Client) -> Self {
         let environment: Vec<_> = component.environment.iter().collect();
         // The host's stdout carries its own protocol.
-        let wasi = WasiCtx::builder()
-            .stdout(std::io::stderr())
-            .stderr(std::io::stderr())
-            .envs(&environment)
-            .build();
+        let wasi =
+            WasiCtx::builder().stdout(std::io::stderr()).stderr(std::io::stderr()).envs(&environment).build();
         Self {
             outbound: Outbound::new(component.clone(), client),
             component,

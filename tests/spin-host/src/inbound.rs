@@ -22,11 +22,7 @@ impl WasiHttpHooks for Inbound {
 }
 
 /// Makes the URI absolute and appends Spin's headers after the client's own.
-pub(crate) fn prepare(
-    parts: &mut http::request::Parts,
-    route: &Match,
-    client: SocketAddr,
-) -> Result<()> {
+pub(crate) fn prepare(parts: &mut http::request::Parts, route: &Match, client: SocketAddr) -> Result<()> {
     for (name, value) in &parts.headers {
         ensure!(str::from_utf8(value.as_bytes()).is_ok(), "header {name} is not UTF-8");
     }

@@ -14,7 +14,8 @@ use wasmtime::{
 };
 use wasmtime_wasi_http::{
     handler::{
-        HandlerState, Instance, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
+        HandlerState, Instance, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState,
+        WorkerStatus,
     },
     p3::bindings::ServicePre,
 };
@@ -88,7 +89,12 @@ impl Idle {
 }
 
 impl WorkerExpiration for Idle {
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>, status: WorkerStatus, start: Instant) -> Poll<()> {
+    fn poll(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        status: WorkerStatus,
+        start: Instant,
+    ) -> Poll<()> {
         if status != WorkerStatus::Idle {
             return Poll::Pending;
         }
@@ -130,7 +136,8 @@ impl WorkerState for Reuse {
 
     fn drop(&self, store: Store<Guest>, result: wasmtime::Result<()>) {
         if let Err(error) = result {
-            eprintln!("{}: an instance failed: {error:?}", self.component);
+            // With the guest's backtrace; the host's own says nothing about the guest.
+            eprintln!("{}: an instance failed: {error:#}", self.component);
         }
         drop(store);
     }

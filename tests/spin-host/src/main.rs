@@ -50,7 +50,6 @@ use std::{
     io::Write as _,
     net::Ipv4Addr,
     path::{Path, PathBuf},
-    process::ExitCode,
     sync::Arc,
 };
 
@@ -83,22 +82,14 @@ struct Start {
     port: u16,
 }
 
-fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("spin-host: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run() -> Result<()> {
+fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(serve());
+    if let Err(error) = &result {
+        eprintln!("spin-host: {error:#}");
+    }
     // Neither guests nor the thread that reads stdin are waited for.
-    runtime.shutdown_background();
-    result
+    std::process::exit(i32::from(result.is_err()))
 }
 
 async fn serve() -> Result<()> {

@@ -85,7 +85,8 @@ async fn pooled(client: Client, request: Request<WasiBody>, options: Option<Requ
         .await
         .map_err(|_| Error::ConnectionReadTimeout)?
         .map_err(|error| to_wasi(&error))?;
-    let body = |body| Limited { body, between, pause: Box::pin(sleep(between)), waiting: false }.boxed_unsync();
+    let body =
+        |body| Limited { body, between, pause: Box::pin(sleep(between)), waiting: false }.boxed_unsync();
     Ok((response.map(body), Box::new(async { Ok(()) })))
 }
 

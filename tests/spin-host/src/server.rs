@@ -65,7 +65,7 @@ impl Server {
             return plain(StatusCode::NOT_FOUND, "");
         };
         self.call(&route, request, client).await.unwrap_or_else(|error| {
-            eprintln!("{}: {path}: {error:?}", route.component);
+            eprintln!("{}: {path}: {error:#}", route.component);
             plain(StatusCode::INTERNAL_SERVER_ERROR, "")
         })
     }

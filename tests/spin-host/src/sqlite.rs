@@ -11,9 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 
 use crate::{
-    bindings::sqlite::{
-        Error, Host, HostConnection, HostConnectionWithStore, QueryResult, RowResult, Value,
-    },
+    bindings::sqlite::{Error, Host, HostConnection, HostConnectionWithStore, QueryResult, RowResult, Value},
     guest::{Guest, Spin},
     stream::Receiver,
 };
@@ -142,7 +140,9 @@ impl<T> HostConnectionWithStore<T> for Spin {
             // Whoever asked may have lost interest: the statement runs all the same, but its rows end here.
             let tell = |names| drop(columns_sender.send(names));
             let send = |row| {
-                rows_sender.blocking_send(row).map_err(|_| Error::Io("the rows are no longer read".to_owned()))
+                rows_sender
+                    .blocking_send(row)
+                    .map_err(|_| Error::Io("the rows are no longer read".to_owned()))
             };
             connection.run(&statement, parameters, tell, send)
         });
@@ -162,7 +162,10 @@ impl<T> HostConnectionWithStore<T> for Spin {
         accessor.with(|mut access| HostConnection::last_insert_rowid(access.get(), handle))
     }
 
-    async fn changes_async(accessor: &Accessor<T, Self>, handle: Resource<Connection>) -> wasmtime::Result<u64> {
+    async fn changes_async(
+        accessor: &Accessor<T, Self>,
+        handle: Resource<Connection>,
+    ) -> wasmtime::Result<u64> {
         accessor.with(|mut access| HostConnection::changes(access.get(), handle))
     }
 }

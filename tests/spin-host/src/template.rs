@@ -25,7 +25,8 @@ mod tests {
 
     #[test]
     fn fills_in_values() {
-        let values = BTreeMap::from([("a".to_owned(), "1".to_owned()), ("b".to_owned(), "{{ a }}".to_owned())]);
+        let values =
+            BTreeMap::from([("a".to_owned(), "1".to_owned()), ("b".to_owned(), "{{ a }}".to_owned())]);
         assert_eq!(fill("plain }} text", &values).unwrap(), "plain }} text");
         assert_eq!(fill("{{a}}-{{ a }}", &values).unwrap(), "1-1");
         assert_eq!(fill("{{ b }}", &values).unwrap(), "{{ a }}", "a value is not a template");
