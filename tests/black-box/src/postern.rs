@@ -115,6 +115,11 @@ impl Postern {
         self.host.stop().await
     }
 
+    /// Kills Postern in the middle of whatever it is doing. For Spin only.
+    pub async fn kill(self) -> Result<()> {
+        self.host.kill().await
+    }
+
     /// Its settings.
     pub fn settings(&self) -> &Settings {
         &self.settings

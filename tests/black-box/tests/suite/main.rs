@@ -20,6 +20,7 @@ mod control;
 mod eras;
 mod errors;
 mod fixtures;
+mod kill;
 mod lifecycle;
 mod port_suite;
 mod rules;
