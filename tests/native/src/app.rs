@@ -58,6 +58,15 @@ impl Reply {
 impl App {
     /// Postern with these routes, loopback upstreams allowed and an upstream time-out of 2 s. `settings` add or replace.
     pub fn new(tables: Vec<Routes>, settings: &[(&str, &str)]) -> Self {
+        Self::over(Sqlite::migrated(), tables, settings)
+    }
+
+    /// Postern without routes on an empty database.
+    pub fn unmigrated() -> Self {
+        Self::over(Sqlite::empty(), Vec::new(), &[])
+    }
+
+    fn over(database: Sqlite, tables: Vec<Routes>, settings: &[(&str, &str)]) -> Self {
         let (admin, _) = api_key::generate(&OsRandom).expect("randomness");
         let admin = admin.expose().clone();
         let lookup = |name: &str| {
@@ -72,7 +81,7 @@ impl App {
             })
         };
         let settings = Rc::new(Settings::load(lookup).expect("usable settings"));
-        let (database, kv) = (Rc::new(Sqlite::migrated()), Rc::new(MemoryKv::default()));
+        let (database, kv) = (Rc::new(database), Rc::new(MemoryKv::default()));
         let (clock, later) = (Rc::new(TestClock::default()), Rc::new(Later::default()));
         let platform = Platform {
             sql: database.clone(),

@@ -14,11 +14,19 @@ pub struct Sqlite(RefCell<Connection>);
 impl Sqlite {
     /// A database with every migration applied, in order.
     pub fn migrated() -> Self {
-        let connection = Connection::open_in_memory().expect("SQLite opens in memory");
-        connection.execute_batch("PRAGMA foreign_keys = ON").expect("foreign keys can be switched on");
+        let database = Self::empty();
+        let connection = database.0.borrow();
         for (name, sql) in migrations() {
             connection.execute_batch(&sql).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
+        drop(connection);
+        database
+    }
+
+    /// A database without any table.
+    pub fn empty() -> Self {
+        let connection = Connection::open_in_memory().expect("SQLite opens in memory");
+        connection.execute_batch("PRAGMA foreign_keys = ON").expect("foreign keys can be switched on");
         Self(RefCell::new(connection))
     }
 

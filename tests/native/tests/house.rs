@@ -143,34 +143,3 @@ async fn the_code_accepts_the_schema_of_the_migrations() {
     assert_eq!(shared::store::schema::check(&app.platform).await.unwrap(), shared::store::schema::VERSION);
     assert_eq!(Sqlite::migrated().count("schema_versions"), shared::store::schema::VERSION);
 }
-
-fn wrangler() -> toml::Table {
-    fs::read_to_string(root().join("wrangler.toml")).unwrap().parse().unwrap()
-}
-
-#[test]
-fn cron_expressions_agree() {
-    let wrangler = wrangler();
-    let crons: Vec<_> =
-        wrangler["triggers"]["crons"].as_array().unwrap().iter().filter_map(|cron| cron.as_str()).collect();
-    let jobs: Vec<_> = scheduled::JOBS.iter().map(|job| job.cron).collect();
-    assert_eq!(crons, jobs);
-}
-
-#[test]
-fn bindings_agree() {
-    let wrangler = wrangler();
-    let bound = |table: &str| wrangler[table][0]["binding"].as_str().unwrap().to_owned();
-    for (file, binding) in [("d1.rs", bound("d1_databases")), ("kv.rs", bound("kv_namespaces"))] {
-        let code = fs::read_to_string(root().join("runtimes/cloudflare/src").join(file)).unwrap();
-        assert!(code.contains(&format!("const BINDING: &str = \"{binding}\";")), "{file}: {binding}");
-    }
-}
-
-#[test]
-fn every_setting_is_documented() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    for name in shared::platform::SETTING_NAMES {
-        assert!(readme.contains(&format!("| `{name}`")), "{name} is not in README.md's table");
-    }
-}

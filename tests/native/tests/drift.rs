@@ -1,0 +1,199 @@
+//! Files that must agree with each other and with the code: manifests, settings, routes, jobs, bindings, documents.
+
+// A test program: whatever is not as expected has to end the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use shared::http::Routes;
+use shared::platform::SETTING_NAMES;
+use toml::Table;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn manifest(file: &str) -> Table {
+    read(file).parse().unwrap()
+}
+
+/// Every function with its route tables.
+fn functions() -> Vec<(&'static str, Vec<Routes>)> {
+    vec![
+        ("integrations", vec![integrations::routes(), integrations::health_routes()]),
+        ("gateway", vec![gateway::routes(), gateway::integration_routes()]),
+        ("scheduled", vec![scheduled::routes()]),
+    ]
+}
+
+#[test]
+fn cron_expressions_agree() {
+    let wrangler = manifest("wrangler.toml");
+    let crons = wrangler["triggers"]["crons"].as_array().unwrap();
+    let crons: Vec<_> = crons.iter().filter_map(|cron| cron.as_str()).collect();
+    assert_eq!(crons, scheduled::JOBS.map(|job| job.cron));
+    for job in scheduled::JOBS {
+        let call = format!("/_scheduled/{}", job.name);
+        assert!(read("docs/spin.md").contains(&call), "docs/spin.md does not say who calls {call}");
+    }
+}
+
+#[test]
+fn cloudflare_bindings_agree() {
+    let wrangler = manifest("wrangler.toml");
+    let bound = |table: &str| wrangler[table][0]["binding"].as_str().unwrap().to_owned();
+    for (file, binding) in [("d1.rs", bound("d1_databases")), ("kv.rs", bound("kv_namespaces"))] {
+        let code = read(&format!("runtimes/cloudflare/src/{file}"));
+        assert!(code.contains(&format!("const BINDING: &str = \"{binding}\";")), "{file}: {binding}");
+    }
+    assert_eq!(wrangler["d1_databases"][0]["migrations_dir"].as_str(), Some("migrations"));
+}
+
+#[test]
+fn the_worker_mounts_every_table() {
+    let entry = read("runtimes/cloudflare/src/entry.rs");
+    for (function, tables) in functions() {
+        let library = read(&format!("functions/{function}/src/lib.rs"));
+        let names: Vec<_> = library
+            .lines()
+            .filter_map(|line| line.strip_prefix("pub fn ")?.strip_suffix("() -> Routes {"))
+            .collect();
+        assert_eq!(names.len(), tables.len(), "{function}");
+        for name in names {
+            assert!(
+                entry.contains(&format!("{function}::{name}()")),
+                "the Worker does not mount {function}::{name}"
+            );
+            let component = library.split("spin_runtime::component!").nth(1).unwrap_or_default();
+            assert!(
+                component.contains(&format!("{name}()")),
+                "{function}'s component does not answer {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_setting_is_a_variable_of_every_component_and_documented() {
+    let spin = manifest("spin.toml");
+    let names: Vec<String> = SETTING_NAMES.iter().map(|name| name.to_ascii_lowercase()).collect();
+    let sorted = |table: &Table| {
+        let mut keys: Vec<String> = table.keys().cloned().collect();
+        keys.sort();
+        keys
+    };
+    let mut expected = names.clone();
+    expected.sort();
+    assert_eq!(sorted(spin["variables"].as_table().unwrap()), expected);
+    for (name, component) in spin["component"].as_table().unwrap() {
+        let variables = component["variables"].as_table().unwrap();
+        assert_eq!(sorted(variables), expected, "{name}");
+        for (key, value) in variables {
+            assert_eq!(value.as_str(), Some(format!("{{{{ {key} }}}}").as_str()), "{name}");
+        }
+    }
+    for name in SETTING_NAMES {
+        assert!(read("README.md").contains(&format!("| `{name}`")), "{name} is not in README.md's table");
+        let is_secret = ["KEY", "TOKEN"].iter().any(|part| name.contains(part));
+        let variable = &spin["variables"][name.to_ascii_lowercase()];
+        let marked = variable.get("secret").and_then(toml::Value::as_bool).unwrap_or_default();
+        assert_eq!(marked, is_secret, "{name}");
+        // No default secret anywhere.
+        assert!(!is_secret || variable["default"].as_str() == Some(""), "{name}");
+    }
+}
+
+#[test]
+fn spin_routes_lead_to_the_function_that_answers_them() {
+    let spin = manifest("spin.toml");
+    let triggers: Vec<(String, String)> = spin["trigger"]["http"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|trigger| (text(&trigger["route"]), text(&trigger["component"])))
+        .collect();
+    for (function, tables) in functions() {
+        for (method, path) in tables.iter().flat_map(Routes::listing) {
+            let concrete: String = path
+                .split('/')
+                .map(|part| if part.starts_with('{') { "x" } else { part })
+                .collect::<Vec<_>>()
+                .join("/");
+            let best = triggers
+                .iter()
+                .filter(|(route, _)| matches(route, &concrete))
+                .max_by_key(|(route, _)| route.trim_end_matches("...").len())
+                .unwrap_or_else(|| panic!("no route of spin.toml answers {path}"));
+            assert_eq!(best.1, function, "{method} {path} goes to {}", best.1);
+        }
+    }
+    let components: Vec<_> = spin["component"].as_table().unwrap().keys().cloned().collect();
+    let mut expected: Vec<_> = functions().into_iter().map(|(function, _)| function.to_owned()).collect();
+    expected.sort();
+    assert_eq!(components, expected, "one component per function");
+}
+
+fn text(value: &toml::Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+/// Spin's rule for one route: literal parts, `:name` for one part, `...` for the rest.
+fn matches(route: &str, path: &str) -> bool {
+    let mut parts = path.split('/');
+    for part in route.split('/') {
+        if part == "..." {
+            return true;
+        }
+        match parts.next() {
+            Some(given) if part.starts_with(':') || part == given => {}
+            _ => return false,
+        }
+    }
+    parts.next().is_none()
+}
+
+#[test]
+fn spin_components_have_what_they_need_and_no_more() {
+    let spin = manifest("spin.toml");
+    for (name, component) in spin["component"].as_table().unwrap() {
+        let list =
+            |key: &str| -> Vec<String> { component[key].as_array().unwrap().iter().map(text).collect() };
+        assert_eq!(list("sqlite_databases"), ["default"], "{name}");
+        assert_eq!(list("key_value_stores"), ["default"], "{name}");
+        // These dial what operators register, so they get the wildcard; a function that dials nothing must not.
+        let dials = ["integrations", "gateway", "scheduled"].contains(&name.as_str());
+        assert_eq!(list("allowed_outbound_hosts").contains(&"https://*:*".to_owned()), dials, "{name}");
+        let source = format!("target/wasm32-wasip2/release/{}.wasm", name.replace('-', "_"));
+        assert_eq!(component["source"].as_str(), Some(source.as_str()));
+    }
+}
+
+#[test]
+fn the_embedded_migrations_are_the_files() {
+    let files: Vec<String> = native::migrations().into_iter().map(|(_, text)| text).collect();
+    assert_eq!(files, shared::store::schema::MIGRATIONS);
+}
+
+#[tokio::test]
+async fn the_embedded_migrations_build_the_same_schema_safely() {
+    let schema = "SELECT type, name, tbl_name FROM sqlite_schema ORDER BY type, name";
+    let (by_tool, by_postern) = (native::App::new(Vec::new(), &[]), native::App::unmigrated());
+    // Twice at once, and once more: nothing is applied twice.
+    let (one, two) = futures_util::join!(
+        shared::store::schema::migrate(&by_postern.platform),
+        shared::store::schema::migrate(&by_postern.platform)
+    );
+    one.unwrap();
+    two.unwrap();
+    shared::store::schema::migrate(&by_postern.platform).await.unwrap();
+    assert_eq!(by_postern.rows(schema).await.unwrap(), by_tool.rows(schema).await.unwrap());
+    let newer = shared::platform::Statement::new("INSERT INTO schema_versions (version) VALUES (999)");
+    by_postern.platform.sql.execute(newer).await.unwrap();
+    let refused = shared::store::schema::migrate(&by_postern.platform).await.unwrap_err();
+    assert!(refused.message.contains("newer"), "{refused}");
+}
