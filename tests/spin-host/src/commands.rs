@@ -68,7 +68,7 @@ pub(crate) fn answer(id: &Value, result: Result<Value>) -> Value {
 
 fn rows(database: &rusqlite::Connection, sql: &str, params: &[Value]) -> Result<Value> {
     let mut statement = database.prepare(sql)?;
-    let names: Vec<String> = statement.column_names().into_iter().map(ToOwned::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(ToOwned::to_owned).collect();
     let params = params.iter().map(to_sql).collect::<Result<Vec<_>>>()?;
     let mut found = statement.query(params_from_iter(params))?;
     let mut rows = Vec::new();

@@ -18,7 +18,8 @@ pub(crate) struct Guest {
     pub(crate) component: Arc<Component>,
     pub(crate) storage: Arc<Storage>,
     pub(crate) table: ResourceTable,
-    handles: usize,
+    pub(crate) connections: Handles,
+    pub(crate) stores: Handles,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     inbound: Inbound,
@@ -43,29 +44,36 @@ impl Guest {
             component,
             storage,
             table: ResourceTable::new(),
-            handles: 0,
+            connections: Handles::default(),
+            stores: Handles::default(),
             wasi,
             http: WasiHttpCtx::new(),
             inbound: Inbound,
         }
     }
 
-    /// Counts a connection or store that is opened; false when there are too many. A guest that forgets to close
-    /// what it opens fails here as it would on Spin.
-    pub(crate) fn take_handle(&mut self) -> bool {
-        const MOST: usize = 256;
-        let free = self.handles < MOST;
-        self.handles += usize::from(free);
-        free
-    }
-
-    pub(crate) fn return_handle(&mut self) {
-        self.handles = self.handles.saturating_sub(1);
-    }
-
     /// The view through which requests enter: it lets the `host` header pass.
     pub(crate) fn inbound(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { hooks: &mut self.inbound, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+/// Counts what is open at once: a guest that forgets to close what it opens fails here as it would on Spin.
+#[derive(Default)]
+pub(crate) struct Handles(usize);
+
+impl Handles {
+    const MOST: usize = 256;
+
+    /// Counts one more; false when there are too many.
+    pub(crate) fn take(&mut self) -> bool {
+        let free = self.0 < Self::MOST;
+        self.0 += usize::from(free);
+        free
+    }
+
+    pub(crate) fn give_back(&mut self) {
+        self.0 = self.0.saturating_sub(1);
     }
 }
 

@@ -1,23 +1,38 @@
 //! What a component sees of a request: its URI, its headers and those that Spin adds.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context as _, Result, ensure};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Uri,
+    HeaderMap, HeaderName, HeaderValue, Request, Uri,
     header::HOST,
     uri::{Authority, Scheme},
 };
-use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, ForbiddenHeaderFilter, WasiHttpHooks};
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks,
+};
 
-use crate::routes::Match;
+use crate::{
+    outbound::{Answer, Io},
+    routes::Match,
+};
 
 /// Lets requests enter with their `host` header.
 pub(crate) struct Inbound;
 
 impl WasiHttpHooks for Inbound {
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
-        std::sync::Arc::new(|name| *name != HOST && DEFAULT_FORBIDDEN_HEADERS.contains(name))
+        Arc::new(|name| *name != HOST && DEFAULT_FORBIDDEN_HEADERS.contains(name))
+    }
+
+    /// Never called: what goes out has hooks of its own.
+    fn send_request(
+        &mut self,
+        _: Request<WasiBody>,
+        _: Option<RequestOptions>,
+        _: Io,
+    ) -> Box<dyn Future<Output = Answer> + Send> {
+        Box::new(async { Err(Error::HttpRequestDenied) })
     }
 }
 

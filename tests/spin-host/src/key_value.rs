@@ -75,7 +75,7 @@ impl Host for Guest {}
 impl HostStore for Guest {
     fn drop(&mut self, handle: Resource<Store>) -> wasmtime::Result<()> {
         self.table.delete(handle)?;
-        self.return_handle();
+        self.stores.give_back();
         Ok(())
     }
 }
@@ -101,7 +101,7 @@ impl<T> HostStoreWithStore<T> for Spin {
             if !guest.component.stores.contains(&label) {
                 return Ok(Err(Error::AccessDenied));
             }
-            if !guest.take_handle() {
+            if !guest.stores.take() {
                 return Ok(Err(Error::StoreTableFull));
             }
             let store = guest.storage.key_value().clone();

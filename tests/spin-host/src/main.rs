@@ -3,7 +3,7 @@
 //! The components are the real ones, and so are SQLite, HTTP and the manifest; what is ours is the host around
 //! them, on wasmtime as in Spin. It exists because Spin's own binary cannot be had everywhere that tests run.
 //! Not here: runtime configuration files, other databases and stores than `default`, service chaining and calls to
-//! the application itself, HTTP/2 and TLS for requests that come in, triggers other than HTTP.
+//! the application itself, TLS in either direction, HTTP/2, triggers other than HTTP.
 //!
 //! Everything is one JSON object a line, as with `tests/workerd/run.mjs`. The first line on stdin says what to start;
 //! secrets travel here and not in the argument list, where every user of the machine could read them:
@@ -140,9 +140,9 @@ fn load(application: Application, storage: &Arc<Storage>) -> Result<Server> {
     for component in application.components {
         let id = component.id.clone();
         let compiled = compile::component(&engine, Path::new(&component.source))?;
-        let linked = linker.instantiate_pre(&compiled).map_err(anyhow::Error::from);
-        let linked = linked.with_context(|| format!("component {id}"))?;
-        let instances = Instances::new(engine.clone(), linked, component, storage.clone(), client.clone())?;
+        let ready = linker.instantiate_pre(&compiled).map_err(anyhow::Error::from);
+        let ready = ready.with_context(|| format!("component {id}"))?;
+        let instances = Instances::new(engine.clone(), ready, component, storage.clone(), client.clone())?;
         components.push((id, instances));
     }
     Ok(Server::new(Routes::new(application.routes)?, components))

@@ -1,14 +1,26 @@
-//! Which component answers a path. The matcher is the very crate that Spin uses.
+//! Which component answers a path, with the precedence of Spin's matcher and its leniency about slashes.
 
-use anyhow::{Result, anyhow, ensure};
-use routefinder::Router;
+use std::cmp::Ordering;
 
-/// All routes of the application.
-pub(crate) struct Routes(Router<Target>);
+use anyhow::{Result, ensure};
 
-struct Target {
-    route: String,
+/// All routes of the application, the most exact one first.
+pub(crate) struct Routes(Vec<Route>);
+
+struct Route {
+    text: String,
     component: String,
+    segments: Vec<Segment>,
+}
+
+/// In the order of precedence.
+#[derive(PartialEq, Eq)]
+enum Segment {
+    Exact(String),
+    /// `:name`
+    Named(String),
+    /// `...` at the end
+    Rest,
 }
 
 /// Where a path leads.
@@ -25,39 +37,100 @@ pub(crate) struct Match {
 
 impl Routes {
     pub(crate) fn new(routes: Vec<(String, String)>) -> Result<Self> {
-        let mut router = Router::new();
-        let mut known = Vec::new();
-        for (route, component) in routes {
-            ensure!(!known.contains(&route), "two triggers have the route {route}");
-            known.push(route.clone());
-            let absolute = if route.starts_with('/') { route.clone() } else { format!("/{route}") };
-            let based = absolute.strip_suffix('/').unwrap_or(&absolute).to_owned();
-            let pattern = match based.strip_suffix("/...") {
-                Some(prefix) => format!("{prefix}/*"),
-                None => based.clone(),
-            };
-            let target = Target { route: based, component };
-            router.add(pattern, target).map_err(|error| anyhow!("route {route}: {error}"))?;
+        let mut parsed: Vec<Route> = Vec::new();
+        for (text, component) in routes {
+            let text = if text.starts_with('/') { text } else { format!("/{text}") };
+            let text = text.strip_suffix('/').unwrap_or(&text).to_owned();
+            ensure!(parsed.iter().all(|other| other.text != text), "two triggers have the route {text}");
+            let segments = parse(&text)?;
+            parsed.push(Route { text, component, segments });
         }
-        Ok(Self(router))
+        parsed.sort_by(Route::precedence);
+        Ok(Self(parsed))
     }
 
     pub(crate) fn find(&self, path: &str) -> Option<Match> {
-        let found = self.0.best_match(path)?;
-        let captures = found.captures();
-        // Spin keeps a trailing slash, the matcher does not.
+        self.0.iter().find_map(|route| route.find(path))
+    }
+}
+
+fn parse(route: &str) -> Result<Vec<Segment>> {
+    let trimmed = route.trim_matches('/');
+    if trimmed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut segments = Vec::new();
+    for part in trimmed.split('/') {
+        ensure!(segments.last() != Some(&Segment::Rest), "route {route}: ... stands only at the end");
+        segments.push(match part.strip_prefix(':') {
+            Some(name) => {
+                ensure!(
+                    !name.is_empty() && !name.contains('.'),
+                    "route {route}: {part} is not known to this host"
+                );
+                Segment::Named(name.to_owned())
+            }
+            None if matches!(part, "..." | "*") => Segment::Rest,
+            None => {
+                ensure!(!part.is_empty() && !part.starts_with('*'), "route {route}: bad segment {part:?}");
+                Segment::Exact(part.to_owned())
+            }
+        });
+    }
+    Ok(segments)
+}
+
+impl Segment {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Exact(_) => 0,
+            Self::Named(_) => 1,
+            Self::Rest => 2,
+        }
+    }
+}
+
+impl Route {
+    /// The first segment that is more exact decides, then the shorter route.
+    fn precedence(&self, other: &Self) -> Ordering {
+        let pairs = self.segments.iter().zip(&other.segments);
+        let decided = pairs.map(|(mine, theirs)| mine.rank().cmp(&theirs.rank())).find(|order| order.is_ne());
+        decided.unwrap_or_else(|| self.segments.len().cmp(&other.segments.len()))
+    }
+
+    fn find(&self, path: &str) -> Option<Match> {
+        // Slashes around a path do not count, however many there are.
+        let mut rest = path.trim_matches('/');
+        let mut captures = Vec::new();
+        let mut tail = None;
+        for (index, segment) in self.segments.iter().enumerate() {
+            if index > 0 {
+                rest = match rest.strip_prefix('/') {
+                    Some(rest) => rest,
+                    None if rest.is_empty() && *segment == Segment::Rest => rest,
+                    None => return None,
+                };
+            }
+            match segment {
+                Segment::Exact(text) => rest = rest.strip_prefix(text.as_str())?,
+                Segment::Named(_) if rest.is_empty() => return None,
+                Segment::Named(name) => {
+                    let (value, after) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                    captures.push((name.clone(), value.to_owned()));
+                    rest = after;
+                }
+                Segment::Rest => tail = Some(std::mem::take(&mut rest)),
+            }
+        }
         let slash = if path.ends_with('/') { "/" } else { "" };
-        let path_info = match captures.wildcard() {
+        let path_info = match tail {
             Some("") => slash.to_owned(),
-            Some(rest) => format!("/{rest}{slash}"),
+            Some(tail) => format!("/{tail}{slash}"),
             None => String::new(),
         };
-        Some(Match {
-            component: found.handler().component.clone(),
-            route: found.handler().route.clone(),
-            path_info,
-            captures: captures.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        })
+        let found =
+            || Match { component: self.component.clone(), route: self.text.clone(), path_info, captures };
+        rest.is_empty().then(found)
     }
 }
 
@@ -88,6 +161,7 @@ mod tests {
             ("/api/v1/others", "/api/v1/:kind"),
             ("/api/v1/things/1", "/api/v1/things/..."),
             ("/api/v1/others/1", "/api/..."),
+            ("//api/v1/things//", "/api/v1/things"),
         ] {
             assert_eq!(component(&routes, path).as_deref(), Some(expected), "{path}");
         }
@@ -108,6 +182,31 @@ mod tests {
         let routes = routes(&["/a/..."]);
         for (path, expected) in [("/a", ""), ("/a/", "/"), ("/a/b", "/b"), ("/a/b/", "/b/")] {
             assert_eq!(routes.find(path).unwrap().path_info, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn longer_literals_win_over_shorter_ones() {
+        let routes = routes(&["/:a/:b/...", "/x/...", "/:a/y/z", "/x/:b/z", "/.well-known/...", "/"]);
+        for (path, expected) in [
+            ("/", Some("")),
+            ("/x/y/z", Some("/x/:b/z")),
+            ("/x/y/q", Some("/x/...")),
+            ("/w/y/z", Some("/:a/y/z")),
+            ("/w/y/q", Some("/:a/:b/...")),
+            ("/w/y", Some("/:a/:b/...")),
+            ("/w", None),
+            ("/.well-known/oauth", Some("/.well-known/...")),
+        ] {
+            let found = routes.find(path).map(|found| found.route);
+            assert_eq!(found.as_deref(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn bad_routes_are_refused() {
+        for route in ["/a/.../b", "/:", "/a/*b", "/a//b", "/:name.json"] {
+            assert!(Routes::new(vec![(route.into(), "x".into())]).is_err(), "{route}");
         }
     }
 

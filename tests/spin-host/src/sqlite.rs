@@ -41,7 +41,7 @@ impl Connection {
     ) -> Result<(), Error> {
         let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut statement = connection.prepare_cached(statement).map_err(io)?;
-        columns(statement.column_names().into_iter().map(ToOwned::to_owned).collect());
+        columns(statement.column_names().map(ToOwned::to_owned).collect());
         let count = statement.column_count();
         let parameters = params_from_iter(parameters.into_iter().map(types::Value::from));
         let mut rows = statement.query(parameters).map_err(io)?;
@@ -62,13 +62,13 @@ impl Guest {
         if !self.component.databases.contains(name) {
             return Ok(Err(Error::AccessDenied));
         }
-        if !self.take_handle() {
+        if !self.connections.take() {
             return Ok(Err(Error::Io("too many connections opened".to_owned())));
         }
         match open(&self.storage.database()) {
             Ok(connection) => Ok(Ok(self.table.push(Connection(Arc::new(Mutex::new(connection))))?)),
             Err(error) => {
-                self.return_handle();
+                self.connections.give_back();
                 Ok(Err(io(error)))
             }
         }
@@ -111,7 +111,7 @@ impl HostConnection for Guest {
 
     fn drop(&mut self, handle: Resource<Connection>) -> wasmtime::Result<()> {
         self.table.delete(handle)?;
-        self.return_handle();
+        self.connections.give_back();
         Ok(())
     }
 }
