@@ -1,8 +1,9 @@
 //! Where the database and the key-value store are kept.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
 };
 
@@ -16,6 +17,7 @@ pub(crate) struct Storage {
     folder: PathBuf,
     key_value: key_value::Store,
     temporary: Mutex<Option<TempDir>>,
+    _guard: Option<Child>,
 }
 
 impl Storage {
@@ -29,8 +31,9 @@ impl Storage {
             None => Some(tempfile::Builder::new().prefix("postern-spin-").tempdir()?),
         };
         let folder = folder.or(temporary.as_ref().map(TempDir::path)).context("no folder")?.to_owned();
+        let guard = temporary.as_ref().map(guard).transpose()?;
         let key_value = key_value::Store::open(&folder.join("sqlite_key_value.db"))?;
-        Ok(Self { folder, key_value, temporary: Mutex::new(temporary) })
+        Ok(Self { folder, key_value, temporary: Mutex::new(temporary), _guard: guard })
     }
 
     /// The file of the default database.
@@ -47,4 +50,15 @@ impl Storage {
     pub(crate) fn key_value(&self) -> &key_value::Store {
         &self.key_value
     }
+}
+
+/// Removes the folder when this process dies without the chance to do it: the shell's `cat` sees the end of the pipe.
+fn guard(folder: &TempDir) -> io::Result<Child> {
+    Command::new("sh")
+        .args(["-c", r#"cat >/dev/null; rm -rf -- "$0""#])
+        .arg(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
 }

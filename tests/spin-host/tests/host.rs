@@ -346,6 +346,16 @@ fn ends_with_its_parent_and_leaves_nothing() {
     let mut rest = String::new();
     host.out.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "", "stdout carries the protocol alone");
+
+    let mut host = Host::start("none:1");
+    let folder = temporary_folder(&host);
+    host.send(&json!({"id": 1, "cmd": "kill"}));
+    assert!(!host.process.wait().unwrap().success());
+    let started = Instant::now();
+    while folder.exists() {
+        assert!(started.elapsed() < Duration::from_secs(10), "{} is left behind", folder.display());
+        sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]
