@@ -1,5 +1,7 @@
-//! The built Worker on real workerd, started through `tests/workerd/run.mjs` and gone when dropped.
+//! Postern as built, on real workerd (through `tests/workerd/run.mjs`) or on Spin's test host, and gone when dropped.
 
+use std::collections::BTreeMap;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -8,38 +10,53 @@ use serde_json::{Value, json};
 use crate::api::Postern;
 use crate::devvars::Secrets;
 use crate::process::{Service, free_port};
+use crate::runtime::Runtime;
 use crate::tools::Tools;
 use crate::workspace;
 
-/// A running Worker with a database of its own.
+/// A running Postern with a database of its own.
 pub(crate) struct Gateway {
     /// How to reach it.
     pub(crate) postern: Postern,
-    _workerd: Service,
+    _host: Service,
 }
 
-/// Starts the Worker that `cargo xtask build` left behind. Without a public URL, it goes by its own address.
-pub(crate) fn start(tools: &Tools, public_url: Option<&str>) -> Result<Gateway> {
+/// Starts what [`crate::verbs::build::postern`] left behind. Without a public URL, it goes by its own address.
+pub(crate) fn start(tools: &Tools, runtime: Runtime, public_url: Option<&str>) -> Result<Gateway> {
     let secrets = Secrets::generate()?;
-    let mut command = tools.node(workspace::root().join("tests/workerd/run.mjs"));
-    command.env("POSTERN_TOOLS", workspace::tools_dir().join("node_modules"));
-    let mut workerd = Service::start("workerd", &mut command, false)?;
     let port = free_port()?;
-    let start = json!({
-        "script": workspace::worker_crate().join("build/index.js"),
-        "port": port,
-        "bindings": {
-            "ENCRYPTION_KEY": secrets.encryption_key,
-            "BOOTSTRAP_ADMIN_KEY": secrets.admin_key,
-            "PUBLIC_URL": public_url.map_or_else(|| format!("http://127.0.0.1:{port}"), str::to_owned),
-            "ALLOW_LOOPBACK_UPSTREAMS": "true",
-        },
-    });
-    workerd.tell(&start.to_string())?;
-    let line = workerd.line(Duration::from_mins(1))?;
-    let ready: Value = serde_json::from_str(&line).with_context(|| format!("workerd said {line}"))?;
-    let origin = ready.get("url").and_then(Value::as_str).with_context(|| format!("workerd said {line}"))?;
+    let settings = [
+        ("ENCRYPTION_KEY", secrets.encryption_key),
+        ("BOOTSTRAP_ADMIN_KEY", secrets.admin_key.clone()),
+        ("PUBLIC_URL", public_url.map_or_else(|| format!("http://127.0.0.1:{port}"), str::to_owned)),
+        ("ALLOW_LOOPBACK_UPSTREAMS", "true".to_owned()),
+    ];
+    let (mut command, start) = match runtime {
+        Runtime::Workerd => {
+            let mut command = tools.node(workspace::root().join("tests/workerd/run.mjs"));
+            command.env("POSTERN_TOOLS", workspace::tools_dir().join("node_modules"));
+            let bindings: BTreeMap<_, _> = settings.into_iter().collect();
+            let script = workspace::worker_crate().join("build/index.js");
+            (command, json!({ "script": script, "port": port, "bindings": bindings }))
+        }
+        Runtime::Spin => {
+            let variables = settings.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
+            let variables: BTreeMap<_, _> = variables.collect();
+            let manifest = workspace::root().join("spin.toml");
+            let command = Command::new(workspace::program("spin-host"));
+            (
+                command,
+                json!({ "manifest": manifest, "port": port, "variables": variables, "state_dir": null }),
+            )
+        }
+    };
+    let mut host = Service::start(runtime.name(), &mut command, false)?;
+    host.tell(&start.to_string())?;
+    let line = host.line(Duration::from_mins(1))?;
+    let ready: Value =
+        serde_json::from_str(&line).with_context(|| format!("{} said {line}", runtime.name()))?;
+    let origin = ready.get("url").and_then(Value::as_str).with_context(|| format!("no url in {line}"))?;
     let postern = Postern { origin: origin.trim_end_matches('/').to_owned(), key: secrets.admin_key };
     postern.health()?;
-    Ok(Gateway { postern, _workerd: workerd })
+    Ok(Gateway { postern, _host: host })
 }

@@ -14,6 +14,7 @@ mod gateway;
 mod http;
 mod mcp;
 mod process;
+mod runtime;
 mod tools;
 mod verbs;
 mod workspace;
@@ -45,6 +46,8 @@ enum Verb {
     Conformance(verbs::conformance::Args),
     /// Measures Postern against a direct call and an empty pass-through Worker
     Bench(verbs::bench::Args),
+    /// Builds the components and runs `spin up`
+    Spin(verbs::spin::Args),
     /// Applies the migrations to the remote database and deploys to Cloudflare
     Deploy(verbs::deploy::Args),
 }
@@ -71,6 +74,7 @@ fn run(verb: &Verb) -> anyhow::Result<()> {
         Verb::Test(args) => verbs::test::run(args),
         Verb::Conformance(args) => verbs::conformance::run(args),
         Verb::Bench(args) => verbs::bench::run(args),
+        Verb::Spin(args) => verbs::spin::run(args),
         Verb::Deploy(args) => verbs::deploy::run(args),
     }
 }

@@ -24,6 +24,11 @@ pub(crate) fn port_suite_crate() -> PathBuf {
     root().join("tests/port-suite-worker")
 }
 
+/// The programs that cargo builds for this machine, unoptimized.
+pub(crate) fn program(name: &str) -> PathBuf {
+    target_dir().join("debug").join(name)
+}
+
 /// npm packages that build and run the Worker.
 pub(crate) fn tools_dir() -> PathBuf {
     root().join("xtask/tools")

@@ -18,13 +18,15 @@ fn start() {
 async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
     let request = cloudflare::to_shared(request).await?;
     let answer = run(&request, &env, context).await;
-    let answer = answer.unwrap_or_else(|error| Answer::new(Body::from(format!("{error} {:?}", error.internal))));
+    let answer =
+        answer.unwrap_or_else(|error| Answer::new(Body::from(format!("{error} {:?}", error.internal))));
     cloudflare::to_worker(answer)
 }
 
 async fn run(request: &http::Request<Body>, env: &Env, context: Context) -> Result<Answer> {
     let query = request.uri().query().unwrap_or_default();
-    let helper = query.strip_prefix("helper=").ok_or_else(|| Error::invalid("?helper=<base URL> is missing"))?;
+    let helper =
+        query.strip_prefix("helper=").ok_or_else(|| Error::invalid("?helper=<base URL> is missing"))?;
     let settings = Settings::load(|name| env.var(name).ok().map(|value| value.to_string()))?;
     let later = Rc::new(move |work| context.wait_until(work));
     let platform = cloudflare::platform(env, later, Rc::new(settings), Rc::default());

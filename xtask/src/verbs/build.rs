@@ -1,4 +1,5 @@
-//! `cargo xtask build`: compiles a Worker crate with worker-build and the pinned tools.
+//! `cargo xtask build`: compiles a Worker crate with worker-build and the pinned tools, or the Spin components with
+//! plain cargo.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,6 +9,7 @@ use anyhow::{Context, Result};
 use crate::console;
 use crate::fs_ext;
 use crate::process;
+use crate::runtime::Runtime;
 use crate::tools::{Tools, npm_program};
 use crate::workspace;
 
@@ -17,14 +19,75 @@ const SCRIPT: &str = "build/index.js";
 /// Says of what those were made.
 const STAMP: &str = "build/.stamp";
 
+/// The functions, each a Spin component of its own.
+const COMPONENTS: [&str; 3] = ["integrations", "gateway", "scheduled"];
+/// The port suite as a Spin component, for tests.
+const PORT_SUITE_COMPONENT: &str = "port-suite-spin";
+/// The test host.
+const SPIN_HOST: &str = "spin-host";
+
 /// Options of `build`.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Runtime to build for
+    #[arg(long, value_enum, default_value_t = Runtime::Workerd)]
+    runtime: Runtime,
+}
 
-pub(crate) fn run(_args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let tools = Tools::open()?;
     tools.for_build()?;
-    worker(&tools, &workspace::worker_crate())
+    match args.runtime {
+        Runtime::Workerd => worker(&tools, &workspace::worker_crate()),
+        Runtime::Spin => components(),
+    }
+}
+
+/// What `runtime` needs to run Postern here: the Worker, or the components and the test host.
+pub(crate) fn postern(tools: &Tools, runtime: Runtime) -> Result<()> {
+    match runtime {
+        Runtime::Workerd => worker(tools, &workspace::worker_crate()),
+        Runtime::Spin => {
+            components()?;
+            spin_host()
+        }
+    }
+}
+
+/// What `runtime` needs to run the port suite.
+pub(crate) fn port_suite(tools: &Tools, runtime: Runtime) -> Result<()> {
+    match runtime {
+        Runtime::Workerd => worker(tools, &workspace::port_suite_crate()),
+        Runtime::Spin => component(PORT_SUITE_COMPONENT),
+    }
+}
+
+/// Builds every function as a Spin component, one after the other: together they would share features that each
+/// alone does not ask for.
+pub(crate) fn components() -> Result<()> {
+    COMPONENTS.into_iter().try_for_each(component)
+}
+
+fn component(package: &str) -> Result<()> {
+    let step = console::step(format!("cargo build --target wasm32-wasip2 of {package}"));
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["build", "--release", "--target", "wasm32-wasip2", "--package", package])
+        .current_dir(workspace::root());
+    process::run(&mut cargo, &format!("cargo build of the component {package}"))?;
+    step.done();
+    Ok(())
+}
+
+/// Builds the double of Spin's host interfaces that tests and measurements run on.
+fn spin_host() -> Result<()> {
+    let step =
+        console::step("cargo build of the Spin test host (wasmtime takes some minutes the first time)");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--package", SPIN_HOST]).current_dir(workspace::root());
+    process::run(&mut cargo, "cargo build of the Spin test host")?;
+    step.done();
+    Ok(())
 }
 
 /// Builds the Worker crate in `folder` into its `build` folder.

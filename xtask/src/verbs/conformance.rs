@@ -18,6 +18,7 @@ use crate::console;
 use crate::gateway::{self, Gateway};
 use crate::http;
 use crate::process::{Service, free_port};
+use crate::runtime::Runtime;
 use crate::tools::{Python, Tools};
 use crate::workspace;
 
@@ -30,6 +31,9 @@ pub(crate) struct Args {
     /// Requirements of this revision only (default: each revision in turn)
     #[arg(long, value_enum)]
     requirements: Option<Revision>,
+    /// Runtime that Postern runs on
+    #[arg(long, value_enum, default_value_t = Runtime::Workerd)]
+    runtime: Runtime,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -55,11 +59,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let tools = Tools::open()?;
     tools.for_build()?;
     let python = tools.for_test()?;
-    build::worker(&tools, &workspace::worker_crate())?;
+    build::postern(&tools, args.runtime)?;
     let revisions = args.requirements.map_or_else(|| Revision::value_variants().to_vec(), |one| vec![one]);
     let legs: Vec<suite::Leg> = match args.side {
-        Side::Server => as_server(&tools, &python, &revisions)?,
-        Side::Client => as_client(&tools, &revisions)?,
+        Side::Server => as_server(&tools, &python, args.runtime, &revisions)?,
+        Side::Client => as_client(&tools, args.runtime, &revisions)?,
     };
     if legs.iter().any(|leg| !leg.as_expected) {
         bail!("the results differ from tests/conformance/expected-failures (see above)");
@@ -67,7 +71,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn as_server(tools: &Tools, python: &Python, revisions: &[Revision]) -> Result<Vec<suite::Leg>> {
+fn as_server(
+    tools: &Tools,
+    python: &Python,
+    runtime: Runtime,
+    revisions: &[Revision],
+) -> Result<Vec<suite::Leg>> {
     let step = console::step("start the reference server, Postern before it, and a proxy that adds the key");
     let upstream_port = free_port()?;
     let mut reference =
@@ -75,7 +84,7 @@ fn as_server(tools: &Tools, python: &Python, revisions: &[Revision]) -> Result<V
     reference.wait_until(Duration::from_secs(30), || http::listens(upstream_port))?;
     // The suite calls Postern by the proxy's address, so that is what Postern's public URL must be.
     let proxy_port = free_port()?;
-    let gateway = gateway::start(tools, Some(&format!("http://127.0.0.1:{proxy_port}")))?;
+    let gateway = gateway::start(tools, runtime, Some(&format!("http://127.0.0.1:{proxy_port}")))?;
     let integration =
         gateway.postern.register("Conformance", &format!("http://127.0.0.1:{upstream_port}/mcp"))?;
     gateway.postern.validate(&integration)?;
@@ -100,9 +109,9 @@ fn proxy_command(tools: &Tools, gateway: &Gateway, port: u16) -> Command {
     command
 }
 
-fn as_client(tools: &Tools, revisions: &[Revision]) -> Result<Vec<suite::Leg>> {
+fn as_client(tools: &Tools, runtime: Runtime, revisions: &[Revision]) -> Result<Vec<suite::Leg>> {
     let step = console::step("start Postern");
-    let gateway = gateway::start(tools, None)?;
+    let gateway = gateway::start(tools, runtime, None)?;
     step.done();
     // The suite hands the command to a shell; the driver's path travels apart from it, as it may hold blanks.
     revisions

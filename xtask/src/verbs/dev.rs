@@ -4,16 +4,17 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
 use serde_json::json;
 
 use super::build;
 use crate::api::Postern;
 use crate::console;
 use crate::devvars::DevVars;
+use crate::gateway;
 use crate::http;
 use crate::mcp;
 use crate::process::{self, Service};
+use crate::runtime::Runtime;
 use crate::tools::{Tools, npm_program};
 use crate::workspace;
 use crate::wrangler;
@@ -43,16 +44,34 @@ pub(crate) struct Args {
     runtime: Runtime,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Runtime {
-    /// Cloudflare's own, through `wrangler dev`
-    Workerd,
-}
-
 pub(crate) fn run(args: &Args) -> Result<()> {
     match args.runtime {
         Runtime::Workerd => on_workerd(args),
+        Runtime::Spin => on_spin(args),
     }
+}
+
+/// On Spin: the demo runs on the test host, as no `spin` may be installed; all else is `spin up`.
+fn on_spin(args: &Args) -> Result<()> {
+    let tools = Tools::open()?;
+    tools.for_build()?;
+    if !args.demo {
+        build::components()?;
+        super::spin::check_version()?;
+        return super::spin::up(args.port);
+    }
+    build::postern(&tools, Runtime::Spin)?;
+    let gateway = gateway::start(&tools, Runtime::Spin, None)?;
+    introduce(&gateway.postern)?;
+    let mut upstream = demo(&tools, &gateway.postern)?;
+    if args.check {
+        console::note("the answer is right; stopping everything");
+        return Ok(());
+    }
+    println!("\nThis is the test host; its data is gone at the end. Ctrl-C stops it.");
+    let status = upstream.wait()?;
+    process::yield_to_signal();
+    bail!("server-everything ended by itself ({status})")
 }
 
 fn on_workerd(args: &Args) -> Result<()> {

@@ -6,4 +6,5 @@ pub(crate) mod conformance;
 pub(crate) mod deploy;
 pub(crate) mod dev;
 pub(crate) mod setup;
+pub(crate) mod spin;
 pub(crate) mod test;

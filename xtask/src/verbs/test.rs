@@ -1,13 +1,15 @@
-//! `cargo xtask test`: every test there is, from formatting to the black-box suite on real workerd.
+//! `cargo xtask test`: every test there is, from formatting to the black-box suite on each runtime.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use clap::ValueEnum as _;
 
 use super::build;
 use crate::console::{self, seconds};
 use crate::process;
+use crate::runtime::Runtime;
 use crate::tools::{Python, Tools};
 use crate::workspace;
 
@@ -17,6 +19,8 @@ const WASM_ONLY: [&str; 2] = ["cloudflare", "port-suite-worker"];
 const BLACK_BOX: &str = "black-box";
 /// What the Worker is compiled for.
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
+/// What the Spin components are compiled for.
+const WASI_TARGET: &str = "wasm32-wasip2";
 
 /// Options of `test`.
 #[derive(clap::Args)]
@@ -24,9 +28,12 @@ pub(crate) struct Args {
     /// Only tests whose name contains this; formatting, lints and tests inside WASM are skipped
     #[arg(long, value_name = "NAME")]
     filter: Option<String>,
-    /// Leaves out the suite on real workerd with real clients and servers
+    /// Leaves out the suite on real runtimes with real clients and servers
     #[arg(long)]
     skip_black_box: bool,
+    /// Runs that suite on this runtime only (default: on each in turn)
+    #[arg(long, value_enum)]
+    runtime: Option<Runtime>,
 }
 
 /// Runs the steps and remembers how long each took.
@@ -71,11 +78,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         in_wasm(&mut run, &tools)?;
     }
     if let Some(python) = python {
-        let workers = [workspace::worker_crate(), workspace::port_suite_crate()];
-        run.step("build the Workers", || {
-            workers.iter().try_for_each(|worker| build::worker(&tools, worker))
-        })?;
-        black_box(&mut run, &tools, &python, args)?;
+        let runtimes = args.runtime.map_or_else(|| Runtime::value_variants().to_vec(), |one| vec![one]);
+        for runtime in runtimes {
+            run.step(&format!("build for {}", runtime.name()), || {
+                build::postern(&tools, runtime)?;
+                build::port_suite(&tools, runtime)
+            })?;
+            black_box(&mut run, &tools, &python, runtime, args)?;
+        }
     }
     run.summary();
     Ok(())
@@ -86,7 +96,9 @@ fn lints(run: &mut Run) -> Result<()> {
     run.cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
     let [worker, port_suite] = WASM_ONLY;
     let packages = ["clippy", "--package", worker, "--package", port_suite];
-    run.cargo(&[&packages[..], &["--target", WASM_TARGET, "--", "--deny", "warnings"]].concat())
+    run.cargo(&[&packages[..], &["--target", WASM_TARGET, "--", "--deny", "warnings"]].concat())?;
+    let components = ["clippy", "--package", "gateway", "--package", "port-suite-spin"];
+    run.cargo(&[&components[..], &["--target", WASI_TARGET, "--", "--deny", "warnings"]].concat())
 }
 
 /// Unit and whole-router tests.
@@ -111,13 +123,15 @@ fn in_wasm(run: &mut Run, tools: &Tools) -> Result<()> {
     })
 }
 
-fn black_box(run: &mut Run, tools: &Tools, python: &Python, args: &Args) -> Result<()> {
+fn black_box(run: &mut Run, tools: &Tools, python: &Python, runtime: Runtime, args: &Args) -> Result<()> {
     let args = [&["test", "--package", BLACK_BOX, "--no-fail-fast"][..], &test_filter(args)].concat();
-    let title = format!("cargo {}", args.join(" "));
+    let title = format!("cargo {} (on {})", args.join(" "), runtime.name());
     run.step(&title, || {
         let mut command = cargo(&args);
         command
             .env("PATH", tools.path())
+            .env("POSTERN_RUNTIME", runtime.name())
+            .env("POSTERN_SPIN_HOST", workspace::program("spin-host"))
             .env("POSTERN_NODE", tools.node_program())
             .env("POSTERN_TOOLS", workspace::tools_dir().join("node_modules"))
             .env("POSTERN_PEERS", workspace::peers_dir())
