@@ -55,6 +55,7 @@ pub enum Inbound<'a> {
     Modern(Message<'a>),
 }
 
+const VERSION_MISMATCH: &str = "the MCP-Protocol-Version header must equal the version in params._meta";
 /// Largest batch that is taken.
 const LONGEST_BATCH: usize = 50;
 
@@ -99,7 +100,7 @@ fn classify_message<'a>(
     // Revisions are dates, so text order is their order.
     let header_is_modern = claimed.is_some_and(|version| version >= MODERN);
     if let Some(envelope) = envelope(&message) {
-        check_envelope(&envelope)?;
+        check_envelope(&envelope, claimed)?;
         check_headers(headers, claimed, &message)?;
         return Ok(Inbound::Modern(message));
     }
@@ -139,7 +140,7 @@ fn envelope<'a>(message: &Message<'a>) -> Option<RawObject<'a>> {
     RawObject::parse(params.meta?.get()).filter(|meta| meta.get(meta::PROTOCOL_VERSION).is_some())
 }
 
-fn check_envelope(envelope: &RawObject<'_>) -> Result<(), RpcError> {
+fn check_envelope(envelope: &RawObject<'_>, claimed: Option<&str>) -> Result<(), RpcError> {
     let bad = |key: &str, what: &str| {
         RpcError::new(
             StatusCode::BAD_REQUEST,
@@ -152,6 +153,10 @@ fn check_envelope(envelope: &RawObject<'_>) -> Result<(), RpcError> {
     };
     if !envelope.get(meta::CLIENT_CAPABILITIES).is_some_and(|value| value.get().starts_with('{')) {
         return Err(bad(meta::CLIENT_CAPABILITIES, "an object"));
+    }
+    // A contradiction is told before an unknown revision: the header may name one that is served.
+    if claimed.is_some_and(|claimed| claimed != version) {
+        return Err(RpcError::header_mismatch(VERSION_MISMATCH));
     }
     if version != MODERN {
         let error = RpcError::new(
@@ -167,9 +172,7 @@ fn check_envelope(envelope: &RawObject<'_>) -> Result<(), RpcError> {
 /// The standard headers of a modern request mirror its body.
 fn check_headers(headers: &HeaderMap, claimed: Option<&str>, message: &Message<'_>) -> Result<(), RpcError> {
     if claimed != Some(MODERN) {
-        return Err(RpcError::header_mismatch(
-            "the MCP-Protocol-Version header must equal the version in params._meta",
-        ));
+        return Err(RpcError::header_mismatch(VERSION_MISMATCH));
     }
     let Some(method) = message.method.as_deref().filter(|_| message.id.is_some()) else {
         return Ok(());
@@ -271,6 +274,15 @@ mod tests {
                 "{meta}"
             );
         }
+    }
+
+    #[test]
+    fn a_contradiction_is_told_before_an_unknown_revision() {
+        let unknown = call(
+            r#""name":"echo","_meta":{"io.modelcontextprotocol/protocolVersion":"2099-01-01","io.modelcontextprotocol/clientCapabilities":{}}"#,
+        );
+        assert_eq!(outcome(&[VERSION, METHOD, NAME], &unknown), "400 -32020");
+        assert_eq!(outcome(&[("mcp-protocol-version", "2099-01-01"), METHOD, NAME], &unknown), "400 -32022");
     }
 
     #[test]
