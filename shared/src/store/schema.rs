@@ -11,6 +11,7 @@ use crate::{Code, Error, Platform, Result};
 pub const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/0001_first_slice.sql")];
 
 /// The newest migration that this code knows.
+#[allow(clippy::cast_possible_wrap)] // a handful of files
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// The database's version. An error when it is older or newer than the code: old code must not write to a schema

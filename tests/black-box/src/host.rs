@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -136,7 +136,8 @@ impl Host {
     pub async fn kill(self) -> Result<()> {
         // Nobody answers: the command ends when the process has closed its output.
         let ended = self.command(json!({"cmd": "kill"})).await;
-        if ended.is_ok() { bail!("the host answered instead of ending") } else { Ok(()) }
+        ensure!(ended.is_err(), "the host answered instead of ending");
+        Ok(())
     }
 
     async fn command(&self, mut command: Value) -> Result<Value> {

@@ -16,10 +16,7 @@ use tokio::sync::mpsc;
 /// The body of a response.
 pub(crate) enum Body {
     Full(Full<Bytes>),
-    Stream {
-        chunks: mpsc::Receiver<Chunk>,
-        length: Option<u64>,
-    },
+    Stream { chunks: mpsc::Receiver<Chunk>, length: Option<u64> },
 }
 
 /// A piece of a streamed body, or the sign that the connection is to break off here.
@@ -52,9 +49,9 @@ impl HttpBody for Body {
             Self::Full(full) => Pin::new(full)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
-            Self::Stream { chunks, .. } => chunks
-                .poll_recv(cx)
-                .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data))),
+            Self::Stream { chunks, .. } => {
+                chunks.poll_recv(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
+            }
         }
     }
 
@@ -77,11 +74,7 @@ pub(crate) fn empty(status: StatusCode) -> Response<Body> {
 
 /// A response of plain text.
 pub(crate) fn text(status: StatusCode, text: &str) -> Response<Body> {
-    with_body(
-        status,
-        Some("text/plain; charset=utf-8"),
-        Bytes::copy_from_slice(text.as_bytes()),
-    )
+    with_body(status, Some("text/plain; charset=utf-8"), Bytes::copy_from_slice(text.as_bytes()))
 }
 
 /// A response of one JSON document.
@@ -115,11 +108,7 @@ pub(crate) fn stream(content_type: &'static str, length: Option<u64>) -> (Feed, 
 pub(crate) fn events() -> (Feed, Response<Body>) {
     let (feed, mut response) = stream("text/event-stream", None);
     set(&mut response, header::CACHE_CONTROL, "no-cache");
-    set(
-        &mut response,
-        header::HeaderName::from_static("x-accel-buffering"),
-        "no",
-    );
+    set(&mut response, header::HeaderName::from_static("x-accel-buffering"), "no");
     (feed, response)
 }
 
@@ -130,7 +119,5 @@ pub(crate) fn event(message: &Value) -> Bytes {
 
 /// Sets a header to a constant.
 pub(crate) fn set(response: &mut Response<Body>, name: header::HeaderName, value: &'static str) {
-    response
-        .headers_mut()
-        .insert(name, HeaderValue::from_static(value));
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
 }

@@ -47,9 +47,7 @@ impl Tools {
     }
 
     fn find(&self, name: &str) -> Option<&Value> {
-        self.tools
-            .iter()
-            .find(|tool| tool.get("name").and_then(Value::as_str) == Some(name))
+        self.tools.iter().find(|tool| tool.get("name").and_then(Value::as_str) == Some(name))
     }
 
     /// The arguments of a tool that must be mirrored in `Mcp-Param-*` headers, with the header's last part.
@@ -79,18 +77,8 @@ fn real_tools() -> Vec<Value> {
     let string = json!({"type": "string"});
     let steps = json!({"type": "integer", "minimum": 0, "maximum": 1000});
     vec![
-        tool(
-            "echo",
-            "Echoes the message back.",
-            &["message"],
-            &json!({"message": string}),
-        ),
-        tool(
-            "add",
-            "Adds two numbers.",
-            &["a", "b"],
-            &json!({"a": number, "b": number}),
-        ),
+        tool("echo", "Echoes the message back.", &["message"], &json!({"message": string})),
+        tool("add", "Adds two numbers.", &["a", "b"], &json!({"a": number, "b": number})),
         tool(
             "slow_progress",
             "Reports progress step by step, then answers.",
@@ -103,18 +91,8 @@ fn real_tools() -> Vec<Value> {
             &["steps", "gate"],
             &json!({"steps": steps, "gate": string}),
         ),
-        tool(
-            "fail",
-            "Fails as a tool does: a result with isError.",
-            &[],
-            &json!({}),
-        ),
-        tool(
-            "protocol_error",
-            "Fails as a server does: a JSON-RPC error.",
-            &[],
-            &json!({}),
-        ),
+        tool("fail", "Fails as a tool does: a result with isError.", &[], &json!({})),
+        tool("protocol_error", "Fails as a server does: a JSON-RPC error.", &[], &json!({})),
         tool(
             "mirrored",
             "Takes an argument that modern clients mirror in the header Mcp-Param-Region.",

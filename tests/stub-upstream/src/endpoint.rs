@@ -81,20 +81,9 @@ impl Endpoint {
                     None if target.on("chunked") => HugeShape::Chunked,
                     None => HugeShape::Sized,
                 };
-                (
-                    None,
-                    CallMode::Huge {
-                        bytes: target.number("bytes").unwrap_or(32 << 20),
-                        shape,
-                    },
-                )
+                (None, CallMode::Huge { bytes: target.number("bytes").unwrap_or(32 << 20), shape })
             }
-            ["die-mid-stream"] => (
-                None,
-                CallMode::DieMidStream {
-                    clean: target.on("clean"),
-                },
-            ),
+            ["die-mid-stream"] => (None, CallMode::DieMidStream { clean: target.on("clean") }),
             _ => return None,
         };
         let asked = match target.get("era") {
@@ -132,11 +121,7 @@ pub(crate) async fn answer(state: &State, endpoint: &Endpoint, head: &Parts, bod
     }
     if head.method != Method::POST {
         let mut response = body::empty(StatusCode::METHOD_NOT_ALLOWED);
-        body::set(
-            &mut response,
-            header::ALLOW,
-            if legacy_spoken { "POST, DELETE" } else { "POST" },
-        );
+        body::set(&mut response, header::ALLOW, if legacy_spoken { "POST, DELETE" } else { "POST" });
         return response;
     }
     if let Err((status, why)) = negotiate(&head.headers) {
@@ -145,10 +130,7 @@ pub(crate) async fn answer(state: &State, endpoint: &Endpoint, head: &Parts, bod
     let message = match message::read(body) {
         Ok(message) => message,
         Err(malformed) => {
-            return body::json(
-                StatusCode::BAD_REQUEST,
-                &RpcError::from(malformed).answer(&Value::Null),
-            );
+            return body::json(StatusCode::BAD_REQUEST, &RpcError::from(malformed).answer(&Value::Null));
         }
     };
     let modern = match endpoint.eras {
@@ -168,10 +150,7 @@ fn negotiate(headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
     let content_type = text(headers, "content-type").unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
-        return Err((
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "Content-Type must be application/json",
-        ));
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json"));
     }
     let accept = text(headers, "accept").unwrap_or_default().to_ascii_lowercase();
     if !accept.contains("application/json") || !accept.contains("text/event-stream") {

@@ -46,11 +46,8 @@ fn echo(head: &Parts, body: &Bytes) -> Response<Body> {
 pub(crate) fn headers_as_json(headers: &HeaderMap) -> Value {
     let mut object = Map::new();
     for name in headers.keys() {
-        let values: Vec<_> = headers
-            .get_all(name)
-            .iter()
-            .map(|value| String::from_utf8_lossy(value.as_bytes()))
-            .collect();
+        let values: Vec<_> =
+            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
         object.insert(name.as_str().to_owned(), Value::String(values.join(", ")));
     }
     Value::Object(object)
@@ -66,11 +63,7 @@ fn stream(target: &Target) -> Response<Body> {
             if number > 0 {
                 tokio::time::sleep(delay).await;
             }
-            if feed
-                .send(Ok(Bytes::from(format!("chunk {number}\n"))))
-                .await
-                .is_err()
-            {
+            if feed.send(Ok(Bytes::from(format!("chunk {number}\n")))).await.is_err() {
                 return;
             }
         }

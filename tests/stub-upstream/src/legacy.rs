@@ -38,10 +38,7 @@ pub(crate) async fn post(
         && !VERSIONS.contains(&version)
         && !is_request(&message, "initialize")
     {
-        let error = RpcError::new(
-            -32000,
-            format!("Bad Request: unsupported protocol version {version}"),
-        );
+        let error = RpcError::new(-32000, format!("Bad Request: unsupported protocol version {version}"));
         return body::json(StatusCode::BAD_REQUEST, &error.answer(&id));
     }
     let Message::Request { method, params, .. } = message else {
@@ -63,10 +60,7 @@ pub(crate) async fn post(
             }
             tools::call(state, endpoint, Era::Legacy, &id, &params).await
         }
-        _ => endpoint.reply(
-            StatusCode::OK,
-            &RpcError::new(-32601, "Method not found").answer(&id),
-        ),
+        _ => endpoint.reply(StatusCode::OK, &RpcError::new(-32601, "Method not found").answer(&id)),
     }
 }
 
@@ -99,11 +93,7 @@ fn initialize(state: &State, endpoint: &Endpoint, id: &Value, params: &Value) ->
         let error = RpcError::new(-32602, "initialize needs params.protocolVersion");
         return endpoint.reply(StatusCode::OK, &error.answer(id));
     };
-    let version = if VERSIONS.contains(&asked) {
-        asked
-    } else {
-        LEGACY_VERSION
-    };
+    let version = if VERSIONS.contains(&asked) { asked } else { LEGACY_VERSION };
     let result = json!({
         "protocolVersion": version,
         "capabilities": {"tools": {"listChanged": false}},

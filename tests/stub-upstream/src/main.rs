@@ -13,11 +13,7 @@ const USAGE: &str =
 fn main() -> Result<()> {
     let stub = Stub::start(options(std::env::args().skip(1))?)?;
     let mut out = std::io::stdout();
-    writeln!(
-        out,
-        "{}",
-        json!({"ready": true, "url": stub.url(""), "port": stub.address().port()})
-    )?;
+    writeln!(out, "{}", json!({"ready": true, "url": stub.url(""), "port": stub.address().port()}))?;
     out.flush()?;
     // Whoever started the stub holds the other end: end of file means that nobody needs it any more.
     let mut ignored = [0; 1024];
@@ -28,11 +24,7 @@ fn main() -> Result<()> {
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
     let mut options = Options::default();
     while let Some(argument) = arguments.next() {
-        let mut value = || {
-            arguments
-                .next()
-                .with_context(|| format!("{argument} needs a value\n{USAGE}"))
-        };
+        let mut value = || arguments.next().with_context(|| format!("{argument} needs a value\n{USAGE}"));
         match argument.as_str() {
             "--port" => options.port = value()?.parse().context("--port takes a number")?,
             "--tools" => options.extra_tools = value()?.parse().context("--tools takes a number")?,

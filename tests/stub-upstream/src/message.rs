@@ -4,11 +4,7 @@ use serde_json::{Value, json};
 
 /// What a POST carried.
 pub(crate) enum Message {
-    Request {
-        id: Value,
-        method: String,
-        params: Value,
-    },
+    Request { id: Value, method: String, params: Value },
     Notification,
     Response,
 }
@@ -28,18 +24,11 @@ pub(crate) struct RpcError {
 
 impl RpcError {
     pub(crate) fn new(code: i64, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            data: None,
-        }
+        Self { code, message: message.into(), data: None }
     }
 
     pub(crate) fn with_data(self, data: Value) -> Self {
-        Self {
-            data: Some(data),
-            ..self
-        }
+        Self { data: Some(data), ..self }
     }
 
     /// The message that answers the request `id` with this error.
@@ -73,11 +62,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Message, Malformed> {
     let id = object.remove("id");
     match (object.remove("method"), id) {
         (Some(Value::String(method)), Some(id)) if id.is_string() || id.is_i64() || id.is_u64() => {
-            Ok(Message::Request {
-                id,
-                method,
-                params: object.remove("params").unwrap_or_default(),
-            })
+            Ok(Message::Request { id, method, params: object.remove("params").unwrap_or_default() })
         }
         (Some(Value::String(_)), None) => Ok(Message::Notification),
         (None, Some(_)) if object.contains_key("result") || object.contains_key("error") => {

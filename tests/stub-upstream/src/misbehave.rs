@@ -12,11 +12,7 @@ use crate::{
 pub(crate) async fn answer(segments: &[&str], target: &Target) -> Response<Body> {
     match segments {
         ["hang"] => std::future::pending().await,
-        ["status", code] => match code
-            .parse()
-            .ok()
-            .and_then(|code: u16| StatusCode::from_u16(code).ok())
-        {
+        ["status", code] => match code.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok()) {
             Some(status) => body::text(status, "as you asked"),
             None => body::text(StatusCode::BAD_REQUEST, "no such status"),
         },

@@ -73,21 +73,14 @@ pub(crate) async fn post(
             endpoint.reply(StatusCode::OK, &message)
         }
         "tools/call" => tools::call(state, endpoint, Era::Modern, &id, &params).await,
-        _ => body::json(
-            StatusCode::NOT_FOUND,
-            &RpcError::new(-32601, "Method not found").answer(&id),
-        ),
+        _ => body::json(StatusCode::NOT_FOUND, &RpcError::new(-32601, "Method not found").answer(&id)),
     }
 }
 
 /// Adds what every modern result carries.
 pub(crate) fn complete(mut result: Value) -> Value {
     insert(&mut result, "resultType", json!("complete"));
-    insert(
-        &mut result,
-        "_meta",
-        json!({SERVER_INFO_KEY: tools::server_info()}),
-    );
+    insert(&mut result, "_meta", json!({SERVER_INFO_KEY: tools::server_info()}));
     result
 }
 
@@ -120,10 +113,7 @@ fn validate(state: &State, headers: &HeaderMap, method: &str, params: &Value) ->
         return Err(bad(-32602, format!("{VERSION_KEY} must be a string")));
     };
     if !meta(params, CAPABILITIES_KEY).is_some_and(Value::is_object) {
-        return Err(bad(
-            -32602,
-            format!("params._meta lacks {CAPABILITIES_KEY}, an object"),
-        ));
+        return Err(bad(-32602, format!("params._meta lacks {CAPABILITIES_KEY}, an object")));
     }
     let equal = |name: &str, wanted: &str| match text(headers, name) {
         None => Err(bad(HEADER_MISMATCH, format!("{name} is missing"))),
@@ -153,10 +143,7 @@ fn validate(state: &State, headers: &HeaderMap, method: &str, params: &Value) ->
 /// Checks that every argument annotated with `x-mcp-header` is mirrored by its header.
 fn mirrored(state: &State, headers: &HeaderMap, params: &Value) -> Result<(), String> {
     let none = Map::new();
-    let arguments = params
-        .get("arguments")
-        .and_then(Value::as_object)
-        .unwrap_or(&none);
+    let arguments = params.get("arguments").and_then(Value::as_object).unwrap_or(&none);
     let name = params.get("name").and_then(Value::as_str).unwrap_or_default();
     for (argument, header) in state.tools.mirrored_headers(name) {
         let header = format!("mcp-param-{header}");
@@ -171,10 +158,7 @@ fn mirrored(state: &State, headers: &HeaderMap, params: &Value) -> Result<(), St
 
 /// A header value in clear: `=?base64?…?=` is unwrapped.
 fn decode(value: &str) -> Option<String> {
-    match value
-        .strip_prefix("=?base64?")
-        .and_then(|rest| rest.strip_suffix("?="))
-    {
+    match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
         Some(encoded) => String::from_utf8(BASE64.decode(encoded).ok()?).ok(),
         None => Some(value.to_owned()),
     }

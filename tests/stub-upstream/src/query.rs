@@ -11,12 +11,7 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn of(uri: &Uri) -> Self {
-        let segments = uri
-            .path()
-            .split('/')
-            .filter(|segment| !segment.is_empty())
-            .map(decode)
-            .collect();
+        let segments = uri.path().split('/').filter(|segment| !segment.is_empty()).map(decode).collect();
         let pairs = uri
             .query()
             .unwrap_or_default()
@@ -37,10 +32,7 @@ impl Target {
 
     /// The value of a query parameter.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.pairs
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// A number in the query.
@@ -50,8 +42,7 @@ impl Target {
 
     /// Whether a switch such as `?chunked=1` is on.
     pub(crate) fn on(&self, name: &str) -> bool {
-        self.get(name)
-            .is_some_and(|value| !matches!(value, "0" | "false"))
+        self.get(name).is_some_and(|value| !matches!(value, "0" | "false"))
     }
 }
 

@@ -35,13 +35,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            port: 0,
-            extra_tools: 0,
-            page_size: None,
-            require_bearer: None,
-            record: true,
-        }
+        Self { port: 0, extra_tools: 0, page_size: None, require_bearer: None, record: true }
     }
 }
 
@@ -62,30 +56,21 @@ impl Stub {
         let address = listener.local_addr()?;
         let state = Arc::new(State::new(options));
         let (stop, stopped) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = {
             let _context = runtime.enter();
             TcpListener::from_std(listener)?
         };
         let serving = state.clone();
-        let thread = std::thread::Builder::new()
-            .name("stub-upstream".into())
-            .spawn(move || {
-                runtime.block_on(async {
-                    tokio::select! {
-                        () = accept(listener, serving) => {}
-                        _ = stopped => {}
-                    }
-                });
-            })?;
-        Ok(Self {
-            address,
-            state,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let thread = std::thread::Builder::new().name("stub-upstream".into()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = accept(listener, serving) => {}
+                    _ = stopped => {}
+                }
+            });
+        })?;
+        Ok(Self { address, state, stop: Some(stop), thread: Some(thread) })
     }
 
     /// The URL of a path such as `/legacy`.
@@ -168,10 +153,7 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> Response<Body>
     }
     state.record(|| Recorded {
         method: head.method.clone(),
-        path: head
-            .uri
-            .path_and_query()
-            .map_or_else(String::new, ToString::to_string),
+        path: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
         headers: head.headers.clone(),
         body: body.clone(),
     });
@@ -194,18 +176,12 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> Response<Body>
 
 fn refuse_stranger(state: &State, headers: &http::HeaderMap) -> Option<Response<Body>> {
     let wanted = state.options.require_bearer.as_deref()?;
-    let given = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     if given.and_then(|value| value.strip_prefix("Bearer ")) == Some(wanted) {
         return None;
     }
     let mut response = body::json(StatusCode::UNAUTHORIZED, &json!({"error": "invalid_token"}));
-    body::set(
-        &mut response,
-        header::WWW_AUTHENTICATE,
-        "Bearer realm=\"stub\", error=\"invalid_token\"",
-    );
+    body::set(&mut response, header::WWW_AUTHENTICATE, "Bearer realm=\"stub\", error=\"invalid_token\"");
     Some(response)
 }
 

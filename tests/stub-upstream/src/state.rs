@@ -110,10 +110,7 @@ impl State {
     /// Counts one tool call of a session and forgets the session when it was the last.
     pub(crate) fn count_call(&self, id: &str) {
         let mut sessions = lock(&self.sessions);
-        let Some(left) = sessions
-            .get_mut(id)
-            .and_then(|session| session.calls_left.as_mut())
-        else {
+        let Some(left) = sessions.get_mut(id).and_then(|session| session.calls_left.as_mut()) else {
             return;
         };
         *left = left.saturating_sub(1);
@@ -123,10 +120,7 @@ impl State {
     }
 
     pub(crate) fn gate(&self, name: &str) -> Arc<Semaphore> {
-        lock(&self.gates)
-            .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Semaphore::new(0)))
-            .clone()
+        lock(&self.gates).entry(name.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(0))).clone()
     }
 
     pub(crate) fn cancellations(&self) -> Cancellations {

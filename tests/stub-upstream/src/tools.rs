@@ -38,13 +38,7 @@ pub(crate) async fn call(
     }
     let name = params.get("name").and_then(Value::as_str).unwrap_or_default();
     if let Some((steps, pace)) = progress_wanted(state, name, params) {
-        return progress(
-            state,
-            params,
-            steps,
-            pace,
-            message::result(id, &outcome(era, "done", false)),
-        );
+        return progress(state, params, steps, pace, message::result(id, &outcome(era, "done", false)));
     }
     let message = match run(state, name, params) {
         Ok(Outcome::Done(text)) => message::result(id, &outcome(era, &text, false)),
@@ -66,16 +60,14 @@ fn run(state: &State, name: &str, params: &Value) -> Result<Outcome, RpcError> {
     let text = |key: &str| argument(key).and_then(Value::as_str);
     let number = |key: &str| argument(key).and_then(Value::as_f64);
     let outcome = match name {
-        "echo" => text("message")
-            .map(|message| format!("Echo: {message}"))
-            .ok_or("echo needs a message"),
+        "echo" => text("message").map(|message| format!("Echo: {message}")).ok_or("echo needs a message"),
         "add" => match (number("a"), number("b")) {
             (Some(a), Some(b)) => Ok((a + b).to_string()),
             _ => Err("add needs the numbers a and b"),
         },
-        "mirrored" => text("region")
-            .map(|region| format!("Region: {region}"))
-            .ok_or("mirrored needs a region"),
+        "mirrored" => {
+            text("region").map(|region| format!("Region: {region}")).ok_or("mirrored needs a region")
+        }
         "fail" => Err("This tool always fails."),
         "protocol_error" => return Err(RpcError::new(-32603, "This tool breaks the server.")),
         _ if state.tools.has(name) => Ok(format!("{name} found nothing.")),
@@ -118,10 +110,7 @@ fn progress_wanted(state: &State, name: &str, params: &Value) -> Option<(u64, Pa
 
 /// Streams one progress notification per step and then the result; all but the first event are paced.
 fn progress(state: &State, params: &Value, steps: u64, pace: Pace, result: Value) -> Response<Body> {
-    let token = params
-        .get("_meta")
-        .and_then(|meta| meta.get("progressToken"))
-        .cloned();
+    let token = params.get("_meta").and_then(|meta| meta.get("progressToken")).cloned();
     let cancelled = state.cancellations();
     let (feed, response) = body::events();
     tokio::spawn(async move {
@@ -197,10 +186,7 @@ fn huge(id: &Value, bytes: u64, shape: HugeShape) -> Response<Body> {
                 while feed.send(Ok(event.clone())).await.is_ok() {}
             }
             HugeShape::EndlessLine => {
-                let _ = feed
-                    .send(Ok(format!("event: message\ndata: {before}").into()))
-                    .await
-                    .is_ok()
+                let _ = feed.send(Ok(format!("event: message\ndata: {before}").into())).await.is_ok()
                     && helper::fill(&feed, u64::MAX).await;
             }
         }
@@ -210,10 +196,7 @@ fn huge(id: &Value, bytes: u64, shape: HugeShape) -> Response<Body> {
 
 /// One event, and then the stream is over without a response: broken off, or ended in order.
 fn die_mid_stream(params: &Value, clean: bool) -> Response<Body> {
-    let token = params
-        .get("_meta")
-        .and_then(|meta| meta.get("progressToken"))
-        .cloned();
+    let token = params.get("_meta").and_then(|meta| meta.get("progressToken")).cloned();
     let (feed, response) = body::events();
     tokio::spawn(async move {
         let event = match token {

@@ -97,7 +97,8 @@ fn lints(run: &mut Run) -> Result<()> {
     let [worker, port_suite] = WASM_ONLY;
     let packages = ["clippy", "--package", worker, "--package", port_suite];
     run.cargo(&[&packages[..], &["--target", WASM_TARGET, "--", "--deny", "warnings"]].concat())?;
-    let components = ["clippy", "--package", "gateway", "--package", "port-suite-spin"];
+    let components =
+        ["clippy", "--package", "spin-runtime", "--package", "gateway", "--package", "port-suite-spin"];
     run.cargo(&[&components[..], &["--target", WASI_TARGET, "--", "--deny", "warnings"]].concat())
 }
 
