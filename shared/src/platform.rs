@@ -15,7 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::LocalBoxFuture;
 
-pub use fetch::{BodyStream, Fetch, FetchError, Limits, Outgoing, UpstreamResponse, collect};
+pub use fetch::{BodyStream, Fetch, FetchError, Limits, Outgoing, Release, UpstreamResponse, collect};
 pub use settings::{NAMES as SETTING_NAMES, Settings};
 pub use sql::{Outcome, Reader, Row, Sql, SqlError, Statement, Value};
 pub use time::Timestamp;

@@ -154,7 +154,8 @@ async fn pass_on(
     // A tool is in the catalogue only after a probe found out the era.
     let era = target.upstream.era.unwrap_or(Era::Modern);
     let client =
-        Client::new(context.platform, &target.upstream, &context.caller.subject, limits(context.platform));
+        Client::new(context.platform, &target.upstream, &context.caller.subject, limits(context.platform))
+            .released_with_caller();
     let request = Call { method: "tools/call", name: &target.tool, params, meta: own_meta, mirrored };
     let called = client.call(era, &request).await;
     let upstream_id = called.as_ref().map_or_else(|_| id.to_owned(), |(upstream_id, _)| upstream_id.clone());

@@ -1,11 +1,11 @@
-//! The Fetch port over the Worker's `fetch`. Redirects stay answers; dropping the response aborts the request.
+//! The Fetch port over the Worker's `fetch`. Redirects stay answers; dropping a body cancels it.
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use js_sys::Uint8Array;
-use shared::platform::{BodyStream, Fetch, FetchError, Outgoing, UpstreamResponse};
+use shared::platform::{BodyStream, Fetch, FetchError, Outgoing, Release, UpstreamResponse};
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use worker::{ByteStream, web_sys};
@@ -18,11 +18,17 @@ pub(crate) struct WorkerFetch;
 #[async_trait(?Send)]
 impl Fetch for WorkerFetch {
     async fn fetch(&self, request: Outgoing) -> Result<UpstreamResponse, FetchError> {
-        let abort = Abort::new()?;
+        // A controller and its signal cost several calls into the runtime: not for every tool call.
+        let abort = match request.release {
+            Release::AtOnce => Some(Abort::new()?),
+            Release::WithCaller => None,
+        };
         let init = web_sys::RequestInit::new();
         init.set_method(request.method.as_str());
         init.set_redirect(web_sys::RequestRedirect::Manual);
-        init.set_signal(Some(&abort.controller.signal()));
+        if let Some(abort) = &abort {
+            init.set_signal(Some(&abort.controller.signal()));
+        }
         let headers = web_sys::Headers::new().map_err(unreachable)?;
         for (name, value) in &request.headers {
             let value = value.to_str().map_err(|error| FetchError::Unreachable(error.to_string()))?;
@@ -52,10 +58,12 @@ impl Abort {
         let controller = web_sys::AbortController::new().map_err(unreachable)?;
         Ok(Self { controller, finished: false })
     }
+}
 
-    /// The body was read to its end: nothing to abort any more.
-    fn finish(mut self) {
-        self.finished = true;
+/// The body was read to its end: nothing to abort any more.
+fn finish(abort: Option<Abort>) {
+    if let Some(mut abort) = abort {
+        abort.finished = true;
     }
 }
 
@@ -82,7 +90,7 @@ fn response_headers(headers: &web_sys::Headers) -> HeaderMap {
     map
 }
 
-fn body(response: &web_sys::Response, headers: &HeaderMap, abort: Abort) -> BodyStream {
+fn body(response: &web_sys::Response, headers: &HeaderMap, abort: Option<Abort>) -> BodyStream {
     let announced = headers
         .get(http::header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -90,13 +98,13 @@ fn body(response: &web_sys::Response, headers: &HeaderMap, abort: Abort) -> Body
     if is_small && let Ok(promise) = response.array_buffer() {
         let read = async move {
             let read = JsFuture::from(promise).await.map_err(broken);
-            abort.finish();
+            finish(abort);
             read.map(|buffer| Bytes::from(Uint8Array::new(&buffer).to_vec()))
         };
         return read.into_stream().boxed_local();
     }
     let Some(body) = response.body() else {
-        abort.finish();
+        finish(abort);
         return stream::empty().boxed_local();
     };
     let chunks = ByteStream::from(body);
@@ -105,7 +113,7 @@ fn body(response: &web_sys::Response, headers: &HeaderMap, abort: Abort) -> Body
             Some(Ok(chunk)) => Ok(Bytes::from(chunk)),
             Some(Err(error)) => Err(FetchError::Broken(error.to_string())),
             None => {
-                abort.finish();
+                finish(abort);
                 return None;
             }
         };

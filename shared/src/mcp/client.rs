@@ -19,7 +19,7 @@ use super::sse::{EventStream, events, response_to};
 use super::{Era, LATEST_LEGACY, LEGACY, MODERN, implementation, meta};
 use crate::instance::SESSION;
 use crate::model::target::Upstream;
-use crate::platform::{FetchError, Limits, Outgoing, collect};
+use crate::platform::{FetchError, Limits, Outgoing, Release, collect};
 use crate::seal::Cell;
 use crate::{Error, Platform};
 
@@ -32,6 +32,7 @@ pub struct Client<'a> {
     upstream: &'a Upstream,
     subject: &'a str,
     limits: Limits,
+    release: Release,
 }
 
 /// An upstream's answer.
@@ -106,7 +107,14 @@ pub struct Call<'a> {
 impl<'a> Client<'a> {
     /// A client that speaks to `upstream` for the caller `subject`.
     pub fn new(platform: &'a Platform, upstream: &'a Upstream, subject: &'a str, limits: Limits) -> Self {
-        Self { platform, upstream, subject, limits }
+        Self { platform, upstream, subject, limits, release: Release::AtOnce }
+    }
+
+    /// For a client whose caller is gone once this exchange is: see [`Release::WithCaller`].
+    #[must_use]
+    pub fn released_with_caller(mut self) -> Self {
+        self.release = Release::WithCaller;
+        self
     }
 
     /// A fresh request id: an integer that every JSON reader keeps exact.
@@ -208,6 +216,7 @@ impl<'a> Client<'a> {
             headers,
             body: Bytes::new(),
             limits: self.limits,
+            release: self.release,
         };
         if let Err(error) = self.platform.fetch(request).await {
             log::debug!("ending a session with {} failed: {error}", self.upstream.slug);
@@ -268,6 +277,7 @@ impl<'a> Client<'a> {
             headers,
             body: body.into(),
             limits: self.limits,
+            release: self.release,
         };
         let response = self.platform.fetch(request).await?;
         let text =

@@ -44,6 +44,19 @@ pub struct Outgoing {
     pub body: Bytes,
     /// Its limits.
     pub limits: Limits,
+    /// What giving it up before the response's head may cost.
+    pub release: Release,
+}
+
+/// When the connection of a request is given back that was given up before the response's head arrived. (With the head
+/// there, dropping the body always gives it back at once.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// At once. For work that makes many requests: connections are few.
+    AtOnce,
+    /// At the latest when the request that is being answered is over. Cheaper on some runtimes; for a request that
+    /// is the last one its caller makes.
+    WithCaller,
 }
 
 /// An upstream's answer: the head is there, the body may still be on its way.

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use super::{Outcome, Suite, same, text};
 use crate::Platform;
 use crate::net::SafeUrl;
-use crate::platform::{FetchError, Limits, Outgoing, UpstreamResponse, collect};
+use crate::platform::{FetchError, Limits, Outgoing, Release, UpstreamResponse, collect};
 
 pub(super) async fn run(platform: &Platform, helper: &str, suite: &mut Suite) {
     let at = |path: &str| format!("{helper}/helper/{path}");
@@ -41,6 +41,12 @@ pub(super) async fn run(platform: &Platform, helper: &str, suite: &mut Suite) {
     suite.check("fetch: nobody there is told as such", unreachable(platform)).await;
     suite
         .check(
+            "fetch: bodies given up half-way do not block, however connections are released",
+            given_up(platform, at("bytes?n=5000000&chunked=1")),
+        )
+        .await;
+    suite
+        .check(
             "fetch: more requests than sockets, bodies unread, do not block",
             unread(platform, at("bytes?n=100000")),
         )
@@ -52,7 +58,14 @@ const LIMITS: Limits =
 
 fn request(platform: &Platform, url: &str, limits: Limits) -> Result<Outgoing, String> {
     let url = SafeUrl::parse(url, platform.settings.net).map_err(text)?;
-    Ok(Outgoing { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), limits })
+    Ok(Outgoing {
+        method: Method::GET,
+        url,
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+        limits,
+        release: Release::AtOnce,
+    })
 }
 
 async fn get(platform: &Platform, url: &str, limits: Limits) -> Result<UpstreamResponse, String> {
@@ -150,4 +163,16 @@ async fn unread(platform: &Platform, url: String) -> Outcome {
         drop(get(platform, &url, LIMITS).await?);
     }
     same(get(platform, &url, LIMITS).await?.status, 200)
+}
+
+async fn given_up(platform: &Platform, url: String) -> Outcome {
+    for _ in 0..12 {
+        let request = Outgoing { release: Release::WithCaller, ..request(platform, &url, LIMITS)? };
+        let mut body = platform.fetch(request).await.map_err(text)?.body;
+        // Read a little, then give up.
+        if body.next().await.is_none() {
+            return Err("no body".to_owned());
+        }
+    }
+    Ok(())
 }

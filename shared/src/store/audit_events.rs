@@ -17,8 +17,8 @@ use crate::platform::{SqlError, Statement};
 
 /// How long rows may wait for company.
 pub const GATHER: Duration = Duration::from_millis(900);
-/// Rows in one statement.
-const ROWS: usize = 200;
+/// Rows in one statement: few enough not to hold up others in the database.
+const ROWS: usize = 100;
 /// Arguments longer than this are not kept while the row waits.
 const LONGEST_ARGUMENTS: usize = 64 * 1024;
 /// Rows that may wait; more than a writer ever meets unless the database is down.
