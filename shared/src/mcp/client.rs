@@ -4,27 +4,26 @@
 //! answers by an upstream. A session that the upstream no longer knows is opened anew, once: only a request that the
 //! upstream refused for its session (and so never ran) is sent again.
 
+mod wire;
+
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method};
+use http::Method;
+use http::header::HeaderName;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::headers::{METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION, SESSION_ID, encode_value};
+use self::wire::header_value;
+use super::headers::{NAME, PARAM_PREFIX, encode_value};
 use super::message::{Message, RawObject, raw, request};
 use super::session::{Key, UpstreamSession};
-use super::sse::{EventStream, events, response_to};
+use super::sse::{EventStream, response_to};
 use super::{Era, LATEST_LEGACY, LEGACY, MODERN, implementation, meta};
 use crate::instance::SESSION;
 use crate::model::target::Upstream;
-use crate::platform::{FetchError, Limits, Outgoing, Release, collect};
-use crate::seal::Cell;
+use crate::platform::{FetchError, Limits, Outgoing, Release};
 use crate::{Error, Platform};
-
-/// Largest body of an answer that is not a success.
-const ERROR_BODY: usize = 64 * 1024;
 
 /// A client for one upstream on behalf of one caller.
 pub struct Client<'a> {
@@ -270,45 +269,6 @@ impl<'a> Client<'a> {
         }
     }
 
-    async fn post(&self, headers: HeaderMap, body: String) -> Result<Answer, CallError> {
-        let request = Outgoing {
-            method: Method::POST,
-            url: self.upstream.url.clone(),
-            headers,
-            body: body.into(),
-            limits: self.limits,
-            release: self.release,
-        };
-        let response = self.platform.fetch(request).await?;
-        let text =
-            |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let session_id =
-            text(SESSION_ID).filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_graphic()));
-        let content_type = text("content-type").unwrap_or_default().to_ascii_lowercase();
-        let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        let status = response.status;
-        let reply = match (status, media_type) {
-            (401 | 403, _) => return Err(CallError::AuthorizationRequired(status)),
-            (300..=399, _) => return Err(CallError::Redirect(status)),
-            (200..=299, "text/event-stream") => Reply::Events(events(response.body)),
-            (200..=299, "application/json") => Reply::Json(collect(response.body).await?),
-            (202 | 204, _) => Reply::Accepted,
-            (200..=299, _) => match collect(response.body).await?.as_ref() {
-                [] => Reply::Accepted,
-                _ => return Err(CallError::NotMcp("neither JSON nor an event stream")),
-            },
-            (400..=499, "application/json") => {
-                let body = collect(response.body).await?;
-                if body.len() > ERROR_BODY || !is_error_response(&body) {
-                    return Err(CallError::Status(status));
-                }
-                Reply::Json(body)
-            }
-            _ => return Err(CallError::Status(status)),
-        };
-        Ok(Answer { status, session_id, reply })
-    }
-
     fn session_key(&self) -> Key {
         Key {
             integration_id: self.upstream.integration_id.clone(),
@@ -316,46 +276,6 @@ impl<'a> Client<'a> {
             owner: self.subject.to_owned(),
             credential: self.upstream.credential.as_ref().map(|credential| credential.sealed.clone()),
         }
-    }
-
-    fn base_headers(&self) -> Result<HeaderMap, CallError> {
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("postern/", env!("CARGO_PKG_VERSION"))));
-        if let Some(credential) = &self.upstream.credential {
-            let cell = Cell {
-                table: "credentials",
-                row: &credential.id,
-                column: "sealed",
-                owner: &credential.owner,
-            };
-            let token =
-                self.platform.settings.keys.open(cell, &credential.sealed).ok_or(CallError::Credential)?;
-            let mut value = zeroize::Zeroizing::new(b"Bearer ".to_vec());
-            value.extend_from_slice(token.expose());
-            let mut value =
-                HeaderValue::from_bytes(&value).map_err(|error| Error::internal(error.to_string()))?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
-        Ok(headers)
-    }
-
-    fn modern_headers(&self, method: &str) -> Result<HeaderMap, CallError> {
-        let mut headers = self.base_headers()?;
-        headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(MODERN));
-        headers.insert(METHOD, header_value(method)?);
-        Ok(headers)
-    }
-
-    fn session_headers(&self, session: &UpstreamSession) -> Result<HeaderMap, CallError> {
-        let mut headers = self.base_headers()?;
-        headers.insert(PROTOCOL_VERSION, header_value(&session.protocol_version)?);
-        if let Some(id) = &session.id {
-            headers.insert(SESSION_ID, header_value(id)?);
-        }
-        Ok(headers)
     }
 }
 
@@ -390,15 +310,4 @@ fn with_meta(call: &Call<'_>, own: &RawObject<'_>) -> Box<RawValue> {
         params.set("_meta", own.to_raw());
     }
     params.to_raw()
-}
-
-fn is_error_response(body: &[u8]) -> bool {
-    std::str::from_utf8(body).is_ok_and(|text| {
-        // Errors to unreadable requests have a null id, which `Message` refuses.
-        RawObject::parse(text).is_some_and(|message| message.get("error").is_some())
-    })
-}
-
-fn header_value(text: &str) -> Result<HeaderValue, Error> {
-    HeaderValue::from_str(text).map_err(|error| Error::internal(error.to_string()))
 }
