@@ -13,6 +13,7 @@ usage: bench [options]
   --node FILE       the node binary                               (default: POSTERN_NODE, else `node`)
   --tools DIR       node_modules that holds miniflare and workerd (default: POSTERN_TOOLS)
   --build DIR       the built Worker: index.js and its .wasm      (default: POSTERN_BUILD)
+  --spin-host FILE  Spin's test host: measures Postern on Spin, too (default: POSTERN_SPIN_HOST, else not)
   --wrangler FILE   where the compatibility date is read          (default: wrangler.toml of this tree)
   --json FILE       also write the figures there
   --quick           fewer and shorter rounds
@@ -30,6 +31,7 @@ pub(crate) struct Args {
     pub(crate) node: PathBuf,
     pub(crate) tools: PathBuf,
     pub(crate) build: PathBuf,
+    pub(crate) spin_host: Option<PathBuf>,
     pub(crate) root: PathBuf,
     pub(crate) wrangler: PathBuf,
     pub(crate) json: Option<PathBuf>,
@@ -66,6 +68,7 @@ pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Args> 
     let from_env = |name: &str| env::var_os(name).map(PathBuf::from);
     let (mut node, mut tools, mut build) =
         (from_env("POSTERN_NODE"), from_env("POSTERN_TOOLS"), from_env("POSTERN_BUILD"));
+    let mut spin_host = from_env("POSTERN_SPIN_HOST");
     let (mut wrangler, mut json) = (root.join("wrangler.toml"), None);
     let (mut quick, mut floor_only, mut only, mut concurrency) = (false, false, Vec::new(), vec![1, 8, 32]);
     let (mut rounds, mut seconds, mut cold) = (None, None, None);
@@ -76,6 +79,7 @@ pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Args> 
             "--node" => node = Some(value()?.into()),
             "--tools" => tools = Some(value()?.into()),
             "--build" => build = Some(value()?.into()),
+            "--spin-host" => spin_host = Some(value()?.into()),
             "--wrangler" => wrangler = value()?.into(),
             "--json" => json = Some(value()?.into()),
             "--rounds" => rounds = Some(value()?.parse().context("--rounds takes a number")?),
@@ -109,6 +113,7 @@ pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Args> 
         tools: tools
             .context("--tools or POSTERN_TOOLS must name the node_modules folder that holds miniflare")?,
         build,
+        spin_host,
         root,
         wrangler,
         json,

@@ -1,5 +1,6 @@
 //! `bench`: what Postern costs. One run on one machine, the same upstream and the same load for all: straight to the
-//! upstream, through an empty pass-through Worker (the floor of the runtime), and through Postern.
+//! upstream, through an empty pass-through Worker (the floor of the runtime), and through Postern, on workerd and, when
+//! asked to, on Spin's test host.
 
 // A native tool may read the clock; the ban is for code that also runs on wasm32-unknown-unknown. Its figures are
 // counts and times far below the limits of f64.
@@ -46,11 +47,16 @@ fn main() -> Result<()> {
 async fn run(args: &args::Args) -> Result<report::Report> {
     let machine = machine::describe(args).await?;
     let size = if args.floor_only { None } else { Some(size::measure(&args.build)?) };
+    let components = match &args.spin_host {
+        Some(_) => size::components(&args.root.join("spin.toml"))?,
+        None => Vec::new(),
+    };
     let warm = measure::run(args).await?;
     let cold = cold::run(args, &warm.state).await?;
     Ok(report::Report {
         machine,
         size,
+        components,
         measured: warm.measured,
         memory: warm.memory,
         audit: warm.audit,

@@ -33,10 +33,11 @@ pub(crate) struct State {
     pub(crate) passthrough: TempDir,
 }
 
-/// Resident bytes of the workerd processes, before and after the load.
+/// Resident bytes of the workerd processes and of Spin's test host, before and after the load.
 pub(crate) struct Memory {
     pub(crate) postern: [Option<u64>; 2],
     pub(crate) passthrough: [Option<u64>; 2],
+    pub(crate) spin: [Option<u64>; 2],
 }
 
 /// Whether the audit kept up.
@@ -75,24 +76,34 @@ pub(crate) async fn run(args: &Args) -> Result<Warm> {
         let mut process =
             gateway::start(args, &state.secrets, state.postern.path(), true).await.context("Postern")?;
         let integration = gateway::set_up(&mut process, &state.secrets, &upstream).await?;
-        targets.extend(product(&process, &state.secrets, &integration).await?);
+        targets.extend(product(&process, &state.secrets, &integration, &ON_WORKERD).await?);
         postern = Some(process);
+    }
+    let (mut spin, spin_state) = (None, tempfile::tempdir()?);
+    if let Some(host) = args.spin_host.as_ref().filter(|_| !args.floor_only) {
+        let mut process = gateway::start_on_spin(args, host, &state.secrets, spin_state.path()).await?;
+        let integration = gateway::set_up(&mut process, &state.secrets, &upstream).await?;
+        targets.extend(product(&process, &state.secrets, &integration, &ON_SPIN).await?);
+        spin = Some(process);
     }
     targets.retain(|target| args.wants(target.name));
     let targets: Vec<_> = targets.into_iter().map(Rc::new).collect();
 
-    let rss = || (postern.as_ref().and_then(Process::rss), passthrough.rss());
+    let of = |process: &Option<Process>| process.as_ref().and_then(Process::rss);
+    let rss = || (of(&postern), passthrough.rss(), of(&spin));
     let idle = rss();
     let mut calls = 0;
     let measured = rounds(args, &targets, &mut calls).await?;
     let loaded = rss();
-    let memory = Memory { postern: [idle.0, loaded.0], passthrough: [idle.1, loaded.1] };
+    let memory =
+        Memory { postern: [idle.0, loaded.0], passthrough: [idle.1, loaded.1], spin: [idle.2, loaded.2] };
 
     let mut audit = None;
-    if let Some(process) = &mut postern {
-        audit = Some(Audit { calls, rows: audit_rows(process, calls).await? });
+    let mut posterns: Vec<Process> = postern.into_iter().chain(spin).collect();
+    if !posterns.is_empty() {
+        audit = Some(Audit { calls, rows: audit_rows(&mut posterns, calls).await? });
     }
-    if let Some(process) = postern {
+    for process in posterns {
         process.stop().await?;
     }
     passthrough.stop().await?;
@@ -111,8 +122,19 @@ async fn floor(upstream: &Process, passthrough: &Process) -> Result<Vec<Target>>
     ])
 }
 
-/// The targets that Postern is.
-async fn product(postern: &Process, secrets: &Secrets, integration: &str) -> Result<Vec<Target>> {
+/// Names of the targets that Postern is: a modern call, a legacy call, a list, a read.
+type Names = [&'static str; 4];
+const ON_WORKERD: Names =
+    ["postern_call_modern", "postern_call_legacy", "postern_list", "postern_get_integration"];
+const ON_SPIN: Names = ["spin_call_modern", "spin_call_legacy", "spin_list", "spin_get_integration"];
+
+/// The targets that Postern is on one runtime.
+async fn product(
+    postern: &Process,
+    secrets: &Secrets,
+    integration: &str,
+    [modern, legacy, list, get]: &Names,
+) -> Result<Vec<Target>> {
     let agent = format!("Bearer {}", secrets.agent.text);
     let admin = format!("Bearer {}", secrets.admin.text);
     let echo = |name, era, tool| {
@@ -120,11 +142,10 @@ async fn product(postern: &Process, secrets: &Secrets, integration: &str) -> Res
         anyhow::Ok(target.header("authorization", &agent)?.audited())
     };
     Ok(vec![
-        echo("postern_call_modern", Era::Modern, "modern__echo")?,
-        echo("postern_call_legacy", Era::Legacy, "legacy__echo")?.handshake().await?,
-        Target::list("postern_list", postern, "/mcp", gateway::TOOLS)?.header("authorization", &agent)?,
-        Target::integration("postern_get_integration", postern, integration)?
-            .header("authorization", &admin)?,
+        echo(modern, Era::Modern, "modern__echo")?,
+        echo(legacy, Era::Legacy, "legacy__echo")?.handshake().await?,
+        Target::list(list, postern, "/mcp", gateway::TOOLS)?.header("authorization", &agent)?,
+        Target::integration(get, postern, integration)?.header("authorization", &admin)?,
     ])
 }
 
@@ -185,12 +206,16 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-/// Counts the audit rows, with some patience for the last ones.
-async fn audit_rows(postern: &mut Process, calls: u64) -> Result<u64> {
+/// Counts the audit rows of all Posterns, with some patience for the last ones.
+async fn audit_rows(posterns: &mut [Process], calls: u64) -> Result<u64> {
     let mut rows = 0;
     for _ in 0..50 {
-        let counted = postern.sql("SELECT count(*) AS n FROM audit_events", &[]).await?;
-        rows = counted.first().and_then(|row| row.get("n")).and_then(Value::as_u64).context("no count")?;
+        rows = 0;
+        for postern in posterns.iter_mut() {
+            let counted = postern.sql("SELECT count(*) AS n FROM audit_events", &[]).await?;
+            let count = counted.first().and_then(|row| row.get("n")).and_then(Value::as_u64);
+            rows += count.context("no count")?;
+        }
         if rows >= calls {
             break;
         }

@@ -1,5 +1,6 @@
 //! Setting Postern up as an operator would: secrets, an agent's key under a persona with globs, three integrations.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
@@ -58,6 +59,27 @@ fn random<const N: usize>() -> Result<[u8; N]> {
 
 /// Starts Postern. `migrate` brings the database in `persist` up to date first.
 pub(crate) async fn start(args: &Args, secrets: &Secrets, persist: &Path, migrate: bool) -> Result<Process> {
+    let mut start = json!({ "bindings": bindings(secrets), "d1": true, "kv": true, "persist": persist });
+    if let (false, Some(start)) = (migrate, start.as_object_mut()) {
+        start.insert("migrations".into(), json!(false));
+    }
+    Process::worker(args, &args.build.join("index.js"), start).await
+}
+
+/// Starts Postern on Spin's test host. It applies the migrations itself.
+pub(crate) async fn start_on_spin(
+    args: &Args,
+    host: &Path,
+    secrets: &Secrets,
+    state: &Path,
+) -> Result<Process> {
+    let variables: BTreeMap<String, String> =
+        bindings(secrets).into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    let manifest = args.root.join("spin.toml");
+    Process::spin(host, json!({ "manifest": manifest, "variables": variables, "state_dir": state })).await
+}
+
+fn bindings(secrets: &Secrets) -> BTreeMap<&'static str, String> {
     let personas = json!([{
         "name": "bench",
         "roles": ["bench"],
@@ -67,21 +89,13 @@ pub(crate) async fn start(args: &Args, secrets: &Secrets, persist: &Path, migrat
         "deny_connections": ["internal-*"],
         "priority": 1,
     }]);
-    let mut start = json!({
-        "bindings": {
-            "ENCRYPTION_KEY": secrets.encryption_key,
-            "BOOTSTRAP_ADMIN_KEY": secrets.admin.text,
-            "ALLOW_LOOPBACK_UPSTREAMS": "true",
-            "PERSONAS": personas.to_string(),
-        },
-        "d1": true,
-        "kv": true,
-        "persist": persist,
-    });
-    if let (false, Some(start)) = (migrate, start.as_object_mut()) {
-        start.insert("migrations".into(), json!(false));
-    }
-    Process::worker(args, &args.build.join("index.js"), start).await
+    [
+        ("ENCRYPTION_KEY", secrets.encryption_key.clone()),
+        ("BOOTSTRAP_ADMIN_KEY", secrets.admin.text.clone()),
+        ("ALLOW_LOOPBACK_UPSTREAMS", "true".to_owned()),
+        ("PERSONAS", personas.to_string()),
+    ]
+    .into()
 }
 
 /// Starts the empty pass-through Worker. It has the same bindings, so that workerd's own services weigh the same.

@@ -66,6 +66,11 @@ impl Process {
         Self::start(&mut command, Some(start)).await.with_context(|| format!("{}", script.display()))
     }
 
+    /// Starts Postern's components on Spin's test host.
+    pub(crate) async fn spin(host: &Path, start: Value) -> Result<Self> {
+        Self::start(&mut Command::new(host), Some(start)).await.with_context(|| format!("{}", host.display()))
+    }
+
     async fn start(command: &mut Command, first: Option<Value>) -> Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         let input = child.stdin.take().context("no stdin")?;

@@ -15,6 +15,7 @@ use crate::{
 pub(crate) struct Report {
     pub(crate) machine: Machine,
     pub(crate) size: Option<Size>,
+    pub(crate) components: Vec<(String, u64)>,
     pub(crate) measured: Vec<Measured>,
     pub(crate) memory: Memory,
     pub(crate) audit: Option<Audit>,
@@ -43,30 +44,31 @@ impl Report {
         Some(measured.p50 - self.baseline(measured, "direct")?.p50)
     }
 
-    fn added_ratio(&self, era: &str) -> Option<f64> {
+    fn added_ratio(&self, postern: &str, era: &str) -> Option<f64> {
         let added = |kind: &str| self.added(self.find(&format!("{kind}_call_{era}"), 1)?);
-        Some(added("postern")? / added("passthrough")?)
+        Some(added(postern)? / added("passthrough")?)
     }
 
-    fn rate_ratio(&self, era: &str) -> Option<f64> {
+    fn rate_ratio(&self, postern: &str, era: &str) -> Option<f64> {
         let rate = |kind: &str| Some(self.find(&format!("{kind}_call_{era}"), 8)?.rate);
-        Some(rate("postern")? / rate("passthrough")?)
+        Some(rate(postern)? / rate("passthrough")?)
     }
 
     /// The figures to watch, by the key that later runs are compared by.
-    fn figures(&self) -> Vec<(&'static str, f64)> {
+    fn figures(&self) -> Vec<(String, f64)> {
         let rate = |name| self.find(name, 8).map(|measured| measured.rate);
         let size = |pick: fn(&Size) -> u64| self.size.as_ref().map(|size| pick(size) as f64);
         let bytes = |rss: Option<u64>| rss.map(|rss| rss as f64);
         let [idle, loaded] = self.memory.postern;
         let [floor_idle, floor_loaded] = self.memory.passthrough;
+        let [spin_idle, spin_loaded] = self.memory.spin;
         let cold = self.cold.as_ref().and_then(|cold| cold.postern.as_ref());
         let floor_cold = self.cold.as_ref().map(|cold| &cold.passthrough);
         let figures = [
-            ("tools_call_added_p50_vs_passthrough", self.added_ratio("modern")),
-            ("tools_call_rps_vs_passthrough", self.rate_ratio("modern")),
-            ("tools_call_legacy_added_p50_vs_passthrough", self.added_ratio("legacy")),
-            ("tools_call_legacy_rps_vs_passthrough", self.rate_ratio("legacy")),
+            ("tools_call_added_p50_vs_passthrough", self.added_ratio("postern", "modern")),
+            ("tools_call_rps_vs_passthrough", self.rate_ratio("postern", "modern")),
+            ("tools_call_legacy_added_p50_vs_passthrough", self.added_ratio("postern", "legacy")),
+            ("tools_call_legacy_rps_vs_passthrough", self.rate_ratio("postern", "legacy")),
             ("tools_call_rps", rate("postern_call_modern")),
             ("tools_list_rps", rate("postern_list")),
             ("get_integration_rps", rate("postern_get_integration")),
@@ -81,8 +83,20 @@ impl Report {
             ("workerd_rss_bytes", bytes(loaded)),
             ("passthrough_workerd_rss_idle_bytes", bytes(floor_idle)),
             ("passthrough_workerd_rss_bytes", bytes(floor_loaded)),
+            ("spin_tools_call_added_p50_vs_passthrough", self.added_ratio("spin", "modern")),
+            ("spin_tools_call_rps_vs_passthrough", self.rate_ratio("spin", "modern")),
+            ("spin_tools_call_rps", rate("spin_call_modern")),
+            ("spin_tools_list_rps", rate("spin_list")),
+            ("spin_get_integration_rps", rate("spin_get_integration")),
+            ("spin_host_rss_idle_bytes", bytes(spin_idle)),
+            ("spin_host_rss_bytes", bytes(spin_loaded)),
         ];
-        figures.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+        let figures = figures.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        let components = self
+            .components
+            .iter()
+            .map(|(name, bytes)| (format!("component_{name}_gzip_bytes"), *bytes as f64));
+        figures.chain(components).collect()
     }
 
     /// For people.
@@ -126,7 +140,7 @@ impl Report {
         }
         text.push('\n');
         for (key, value) in self.figures() {
-            let _ = writeln!(text, "{key:<46}{:>12}{}", show(key, value), aim(key));
+            let _ = writeln!(text, "{key:<46}{:>12}{}", show(&key, value), aim(&key));
         }
         if let Some(audit) = &self.audit {
             let _ = writeln!(text, "{:<46}{:>12} for {} calls", "audit rows", audit.rows, audit.calls);
@@ -153,8 +167,14 @@ impl Report {
                 })
             })
             .collect();
-        let ratios: Map<_, _> =
-            self.figures().into_iter().map(|(key, value)| (key.to_owned(), number(key, value))).collect();
+        let ratios: Map<_, _> = self
+            .figures()
+            .into_iter()
+            .map(|(key, value)| {
+                let shown = number(&key, value);
+                (key, shown)
+            })
+            .collect();
         let audit = self.audit.as_ref().map(|audit| json!({"calls": audit.calls, "rows": audit.rows}));
         json!({
             "machine": self.machine.machine,
@@ -177,6 +197,10 @@ fn title(name: &'static str) -> &'static str {
         "postern_call_legacy" => "c' Postern call, legacy",
         "postern_list" => "d  Postern list, 200 tools",
         "postern_get_integration" => "e  Postern GET integration",
+        "spin_call_modern" => "c  on Spin: call, modern",
+        "spin_call_legacy" => "c' on Spin: call, legacy",
+        "spin_list" => "d  on Spin: list, 200 tools",
+        "spin_get_integration" => "e  on Spin: GET integration",
         _ => name,
     }
 }
@@ -187,6 +211,7 @@ fn aim(key: &str) -> &'static str {
         "tools_call_added_p50_vs_passthrough" => "  (target: at most 2×)",
         "tools_call_rps_vs_passthrough" => "  (target: at least 0.5×)",
         "wasm_gzip_bytes" => "  (target: at most 1.5 MB)",
+        key if key.starts_with("component_") => "  (target: at most 1 MB)",
         _ => "",
     }
 }

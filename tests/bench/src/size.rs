@@ -30,6 +30,20 @@ pub(crate) fn measure(build: &Path) -> Result<Size> {
     Ok(size)
 }
 
+/// The components of `spin.toml`, compressed: name and bytes.
+pub(crate) fn components(manifest: &Path) -> Result<Vec<(String, u64)>> {
+    let text = fs::read_to_string(manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
+    let folder = manifest.parent().unwrap_or_else(|| Path::new("."));
+    // Only the lines that name a component's file matter: no parser for that.
+    let sources = text.lines().filter_map(|line| line.strip_prefix("source = \"")?.strip_suffix('"'));
+    sources
+        .map(|source| {
+            let name = Path::new(source).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            Ok((name, gzip(&folder.join(source))?))
+        })
+        .collect()
+}
+
 fn gzip(path: &Path) -> Result<u64> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(&fs::read(path)?)?;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 
 use super::build;
 use crate::process;
+use crate::runtime::Runtime;
 use crate::tools::Tools;
 use crate::workspace;
 
@@ -19,6 +20,9 @@ pub(crate) struct Args {
     /// Fewer and shorter rounds: rough figures soon
     #[arg(long)]
     quick: bool,
+    /// With `spin`, measures Postern on Spin's test host, too, in the same run
+    #[arg(long, value_enum, default_value_t = Runtime::Workerd)]
+    runtime: Runtime,
     /// Further options of the load generator, after `--` (`-- --help` lists them)
     #[arg(last = true)]
     more: Vec<String>,
@@ -28,6 +32,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let tools = Tools::open()?;
     tools.for_build()?;
     build::worker(&tools, &workspace::worker_crate())?;
+    let spin_host = (args.runtime == Runtime::Spin).then(build::fast_spin_host).transpose()?;
     let mut cargo = Command::new("cargo");
     cargo
         .args(["run", "--profile", "bench-tools", "--package", "bench", "--"])
@@ -36,6 +41,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .env("POSTERN_NODE", tools.node_program())
         .env("POSTERN_TOOLS", workspace::tools_dir().join("node_modules"))
         .env("POSTERN_BUILD", workspace::worker_crate().join("build"));
+    if let Some(host) = spin_host {
+        cargo.arg("--spin-host").arg(host);
+    }
     if args.quick {
         cargo.arg("--quick");
     }

@@ -79,6 +79,19 @@ fn component(package: &str) -> Result<()> {
     Ok(())
 }
 
+/// Builds the components, and the test host optimized so that it does not weigh on a measurement; its program.
+pub(crate) fn fast_spin_host() -> Result<PathBuf> {
+    components()?;
+    let step =
+        console::step("cargo build of the Spin test host, optimized (a quarter of an hour the first time)");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--profile", "bench-tools", "--package", SPIN_HOST]).current_dir(workspace::root());
+    process::run(&mut cargo, "cargo build of the Spin test host")?;
+    step.done();
+    std::path::absolute(workspace::target_dir().join("bench-tools").join(SPIN_HOST))
+        .context("no absolute path")
+}
+
 /// Builds the double of Spin's host interfaces that tests and measurements run on.
 fn spin_host() -> Result<()> {
     let step =
