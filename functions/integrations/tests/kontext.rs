@@ -326,6 +326,15 @@ async fn methods_and_paths_that_do_not_exist_say_so() {
 }
 
 #[tokio::test]
+async fn a_body_that_breaks_off_is_the_callers_error() {
+    let app = app();
+    let key = [("x-api-key", app.admin.as_str())];
+    let reply = app.send_body(Method::POST, BASE, &key, shared::http::Body::broken("connection reset")).await;
+    assert_kontext_error(&reply, StatusCode::BAD_REQUEST, "broke off");
+    assert!(!reply.text.contains("reset"), "the runtime's words stay in the log");
+}
+
+#[tokio::test]
 async fn foreign_pages_are_refused() {
     let app = App::new(
         vec![integrations::routes()],

@@ -11,7 +11,7 @@ use worker::{Headers, Request, ResponseBuilder};
 const WHOLE: u64 = 4 * 1024 * 1024;
 
 /// The request, its body read whole when it is announced to be small.
-pub async fn to_shared(mut request: Request) -> worker::Result<http::Request<Body>> {
+pub async fn to_shared(mut request: Request) -> http::Request<Body> {
     let mut shared = http::Request::new(Body::Empty);
     *shared.method_mut() = request.inner().method().parse().unwrap_or(Method::GET);
     *shared.uri_mut() = path_and_query(&request.inner().url());
@@ -20,8 +20,9 @@ pub async fn to_shared(mut request: Request) -> worker::Result<http::Request<Bod
             shared.headers_mut().append(name, value);
         }
     }
-    *shared.body_mut() = body(&mut request, shared.headers()).await?;
-    Ok(shared)
+    *shared.body_mut() =
+        body(&mut request, shared.headers()).await.unwrap_or_else(|error| Body::broken(error.to_string()));
+    shared
 }
 
 async fn body(request: &mut Request, headers: &http::HeaderMap) -> worker::Result<Body> {

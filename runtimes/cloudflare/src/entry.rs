@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use futures_util::FutureExt as _;
 use shared::http::Router;
+use shared::http::router::defect;
 use shared::instance::Instance;
 use shared::platform::Settings;
 use shared::{Error, Platform, Result};
@@ -70,11 +71,11 @@ fn cheaper_wake_ups() {
 async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
     let isolate = isolate(&env);
     let later: Later = Rc::new(move |work| context.wait_until(work));
-    let request = to_shared(request).await?;
+    let request = to_shared(request).await;
     let platform = isolate.platform(&env, later);
     let response = match &isolate.router {
         Ok(router) => router.handle(platform.as_ref().map_err(|error| *error), request).await,
-        Err(error) => return Response::error(error.to_string(), 500),
+        Err(error) => defect(error),
     };
     to_worker(response)
 }

@@ -28,7 +28,10 @@ pub(crate) async fn to_shared(request: types::Request) -> Result<http::Request<B
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let body = match announced {
         Some(0) => Body::Empty,
-        Some(1..=WHOLE) => Body::Whole(body.bytes().await?),
+        Some(1..=WHOLE) => match body.bytes().await {
+            Ok(bytes) => Body::Whole(bytes),
+            Err(error) => Body::broken(format!("{error:?}")),
+        },
         _ => {
             let chunks =
                 body.stream().map(|chunk| chunk.map_err(|error| FetchError::Broken(format!("{error:?}"))));

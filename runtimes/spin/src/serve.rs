@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
+use shared::http::router::defect;
 use shared::http::{Router, Routes};
 use shared::instance::Instance;
 use shared::platform::{SETTING_NAMES, Settings};
@@ -37,7 +38,7 @@ pub async fn serve(tables: impl FnOnce() -> Vec<Routes>, request: Request) -> Re
             let platform = ready(&kept).await;
             router.handle(platform.as_ref(), request).await
         }
-        Err(error) => return Err(ErrorCode::InternalError(Some(error.to_string()))),
+        Err(error) => defect(error),
     };
     to_spin(response)
 }

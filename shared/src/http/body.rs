@@ -42,6 +42,14 @@ impl Body {
     }
 }
 
+impl Body {
+    /// A body that could not be received: reading it fails, and the router says so in the route's dialect.
+    pub fn broken(reason: impl Into<String>) -> Self {
+        let error = FetchError::Broken(reason.into());
+        Self::Stream(futures_util::stream::iter([Err(error)]).boxed_local())
+    }
+}
+
 impl From<String> for Body {
     fn from(text: String) -> Self {
         Self::Whole(text.into())

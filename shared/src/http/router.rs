@@ -135,6 +135,16 @@ impl PathEntry {
     }
 }
 
+/// What a runtime answers when it has no router: the routes clash, a defect that tests find first.
+pub fn defect(error: &Error) -> Response {
+    let id = RequestId(UNKNOWN_ID.to_owned());
+    log_error(error, &id);
+    dialect::render(Dialect::Problem, error, &id)
+}
+
+/// Stands for an id while there is no randomness to make one of.
+const UNKNOWN_ID: &str = "req_unavailable";
+
 /// All functions' routes in one tree. Build it once per instance.
 pub struct Router {
     entries: Vec<PathEntry>,
@@ -182,7 +192,7 @@ impl Router {
         // (1) Without settings there is no platform to ask for randomness, and nothing to correlate either.
         let id = match platform.ok().map(Platform::random) {
             Some(Ok(bytes)) => RequestId::from_bytes(bytes),
-            _ => RequestId("req_unavailable".to_owned()),
+            _ => RequestId(UNKNOWN_ID.to_owned()),
         };
         // (2)
         let path = request.uri().path().to_owned();

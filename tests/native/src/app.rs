@@ -126,12 +126,16 @@ impl App {
         headers: &[(&str, &str)],
         body: impl Into<String>,
     ) -> Reply {
+        let body: String = body.into();
+        self.send_body(method, path, headers, if body.is_empty() { Body::Empty } else { body.into() }).await
+    }
+
+    /// Sends a request with any body.
+    pub async fn send_body(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Reply {
         let mut request = http::Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body: String = body.into();
-        let body = if body.is_empty() { Body::Empty } else { body.into() };
         let response = self.router.handle(Ok(&self.platform), request.body(body).expect("a request")).await;
         let (parts, body) = response.into_parts();
         let bytes = body.collect(usize::MAX).await.expect("a whole body");

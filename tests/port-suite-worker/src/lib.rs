@@ -16,7 +16,7 @@ fn start() {
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
-    let request = cloudflare::to_shared(request).await?;
+    let request = cloudflare::to_shared(request).await;
     let answer = run(&request, &env, context).await;
     let answer =
         answer.unwrap_or_else(|error| Answer::new(Body::from(format!("{error} {:?}", error.internal))));
