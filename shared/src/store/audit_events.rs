@@ -15,8 +15,9 @@ use crate::Platform;
 use crate::model::audit::{AuditEvent, redact};
 use crate::platform::{SqlError, Statement};
 
-/// How long rows may wait for company.
-pub const GATHER: Duration = Duration::from_millis(900);
+/// How long rows may wait for company. Long enough to share writes under load, short enough that a write stays small:
+/// on workerd a large one holds up the calls beside it.
+pub const GATHER: Duration = Duration::from_millis(400);
 /// Rows in one statement: few enough not to hold up others in the database.
 const ROWS: usize = 100;
 /// Arguments longer than this are not kept while the row waits.
