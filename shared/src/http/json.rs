@@ -1,7 +1,7 @@
 //! Strict JSON bodies: unknown fields are refused by name, because a mistyped restriction that is silently dropped
 //! leaves things more open than their author believes.
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde::de::DeserializeOwned;
 
 use crate::{Error, Result};
 
@@ -33,13 +33,6 @@ fn public(sentence: &str) -> String {
         return format!("{what}: expected {}", expected.replace('`', "\""));
     }
     sentence.replace('`', "\"")
-}
-
-/// For fields where absent and `null` differ: absent is `None`, `null` is `Some(None)`.
-pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 #[cfg(test)]
