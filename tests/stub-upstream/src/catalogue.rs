@@ -42,6 +42,22 @@ impl Tools {
         Ok(result)
     }
 
+    /// Adds a tool, or replaces the one of the same name where it stands.
+    pub(crate) fn set(&mut self, definition: Value) {
+        let name = definition.get("name").cloned();
+        match self.tools.iter_mut().find(|tool| tool.get("name") == name.as_ref()) {
+            Some(tool) => *tool = definition,
+            None => self.tools.push(definition),
+        }
+    }
+
+    /// Takes a tool out; false when there is none of that name.
+    pub(crate) fn remove(&mut self, name: &str) -> bool {
+        let before = self.tools.len();
+        self.tools.retain(|tool| tool.get("name").and_then(Value::as_str) != Some(name));
+        self.tools.len() < before
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }

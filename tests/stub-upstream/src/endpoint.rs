@@ -51,6 +51,19 @@ pub(crate) enum HugeShape {
     EndlessLine,
 }
 
+impl HugeShape {
+    /// The size and form that a URL asks for.
+    pub(crate) fn of(target: &Target) -> (u64, Self) {
+        let shape = match target.get("sse") {
+            Some("line") => Self::EndlessLine,
+            Some(_) => Self::EndlessEvents,
+            None if target.on("chunked") => Self::Chunked,
+            None => Self::Sized,
+        };
+        (target.number("bytes").unwrap_or(32 << 20), shape)
+    }
+}
+
 /// One MCP endpoint with the switches of its URL.
 pub(crate) struct Endpoint {
     pub(crate) eras: Eras,
@@ -75,13 +88,8 @@ impl Endpoint {
             ["hang-call"] => (None, CallMode::Hang),
             ["bad-json-call"] => (None, CallMode::BadJson),
             ["huge-call"] => {
-                let shape = match target.get("sse") {
-                    Some("line") => HugeShape::EndlessLine,
-                    Some(_) => HugeShape::EndlessEvents,
-                    None if target.on("chunked") => HugeShape::Chunked,
-                    None => HugeShape::Sized,
-                };
-                (None, CallMode::Huge { bytes: target.number("bytes").unwrap_or(32 << 20), shape })
+                let (bytes, shape) = HugeShape::of(target);
+                (None, CallMode::Huge { bytes, shape })
             }
             ["die-mid-stream"] => (None, CallMode::DieMidStream { clean: target.on("clean") }),
             _ => return None,

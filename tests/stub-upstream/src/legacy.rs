@@ -48,7 +48,7 @@ pub(crate) async fn post(
         "initialize" => initialize(state, endpoint, &id, &params),
         "ping" => endpoint.reply(StatusCode::OK, &message::result(&id, &json!({}))),
         "tools/list" => {
-            let message = match state.tools.page(endpoint.tools, state.options.page_size, &params) {
+            let message = match state.tools().page(endpoint.tools, state.options.page_size, &params) {
                 Ok(page) => message::result(&id, &page),
                 Err(error) => error.answer(&id),
             };

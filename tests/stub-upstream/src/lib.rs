@@ -12,7 +12,10 @@
 //! | `/huge-call?bytes=N` | `tools/call` answers N bytes of JSON; `&chunked=1` without Content-Length; `&sse=1` as endless events; `&sse=line` as one endless event |
 //! | `/bad-json`, `/bad-json-call` | invalid JSON from the first request; for `tools/call` only |
 //! | `/die-mid-stream` | `tools/call` breaks off its event stream before the response; `?clean=1` ends it without one |
-//! | `/status/<code>`, `/html`, `/redirect?to=URL` | plain HTTP answers to everything |
+//! | `/huge?bytes=N` | the same shapes as `/huge-call`, for every request |
+//! | `/drip` | an event stream that is kept alive for ever and says nothing, for every request |
+//! | `/guarded/<kind>/<endpoint>` | the endpoint, behind 401 for who shows no credential; the kinds are in `guard` |
+//! | `/status/<code>`, `/html`, `/redirect?to=URL` | plain HTTP answers to everything; `&status=307` |
 //! | `/helper/…` | plain HTTP for the port conformance suite: `echo`, `stream`, `bytes`, `slow`, `redirect`, `hang` |
 //! | `POST /release/<gate>` | [`Stub::release`] from another process |
 //! | `GET /requests`, `DELETE /requests` | what was recorded, as JSON; forget it |
@@ -23,6 +26,7 @@
 mod body;
 mod catalogue;
 mod endpoint;
+mod guard;
 mod helper;
 mod legacy;
 mod message;

@@ -1,15 +1,20 @@
 //! Endpoints that answer every request wrongly, and in the same way.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::Value;
 
 use crate::{
     body::{self, Body},
+    endpoint::HugeShape,
     query::Target,
+    tools,
 };
 
 /// Answers a path that is not an MCP endpoint.
-pub(crate) async fn answer(segments: &[&str], target: &Target) -> Response<Body> {
+pub(crate) async fn answer(segments: &[&str], target: &Target, body: &Bytes) -> Response<Body> {
     match segments {
         ["hang"] => std::future::pending().await,
         ["status", code] => match code.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok()) {
@@ -23,6 +28,11 @@ pub(crate) async fn answer(segments: &[&str], target: &Target) -> Response<Body>
             Bytes::from_static(b"<!doctype html><title>Not MCP</title><p>This is a web page."),
         ),
         ["redirect"] => redirect(target),
+        ["huge"] => {
+            let (bytes, shape) = HugeShape::of(target);
+            tools::huge(&id(body), bytes, shape)
+        }
+        ["drip"] => drip(),
         _ => body::text(StatusCode::NOT_FOUND, "no such endpoint"),
     }
 }
@@ -40,7 +50,26 @@ fn redirect(target: &Target) -> Response<Body> {
     let Some(to) = target.get("to").and_then(|to| HeaderValue::from_str(to).ok()) else {
         return body::text(StatusCode::BAD_REQUEST, "say where: /redirect?to=URL");
     };
-    let mut response = body::empty(StatusCode::FOUND);
+    let status = target.number("status").and_then(|code| StatusCode::from_u16(code.try_into().ok()?).ok());
+    let mut response = body::empty(status.unwrap_or(StatusCode::FOUND));
     response.headers_mut().insert(header::LOCATION, to);
     response
+}
+
+/// An event stream that is never silent for long, never ends and never says anything.
+fn drip() -> Response<Body> {
+    const PAUSE: Duration = Duration::from_millis(200);
+    let (feed, response) = body::events();
+    tokio::spawn(async move {
+        while feed.send(Ok(Bytes::from_static(b": still here\n\n"))).await.is_ok() {
+            tokio::time::sleep(PAUSE).await;
+        }
+    });
+    response
+}
+
+/// The id of the request in a body, so that a misbehaving answer is at least one to the question.
+fn id(body: &Bytes) -> Value {
+    let message: Value = serde_json::from_slice(body).unwrap_or_default();
+    message.get("id").cloned().unwrap_or_default()
 }

@@ -62,7 +62,7 @@ pub(crate) async fn post(
             endpoint.reply(StatusCode::OK, &message::result(&id, &complete(result)))
         }
         "tools/list" => {
-            let message = match state.tools.page(endpoint.tools, state.options.page_size, &params) {
+            let message = match state.tools().page(endpoint.tools, state.options.page_size, &params) {
                 Ok(mut page) => {
                     insert(&mut page, "ttlMs", json!(0));
                     insert(&mut page, "cacheScope", json!("private"));
@@ -145,7 +145,7 @@ fn mirrored(state: &State, headers: &HeaderMap, params: &Value) -> Result<(), St
     let none = Map::new();
     let arguments = params.get("arguments").and_then(Value::as_object).unwrap_or(&none);
     let name = params.get("name").and_then(Value::as_str).unwrap_or_default();
-    for (argument, header) in state.tools.mirrored_headers(name) {
+    for (argument, header) in state.tools().mirrored_headers(name) {
         let header = format!("mcp-param-{header}");
         let given = text(headers, &header).map(|value| decode(value).ok_or(format!("{header} is malformed")));
         let wanted = arguments.get(argument).and_then(Value::as_str);

@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, sync::oneshot};
 use crate::{
     body::{self, Body},
     endpoint::{self, Endpoint},
-    helper, misbehave,
+    guard, helper, misbehave,
     query::Target,
     state::{Recorded, State},
 };
@@ -103,6 +103,21 @@ impl Stub {
         self.state.cancellations().total()
     }
 
+    /// Adds a tool to the catalogue, or replaces the one of the same name.
+    pub fn set_tool(&self, definition: Value) {
+        self.state.tools_mut().set(definition);
+    }
+
+    /// Takes a tool out of the catalogue; false when there is none of that name.
+    pub fn remove_tool(&self, name: &str) -> bool {
+        self.state.tools_mut().remove(name)
+    }
+
+    /// Answers everything with this status from now on; with `None` the stub works again.
+    pub fn break_with(&self, status: Option<StatusCode>) {
+        self.state.break_with(status);
+    }
+
     /// Forgets every legacy session, as a restarted server would.
     pub fn forget_sessions(&self) {
         self.state.end_all_sessions();
@@ -165,12 +180,19 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> Response<Body>
         }
         _ => {}
     }
+    if let Some(status) = state.broken() {
+        return body::text(status, "broken, as you asked");
+    }
     if let Some(refusal) = refuse_stranger(&state, &head.headers) {
         return refusal;
     }
-    match Endpoint::at(&segments, &target) {
+    let segments = match guard::pass(&segments, &head.headers) {
+        Ok(segments) => segments,
+        Err(answer) => return *answer,
+    };
+    match Endpoint::at(segments, &target) {
         Some(endpoint) => endpoint::answer(&state, &endpoint, &head, &body).await,
-        None => misbehave::answer(&segments, &target).await,
+        None => misbehave::answer(segments, &target, &body).await,
     }
 }
 

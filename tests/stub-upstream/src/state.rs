@@ -3,13 +3,13 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU16, AtomicU64, Ordering},
     },
 };
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -52,7 +52,9 @@ struct Session {
 
 pub(crate) struct State {
     pub(crate) options: Options,
-    pub(crate) tools: Tools,
+    tools: RwLock<Tools>,
+    /// The status that everything is answered with; 0 while the stub works.
+    broken: AtomicU16,
     recorded: Mutex<Vec<Recorded>>,
     sessions: Mutex<HashMap<String, Session>>,
     gates: Mutex<HashMap<String, Arc<Semaphore>>>,
@@ -63,7 +65,8 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(options: Options) -> Self {
         Self {
-            tools: Tools::new(options.extra_tools),
+            tools: RwLock::new(Tools::new(options.extra_tools)),
+            broken: AtomicU16::new(0),
             options,
             recorded: Mutex::default(),
             sessions: Mutex::default(),
@@ -71,6 +74,25 @@ impl State {
             minted: AtomicU64::new(0),
             cancelled: Cancellations::default(),
         }
+    }
+
+    /// The catalogue as it is now.
+    pub(crate) fn tools(&self) -> RwLockReadGuard<'_, Tools> {
+        self.tools.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The catalogue, to change it.
+    pub(crate) fn tools_mut(&self) -> RwLockWriteGuard<'_, Tools> {
+        self.tools.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The status that every request gets, when the stub is told to be broken.
+    pub(crate) fn broken(&self) -> Option<StatusCode> {
+        StatusCode::from_u16(self.broken.load(Ordering::Relaxed)).ok()
+    }
+
+    pub(crate) fn break_with(&self, status: Option<StatusCode>) {
+        self.broken.store(status.map_or(0, |status| status.as_u16()), Ordering::Relaxed);
     }
 
     pub(crate) fn record(&self, request: impl FnOnce() -> Recorded) {

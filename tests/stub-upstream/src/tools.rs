@@ -70,7 +70,7 @@ fn run(state: &State, name: &str, params: &Value) -> Result<Outcome, RpcError> {
         }
         "fail" => Err("This tool always fails."),
         "protocol_error" => return Err(RpcError::new(-32603, "This tool breaks the server.")),
-        _ if state.tools.has(name) => Ok(format!("{name} found nothing.")),
+        _ if state.tools().has(name) => Ok(format!("{name} found nothing.")),
         _ => return Err(RpcError::new(-32602, format!("Unknown tool: {name}"))),
     };
     Ok(outcome.map_or_else(Outcome::Failed, Outcome::Done))
@@ -158,7 +158,7 @@ fn progress_notification(token: &Value, step: u64, steps: u64) -> Value {
 }
 
 /// A valid answer of (about) so many bytes, or a stream that never ends.
-fn huge(id: &Value, bytes: u64, shape: HugeShape) -> Response<Body> {
+pub(crate) fn huge(id: &Value, bytes: u64, shape: HugeShape) -> Response<Body> {
     let before = format!(
         "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"resultType\":\"complete\",\"content\":[{{\"type\":\"text\",\"text\":\""
     );

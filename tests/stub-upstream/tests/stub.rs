@@ -291,6 +291,77 @@ async fn strangers_are_refused_and_helpers_stay_open() {
     assert_eq!(ask(&stub, Method::GET, "/helper/bytes?n=70000", &[], "").await.body.len(), 70_000);
 }
 
+#[tokio::test]
+async fn the_catalogue_changes_while_the_stub_runs() {
+    let stub = Stub::start(Options::default()).unwrap();
+    let listed = async || {
+        let page = modern(&stub, "/modern", "tools/list", json!({})).await.json()["result"].clone();
+        page["tools"].as_array().unwrap().clone()
+    };
+    let before = listed().await;
+    let new = json!({"name": "new", "description": "One.", "inputSchema": {"type": "object"}});
+    stub.set_tool(new.clone());
+    assert_eq!(listed().await, [&before[..], &[new]].concat());
+    let called = modern(&stub, "/modern", "tools/call", json!({"name": "new", "arguments": {}})).await;
+    assert_eq!(called.json()["result"]["content"][0]["text"], "new found nothing.");
+    let changed = json!({"name": "new", "description": "Two.", "inputSchema": {"type": "object"}});
+    stub.set_tool(changed.clone());
+    assert_eq!(listed().await, [&before[..], &[changed]].concat());
+    assert!(stub.remove_tool("new") && !stub.remove_tool("new"));
+    assert_eq!(listed().await, before);
+}
+
+#[tokio::test]
+async fn a_broken_stub_answers_one_status_until_it_is_mended() {
+    let stub = Stub::start(Options::default()).unwrap();
+    stub.break_with(Some(StatusCode::BAD_GATEWAY));
+    for path in ["/modern", "/legacy", "/nothing"] {
+        assert_eq!(post(&stub, path, &[], &json!({})).await.status, StatusCode::BAD_GATEWAY);
+    }
+    stub.break_with(None);
+    assert_eq!(modern(&stub, "/modern", "server/discover", json!({})).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn guarded_endpoints_ask_for_a_credential_and_name_their_documents() {
+    let stub = Stub::start(Options::default()).unwrap();
+    for (kind, document) in [("plain", None), ("metadata", Some(true)), ("foreign", Some(false))] {
+        let path = format!("/guarded/{kind}/modern");
+        let refused = modern(&stub, &path, "server/discover", json!({})).await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{kind}");
+        let challenge = refused.header("www-authenticate").unwrap();
+        let named = challenge.split_once("resource_metadata=\"").and_then(|(_, rest)| rest.split_once('"'));
+        assert_eq!(named.is_some(), document.is_some(), "{kind}: {challenge}");
+        if let (Some((url, _)), Some(ours)) = (named, document) {
+            let found = ask(&stub, Method::GET, url.strip_prefix(&stub.url("")).unwrap(), &[], "").await;
+            assert_eq!(found.json()["resource"] == stub.url(&path), ours, "{kind}");
+        }
+        let list = modern_body("tools/list", json!({}));
+        let headers = [
+            ("mcp-protocol-version", MODERN_VERSION),
+            ("mcp-method", "tools/list"),
+            ("x-api-key", "anything"),
+        ];
+        assert_eq!(post(&stub, &path, &headers, &list).await.status, StatusCode::OK, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn some_endpoints_are_huge_or_endless_from_the_first_request() {
+    let stub = Stub::start(Options::default()).unwrap();
+    let answer = modern(&stub, "/huge?bytes=100000", "server/discover", json!({})).await;
+    assert_eq!((answer.body.len(), &answer.json()["id"]), (100_000, &json!(7)));
+    let request = Request::post("/drip").body(Full::default()).unwrap();
+    let mut answer = send(&stub, request).await;
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    for _ in 0..3 {
+        let frame = answer.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(frame, ": still here\n\n");
+    }
+    let answer = post(&stub, "/redirect?status=307&to=/x", &[], &json!({})).await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (307, Some("/x")));
+}
+
 #[test]
 fn the_program_reports_its_address_and_leaves_with_its_parent() {
     use std::{
