@@ -60,6 +60,16 @@ impl Api {
         Answer::of(self.request(Method::POST, path).json(body)).await
     }
 
+    /// PATCH with a JSON document.
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Answer> {
+        Answer::of(self.request(Method::PATCH, path).json(body)).await
+    }
+
+    /// PUT of a JSON document.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Answer> {
+        Answer::of(self.request(Method::PUT, path).json(body)).await
+    }
+
     /// POST of a body as it is, declared to be JSON.
     pub async fn post_text(&self, path: &str, body: impl Into<reqwest::Body>) -> Result<Answer> {
         let request = self.request(Method::POST, path).header("content-type", "application/json");

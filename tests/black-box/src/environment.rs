@@ -30,6 +30,15 @@ pub fn path(name: &str) -> Result<PathBuf> {
         .with_context(|| format!("{name} is not set; run the black-box suite with `cargo xtask test`"))
 }
 
+/// The newest schema version: the number of migrations.
+pub fn schema_version() -> Result<usize> {
+    let mut count = 0;
+    for entry in std::fs::read_dir(workspace().join("migrations"))? {
+        count += usize::from(entry?.path().extension().is_some_and(|extension| extension == "sql"));
+    }
+    Ok(count)
+}
+
 /// The folder that holds this workspace.
 pub(crate) fn workspace() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))

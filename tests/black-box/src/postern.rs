@@ -89,7 +89,8 @@ impl Integration {
         format!("/integrations/{}/mcp", self.slug)
     }
 
-    fn of(answer: &Value) -> Result<Self> {
+    /// Reads `{integration}`.
+    pub fn of(answer: &Value) -> Result<Self> {
         let object = answer.get("integration").with_context(|| format!("no integration in {answer}"))?;
         let text = |name: &str| {
             object[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {answer}"))
@@ -108,6 +109,11 @@ impl Postern {
         };
         let host = Host::start(runtime, start).await?;
         Ok(Self { runtime, host, settings, tables: OnceCell::new() })
+    }
+
+    /// The runtime it runs on.
+    pub fn runtime(&self) -> Runtime {
+        self.runtime
     }
 
     /// Stops Postern in order.

@@ -7,11 +7,12 @@ mod names;
 mod routes;
 mod urls;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use black_box::{Integration, Postern, Settings, api::Answer};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+pub(super) use crate::dialects::{json_rpc, kontext, problem};
 use crate::fixtures;
 
 pub(super) const INTEGRATIONS: &str = "/api/v1/integrations";
@@ -67,31 +68,4 @@ pub(super) async fn refused(
     ensure!(world.postern.contents().await? == before, "{what}: something was written");
     ensure!(answer.header("x-content-type-options") == "nosniff", "{what}: {:?}", answer.headers);
     Ok(answer)
-}
-
-/// `{message, statusCode, code, requestId}`; returns the message.
-pub(super) fn kontext(answer: &Answer) -> Result<String> {
-    let body = answer.json()?;
-    ensure!(answer.header("content-type").starts_with("application/json"), "{:?}", answer.headers);
-    ensure!(body["statusCode"] == answer.status, "{body}");
-    ensure!(body["code"].is_string(), "{body}");
-    ensure!(body["requestId"] == answer.header("x-request-id"), "{body}");
-    ensure!(!answer.header("x-request-id").is_empty(), "no request id");
-    body["message"].as_str().map(str::to_owned).with_context(|| format!("no message in {body}"))
-}
-
-/// RFC 9457.
-pub(super) fn problem(answer: &Answer) -> Result<String> {
-    let body = answer.json()?;
-    ensure!(answer.header("content-type").starts_with("application/problem+json"), "{:?}", answer.headers);
-    ensure!(body["status"] == answer.status && body["title"].is_string(), "{body}");
-    body["detail"].as_str().map(str::to_owned).with_context(|| format!("no detail in {body}"))
-}
-
-/// A JSON-RPC error; returns its message.
-pub(super) fn json_rpc(answer: &Answer) -> Result<String> {
-    let body = answer.json()?;
-    ensure!(answer.header("content-type").starts_with("application/json"), "{:?}", answer.headers);
-    ensure!(body["jsonrpc"] == "2.0" && body["error"]["code"].is_i64(), "{body}");
-    body["error"]["message"].as_str().map(str::to_owned).with_context(|| format!("no message in {body}"))
 }

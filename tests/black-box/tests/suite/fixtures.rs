@@ -1,6 +1,6 @@
 //! What the subjects share: upstreams that start once per run, and the ways to ask an upstream directly.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context as _, Result};
 use black_box::{
@@ -10,7 +10,7 @@ use black_box::{
 };
 use serde_json::{Value, json};
 use stub_upstream::{Options, Stub};
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::Instant};
 
 /// server-everything, a legacy server.
 pub(crate) async fn everything() -> Result<&'static Upstream> {
@@ -37,6 +37,28 @@ pub(crate) async fn postern() -> Result<Postern> {
 /// A Postern of one's own.
 pub(crate) async fn postern_with(settings: Settings) -> Result<Postern> {
     Postern::start(Runtime::under_test()?, settings).await
+}
+
+/// Waits until another request sees what one has changed: on workerd at once, because one instance serves all of them;
+/// on Spin, where every component is an instance of its own, within the five seconds that are promised (and one for a
+/// busy machine).
+pub(crate) async fn seen<T>(
+    postern: &Postern,
+    what: &str,
+    mut poll: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let patience = match postern.runtime() {
+        Runtime::Workerd => Duration::ZERO,
+        Runtime::Spin => Duration::from_secs(6),
+    };
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(found) = poll().await? {
+            return Ok(found);
+        }
+        anyhow::ensure!(Instant::now() < deadline, "{what}: not so within {patience:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// The names of the tools that a server lists when it is asked directly, in the legacy era.

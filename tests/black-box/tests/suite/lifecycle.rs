@@ -1,7 +1,7 @@
 //! Postern through its life: started without what it needs, healthy, validating on schedule, restarted.
 
 use anyhow::{Context as _, Result};
-use black_box::{Host, Postern, Runtime, Settings, Start, api::Api, mcp};
+use black_box::{Host, Postern, Runtime, Settings, Start, api::Api, environment, mcp};
 use serde_json::{Value, json};
 
 use crate::{
@@ -57,7 +57,7 @@ async fn a_wrong_setting_is_named() -> Result<()> {
 async fn health_tells_status_version_and_schema_version_to_anybody() -> Result<()> {
     let postern = fixtures::postern().await?;
     let health = postern.stranger()?.get("/health").await?;
-    let expected = json!({"status": "healthy", "version": env!("CARGO_PKG_VERSION"), "schema_version": 1});
+    let expected = json!({"status": "healthy", "version": env!("CARGO_PKG_VERSION"), "schema_version": environment::schema_version()?});
     assert_eq!(health.expect(200)?, expected);
     Ok(())
 }
@@ -75,7 +75,7 @@ async fn without_migrations_health_says_what_to_do() -> Result<()> {
             assert!(health.text.contains("migrations"), "{}", health.text);
         }
         // There Postern applies them itself.
-        Runtime::Spin => assert_eq!(health.expect(200)?["schema_version"], 1),
+        Runtime::Spin => assert_eq!(health.expect(200)?["schema_version"], environment::schema_version()?),
     }
     Ok(())
 }

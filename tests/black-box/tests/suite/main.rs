@@ -11,18 +11,21 @@
 )]
 #![allow(clippy::needless_pass_by_value, reason = "JSON written at the place of use reads best without `&`")]
 
+mod acceptance;
 mod access;
 mod agent_by_hand;
 mod audit;
 mod bad_input;
 mod clients;
 mod control;
+mod dialects;
 mod eras;
 mod errors;
 mod fixtures;
 mod kill;
 mod lifecycle;
 mod port_suite;
+mod registry;
 mod rules;
 mod sessions;
 mod streaming;

@@ -1,0 +1,179 @@
+//! Rows 13, 14 and 15: list, install, remove.
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use super::{is_timestamp, world};
+use crate::{
+    dialects::{hoziron, keys},
+    fixtures,
+    registry::{self, Hoziron, INTEGRATIONS},
+};
+
+#[tokio::test]
+async fn row_13_list_integrations() -> Result<()> {
+    let (postern, stub) = (fixtures::postern_with(registry::settings()?).await?, fixtures::stub()?);
+    let client = Hoziron::of(&postern)?;
+    let empty = client.api.get("/integrations").await?.expect(200)?;
+    assert_eq!(empty, json!({"integrations": []}));
+
+    // In order of installation, not of the alphabet; both dialects' integrations.
+    client
+        .install_probed(json!({"source": stub.url("/modern?tools=4"), "id": "postgresql-connector"}), 4)
+        .await?;
+    client
+        .install_probed(json!({"source": stub.url("/modern?tools=5"), "id": "github-connector"}), 5)
+        .await?;
+    let created = postern.register("Salesforce", &stub.url("/modern?tools=3")).await?;
+    client.run("postgresql-connector", "start").await?;
+    let listed = client.api.get("/integrations").await?.expect(200)?;
+    let expected = json!({"integrations": [
+        {"id": "postgresql-connector", "status": "running", "tools_count": 4},
+        {"id": "github-connector", "status": "stopped", "tools_count": 5},
+        {"id": created.slug, "status": "running", "tools_count": 3},
+    ]});
+    assert_eq!(listed, expected);
+
+    // Pages, for whom the whole is too much.
+    let (mut seen, mut query) = (Vec::new(), "limit=2".to_owned());
+    for _ in 0..2 {
+        let page = client.api.get(&format!("/integrations?{query}")).await?.expect(200)?;
+        seen.extend(page["integrations"].as_array().context("no list")?.clone());
+        match page.get("next_cursor") {
+            Some(cursor) => query = format!("limit=2&cursor={}", cursor.as_str().context("no text")?),
+            None => assert_eq!(keys(&page), ["integrations"]),
+        }
+    }
+    assert_eq!(json!(seen), expected["integrations"]);
+    for query in ["limit=0", "limit=1001", "limit=x", "cursor=forged", "cursor="] {
+        let answer = client.api.get(&format!("/integrations?{query}")).await?;
+        hoziron(&answer, "ValidationError").context(query)?;
+    }
+    let kontext = postern.admin()?.get(&format!("{INTEGRATIONS}?limit=1")).await?.expect(200)?;
+    let foreign = kontext["nextCursor"].as_str().context("no cursor")?;
+    // The cursor of another list may be understood where the order is the same, or refused; it must not fail.
+    assert!([200, 400].contains(&client.api.get(&format!("/integrations?cursor={foreign}")).await?.status));
+
+    hoziron(&postern.stranger()?.get("/integrations").await?, "Unauthorized")?;
+    let developer = postern.insert_key("developer", &["developer"], None).await?;
+    hoziron(&postern.caller(&developer)?.get("/integrations").await?, "Forbidden")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn row_14_install_an_integration() -> Result<()> {
+    let world = world().await?;
+    let client = Hoziron::of(&world.postern)?;
+    let url = world.stub.url("/modern?tools=5");
+
+    // The vector of the contract, with the stub in GitHub's place.
+    let body = json!({"source": {"url": url, "name": "GitHub of row 14"}, "id": "row-14-connector"});
+    assert_eq!(client.install_probed(body.clone(), 5).await?, "row-14-connector");
+    let item = client.item("row-14-connector").await?;
+    assert_eq!(item, Some(json!({"id": "row-14-connector", "status": "stopped", "tools_count": 5})));
+    hoziron(&client.api.post("/integrations/install", &body).await?, "Duplicate")?;
+
+    // A URL and a name; what the other dialect sees of it.
+    let id = client.install(json!({"source": url, "name": "Row 14 by URL", "id": "row-14-url"})).await?;
+    let found = client.api.get(&format!("{INTEGRATIONS}?name=Row%2014%20by%20URL")).await?.expect(200)?;
+    let seen = &found["items"][0];
+    super::check_form(seen)?;
+    for (member, expected) in
+        [("slug", id.as_str()), ("url", &url), ("state", "stopped"), ("authMode", "none")]
+    {
+        assert_eq!(seen[member], expected, "{seen}");
+    }
+    assert!(is_timestamp(&seen["createdAt"]));
+
+    // Everything at once: headers with placeholders, their values, a policy.
+    let body = json!({
+        "source": {
+            "url": world.stub.url("/guarded/plain/modern"), "name": "Row 14 inline", "description": "All of it.",
+            "headers": [{"name": "X-Api-Key", "value": "Key {API_KEY}"}],
+            "credentials": [{"key": "API_KEY", "label": "API key", "secret": true}],
+        },
+        "id": "row-14-inline",
+        "credentials": {"API_KEY": "canary-of-row-14"},
+        "config": {"tool_policy": "review"},
+    });
+    let answer = client.api.post("/integrations/install", &body).await?;
+    assert_eq!(answer.expect(201)?, json!({"id": "row-14-inline", "installed": true}));
+    assert!(!answer.text.contains("canary"));
+    let found = client.api.get(&format!("{INTEGRATIONS}?name=Row%2014%20inline")).await?;
+    assert_eq!(found.expect(200)?["items"][0]["toolPolicy"], "review");
+    assert!(!found.text.contains("canary"), "{}", found.text);
+    refusals_of_an_installation(&url).await
+}
+
+async fn refusals_of_an_installation(url: &str) -> Result<()> {
+    let world = world().await?;
+    let client = Hoziron::of(&world.postern)?;
+    for source in ["no-such-thing", "no-such-connector"] {
+        let answer = client.api.post("/integrations/install", &json!({"source": source})).await?;
+        hoziron(&answer, "NotFound").context(source)?;
+    }
+    for body in [
+        json!({}),
+        json!({"source": ""}),
+        json!({"source": null}),
+        json!({"source": 7}),
+        json!({"source": {}}),
+        json!({"source": {"url": "ftp://example.com"}}),
+        json!({"source": "https://10.0.0.1/mcp"}),
+        json!({"source": url, "id": "Not_A-Slug"}),
+        json!({"source": url, "credentials": {"NOBODY_WANTS_IT": "canary-14"}}),
+        json!({"source": url, "unknown": true}),
+    ] {
+        let answer = client.api.post("/integrations/install", &body).await?;
+        hoziron(&answer, "ValidationError").with_context(|| body.to_string())?;
+        assert!(!answer.text.contains("canary"), "{}", answer.text);
+    }
+    let body = json!({"source": url});
+    let stranger = world.postern.stranger()?.post("/integrations/install", &body).await?;
+    hoziron(&stranger, "Unauthorized")?;
+    let developer = world.postern.caller(&world.developer)?.post("/integrations/install", &body).await?;
+    hoziron(&developer, "Forbidden")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn row_15_remove_an_integration() -> Result<()> {
+    let world = world().await?;
+    let client = Hoziron::of(&world.postern)?;
+    let source = json!({"source": world.stub.url("/modern"), "id": "row-15"});
+    let remove = async |id: &str, query: &str| client.api.delete(&format!("/integrations/{id}{query}")).await;
+    let gone = json!({"id": "row-15", "installed": false});
+
+    client.install_probed(source.clone(), 7).await?;
+    assert_eq!(remove("row-15", "").await?.expect(200)?, gone);
+    assert_eq!(client.item("row-15").await?, None);
+    hoziron(&remove("row-15", "").await?, "NotFound")?;
+    hoziron(&client.act("row-15", "start").await?, "NotFound")?;
+
+    // A running one only when somebody insists. Its name is free again at once.
+    client.install_probed(source, 7).await?;
+    client.run("row-15", "start").await?;
+    let developer = world.postern.caller(&world.developer)?;
+    fixtures::seen(&world.postern, "it is offered", async || {
+        let tools = fixtures::modern_tools(&developer, "/mcp").await?;
+        Ok(tools.contains("row-15__echo").then_some(()))
+    })
+    .await?;
+    for query in ["", "?force=false"] {
+        let message = hoziron(&remove("row-15", query).await?, "InvalidState").context(query)?;
+        assert!(message.contains("force"), "{message}");
+    }
+    hoziron(&remove("row-15", "?force=maybe").await?, "ValidationError")?;
+    assert_eq!(client.status("row-15").await?["status"], "running", "a refusal removes nothing");
+    assert_eq!(remove("row-15", "?force=true").await?.expect(200)?, gone);
+    assert_eq!(client.item("row-15").await?, None);
+    fixtures::seen(&world.postern, "its tools are gone", async || {
+        let tools = fixtures::modern_tools(&developer, "/mcp").await?;
+        Ok((!tools.iter().any(|tool| tool.starts_with("row-15__"))).then_some(()))
+    })
+    .await?;
+    let rows = "SELECT (SELECT count(*) FROM tools t JOIN integrations i ON i.id = t.integration_id \
+                WHERE i.slug = 'row-15') AS tools";
+    assert_eq!(world.postern.sql(rows, json!([])).await?, [json!({"tools": 0})] as [Value; 1]);
+    super::hoziron_refuses("DELETE", |id| format!("/integrations/{id}")).await
+}

@@ -1,0 +1,246 @@
+//! Rows 16 to 20: start, stop, restart, status, tools.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+
+use super::{hoziron_refuses, world};
+use crate::{
+    dialects::hoziron,
+    fixtures,
+    registry::{self, Hoziron},
+};
+
+/// An integration whose one header needs two values.
+fn guarded(url: &str, id: &str) -> serde_json::Value {
+    json!({
+        "source": {
+            "url": url, "name": id,
+            "headers": [{"name": "Authorization", "value": "Basic {base64(USER:PASSWORD)}"}],
+            "credentials": [{"key": "USER", "secret": false}, {"key": "PASSWORD"}],
+        },
+        "id": id,
+    })
+}
+
+#[tokio::test]
+async fn row_16_start_an_integration() -> Result<()> {
+    let world = world().await?;
+    let client = Hoziron::of(&world.postern)?;
+    // The second vector of the contract: installed, stopped, running with a pid, stopped without.
+    client
+        .install_probed(json!({"source": {"url": world.stub.url("/modern?tools=5")}, "id": "row-16"}), 5)
+        .await?;
+    let stopped = json!({"id": "row-16", "status": "stopped", "tools_count": 5});
+    assert_eq!(client.item("row-16").await?, Some(stopped.clone()));
+    let pid = client.run("row-16", "start").await?;
+    for _ in 0..2 {
+        assert_eq!(client.run("row-16", "start").await?, pid, "starting a running one changes nothing");
+    }
+    assert_eq!(client.status("row-16").await?["pid"], pid);
+    let developer = world.postern.caller(&world.developer)?;
+    fixtures::seen(&world.postern, "it can be called", async || {
+        let tools = fixtures::modern_tools(&developer, "/mcp").await?;
+        Ok(tools.contains("row-16__echo").then_some(()))
+    })
+    .await?;
+    registry::echo(&developer, "row-16", "hello").await?;
+    client.stop("row-16").await?;
+    assert_eq!(client.item("row-16").await?, Some(stopped));
+    assert!(client.run("row-16", "start").await? > pid, "a new start is a new process");
+    // A body is not needed, and an empty one is no mistake.
+    let again = client.api.post("/integrations/row-16/start", &json!({})).await?;
+    assert_eq!(again.status, 200, "{}", again.text);
+    hoziron_refuses("POST", |id| format!("/integrations/{id}/start")).await
+}
+
+#[tokio::test]
+async fn row_16_start_needs_its_credentials() -> Result<()> {
+    let world = world().await?;
+    let client = Hoziron::of(&world.postern)?;
+    let id = client.install(guarded(&world.stub.url("/guarded/plain/modern"), "row-16-guarded")).await?;
+    let missing = async |expected: &[&str]| -> Result<()> {
+        let answer = client.act(&id, "start").await?;
+        let message = hoziron(&answer, "InvalidState")?;
+        assert_eq!(answer.json()?["error"]["details"]["missing"], json!(expected), "{}", answer.text);
+        assert!(expected.iter().all(|key| message.contains(key)), "{message}");
+        assert_eq!(client.status(&id).await?["status"], "stopped");
+        Ok(())
+    };
+    missing(&["PASSWORD", "USER"]).await?;
+    let start = format!("/integrations/{id}/start");
+    for body in [
+        json!({"credentials": {"TOKEN": "canary-16"}}),
+        json!({"credentials": {"USER": 7}}),
+        json!({"credentials": "canary-16"}),
+        json!({"credential": {}}),
+        json!([]),
+    ] {
+        let answer = client.api.post(&start, &body).await?;
+        hoziron(&answer, "ValidationError").with_context(|| body.to_string())?;
+        assert!(!answer.text.contains("canary"), "{}", answer.text);
+    }
+    missing(&["PASSWORD", "USER"]).await?;
+
+    world.stub.forget_requests();
+    let body = json!({"credentials": {"USER": "ada", "PASSWORD": "canary-16-lovelace"}});
+    let started = client.api.post(&start, &body).await?;
+    assert_eq!(started.expect(200)?["status"], "running", "{}", started.text);
+    assert_eq!(client.tools(&id).await?.len(), 7);
+    let developer = world.postern.caller(&world.developer)?;
+    fixtures::seen(&world.postern, "it can be called", async || {
+        Ok(registry::echo(&developer, &id, "with credentials").await.is_ok().then_some(()))
+    })
+    .await?;
+    // They stay for the next start.
+    client.stop(&id).await?;
+    client.run(&id, "start").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn row_16_start_of_an_unusable_one() -> Result<()> {
+    let world = world().await?;
+    let client = Hoziron::of(&world.postern)?;
+    let stub = fixtures::stub()?;
+    client.install_probed(json!({"source": stub.url("/modern"), "id": "row-16-dead"}), 7).await?;
+    stub.break_with(Some(503.try_into()?));
+    let message = hoziron(&client.act("row-16-dead", "start").await?, "ProviderError")?;
+    assert!(message.contains("HTTP 503"), "{message}");
+    let kept = json!({"id": "row-16-dead", "status": "stopped", "tools_count": 7});
+    assert_eq!(client.item("row-16-dead").await?, Some(kept), "it keeps what was known of it");
+    stub.break_with(None);
+    client.run("row-16-dead", "start").await?;
+
+    // A start that finds the upstream changed takes over what it found.
+    client.stop("row-16-dead").await?;
+    stub.remove_tool("echo");
+    client.run("row-16-dead", "start").await?;
+    assert_eq!(client.tools("row-16-dead").await?.len(), 6);
+    Ok(())
+}
+
+#[tokio::test]
+async fn row_17_stop_an_integration() -> Result<()> {
+    let (world, stub) = (world().await?, fixtures::stub()?);
+    let client = Hoziron::of(&world.postern)?;
+    client.install_probed(json!({"source": stub.url("/dual"), "id": "row-17"}), 7).await?;
+    client.run("row-17", "start").await?;
+    let developer = world.postern.caller(&world.developer)?;
+    fixtures::seen(&world.postern, "it can be called", async || {
+        Ok(registry::echo(&developer, "row-17", "before").await.is_ok().then_some(()))
+    })
+    .await?;
+
+    client.stop("row-17").await?;
+    fixtures::seen(&world.postern, "it is out of the list", async || {
+        let tools = fixtures::modern_tools(&developer, "/mcp").await?;
+        let legacy = fixtures::legacy_tools(&developer, "/mcp").await?;
+        let listed = tools.iter().chain(&legacy).any(|tool| tool.starts_with("row-17__"));
+        Ok((!listed).then_some(()))
+    })
+    .await?;
+    fixtures::seen(&world.postern, "its endpoint is gone", async || {
+        let request = black_box::mcp::Request::modern(json!(1), "tools/list", json!({}))?;
+        let reply = request.send(&developer, "/integrations/row-17/mcp").await?;
+        Ok((reply.http.status == 404).then_some(()))
+    })
+    .await?;
+    stub.forget_requests();
+    let agent = crate::agent_by_hand::Agent::open(crate::agent_by_hand::Modern, developer, "/mcp").await?;
+    let reply = agent.call(json!(1), "row-17__echo", json!({"message": "after"})).await?;
+    let error = reply.error(&json!(1))?;
+    assert!(error["message"].as_str().unwrap_or_default().contains("Unknown tool"), "{error}");
+    assert!(stub.requests().is_empty(), "a stopped one is dialled");
+
+    client.stop("row-17").await?;
+    assert_eq!(client.tools("row-17").await?.len(), 7, "its catalogue is kept");
+    hoziron_refuses("POST", |id| format!("/integrations/{id}/stop")).await
+}
+
+#[tokio::test]
+async fn row_18_restart_an_integration() -> Result<()> {
+    let (world, stub) = (world().await?, fixtures::stub()?);
+    let client = Hoziron::of(&world.postern)?;
+    client.install_probed(json!({"source": stub.url("/modern"), "id": "row-18"}), 7).await?;
+    let first = client.run("row-18", "start").await?;
+    black_box::eventually("it has been up for two seconds", async || {
+        Ok((client.status("row-18").await?["uptime_secs"].as_u64() >= Some(2)).then_some(()))
+    })
+    .await?;
+    let second = client.run("row-18", "restart").await?;
+    assert!(second > first, "{first}, then {second}");
+    let status = client.status("row-18").await?;
+    assert_eq!((&status["pid"], &status["status"]), (&json!(second), &json!("running")));
+    assert!(status["uptime_secs"].as_u64() < Some(2), "{status}");
+
+    // One that cannot be reached stays as it was, pid and all.
+    stub.break_with(Some(500.try_into()?));
+    let message = hoziron(&client.act("row-18", "restart").await?, "ProviderError")?;
+    assert!(message.contains("HTTP 500"), "{message}");
+    let status = client.status("row-18").await?;
+    assert_eq!((&status["pid"], &status["status"]), (&json!(second), &json!("running")));
+    stub.break_with(None);
+    // A stopped one starts.
+    client.stop("row-18").await?;
+    assert!(client.run("row-18", "restart").await? > second);
+
+    let id = client.install(guarded(&world.stub.url("/guarded/plain/modern"), "row-18-guarded")).await?;
+    let answer = client.act(&id, "restart").await?;
+    hoziron(&answer, "InvalidState")?;
+    assert_eq!(answer.json()?["error"]["details"]["missing"], json!(["PASSWORD", "USER"]));
+    hoziron_refuses("POST", |id| format!("/integrations/{id}/restart")).await
+}
+
+#[tokio::test]
+async fn row_19_the_status_of_an_integration() -> Result<()> {
+    let (world, stub) = (world().await?, fixtures::stub()?);
+    let client = Hoziron::of(&world.postern)?;
+    client.install_probed(json!({"source": stub.url("/modern?tools=4"), "id": "row-19"}), 4).await?;
+    let stopped = json!({"id": "row-19", "status": "stopped", "uptime_secs": 0, "tools_count": 4});
+    assert_eq!(client.status("row-19").await?, stopped);
+    let pid = client.run("row-19", "start").await?;
+    let status = client.status("row-19").await?;
+    let uptime = status["uptime_secs"].as_u64().context("no uptime")?;
+    assert!(uptime < 10, "{status}");
+    let running =
+        json!({"id": "row-19", "status": "running", "pid": pid, "uptime_secs": uptime, "tools_count": 4});
+    assert_eq!(status, running);
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    let later = client.status("row-19").await?["uptime_secs"].as_u64().context("no uptime")?;
+    assert!(later >= uptime + 2, "{uptime}, then {later}");
+    client.stop("row-19").await?;
+    assert_eq!(client.status("row-19").await?, stopped);
+    // One that was created running has been up since then.
+    let created = world.postern.register("Row 19 created", &stub.url("/modern?tools=1")).await?;
+    let status = client.status(&created.slug).await?;
+    assert_eq!((&status["status"], &status["tools_count"]), (&json!("running"), &json!(1)));
+    hoziron_refuses("GET", |id| format!("/integrations/{id}/status")).await
+}
+
+#[tokio::test]
+async fn row_20_the_tools_of_an_integration() -> Result<()> {
+    let (world, stub) = (world().await?, fixtures::stub()?);
+    let client = Hoziron::of(&world.postern)?;
+    client.install_probed(json!({"source": stub.url("/modern?tools=2"), "id": "row-20"}), 2).await?;
+    let expected = json!({"tools": [
+        {"name": "add", "description": "Adds two numbers."},
+        {"name": "echo", "description": "Echoes the message back."},
+    ]});
+    let tools = async || client.api.get("/integrations/row-20/tools").await;
+    assert_eq!(tools().await?.expect(200)?, expected, "by name, and while it is stopped");
+    client.run("row-20", "start").await?;
+    assert_eq!(tools().await?.expect(200)?, expected);
+
+    // One that says nothing of itself has an empty description.
+    stub.set_tool(json!({"name": "add", "inputSchema": {"type": "object"}}));
+    client.run("row-20", "restart").await?;
+    assert_eq!(tools().await?.expect(200)?["tools"][0], json!({"name": "add", "description": ""}));
+
+    let dead = fixtures::stub()?.url("/modern");
+    let id = client.install(json!({"source": dead, "id": "row-20-dead"})).await?;
+    let answer = client.api.get(&format!("/integrations/{id}/tools")).await?;
+    hoziron(&answer, "InvalidState").context("never discovered")?;
+    hoziron_refuses("GET", |id| format!("/integrations/{id}/tools")).await
+}

@@ -1,0 +1,143 @@
+//! Rows 7, 8 and 9: the OAuth configuration.
+
+use anyhow::{Context as _, Result};
+use black_box::api::Api;
+use serde_json::{Value, json};
+
+use super::{UNKNOWN, integration, kontext::merge, kontext_refuses, quiet, world};
+use crate::{
+    dialects::{keys, kontext_refusal},
+    registry::{INTEGRATIONS, path},
+};
+
+async fn create(admin: &Api, name: &str, members: Value) -> Result<String> {
+    let mut body = quiet(name);
+    merge(&mut body, &members);
+    Ok(integration(&admin.post(INTEGRATIONS, &body).await?, 201)?.id)
+}
+
+/// Reads the configuration.
+async fn get(admin: &Api, id: &str) -> Result<Value> {
+    let body = admin.get(&path(id, "oauth")).await?.expect(200)?;
+    assert_eq!(keys(&body), ["oauth"]);
+    Ok(body["oauth"].clone())
+}
+
+/// Replaces the configuration, and makes sure that the answer is what a GET and the integration show.
+async fn put(admin: &Api, id: &str, body: &Value) -> Result<Value> {
+    let put = admin.put(&path(id, "oauth"), body).await?.expect(200)?;
+    assert_eq!(keys(&put), ["oauth"]);
+    assert_eq!(put["oauth"], get(admin, id).await?);
+    let integration = admin.get(&path(id, "")).await?.expect(200)?;
+    assert_eq!(put["oauth"], integration["integration"]["oauth"]);
+    Ok(put["oauth"].clone())
+}
+
+#[tokio::test]
+async fn row_07_get_the_oauth_configuration() -> Result<()> {
+    let world = world().await?;
+    let admin = world.postern.admin()?;
+    let given =
+        json!({"provider": "github", "issuer": "https://login.example.com", "scopes": ["repo", "read:user"]});
+    let id = create(&admin, "Row 7", json!({"authMode": "oauth", "oauth": given})).await?;
+    let mut expected = given;
+    expected["clientSecretConfigured"] = json!(false);
+    assert_eq!(get(&admin, &id).await?, expected);
+
+    for (name, members) in [
+        ("Row 7 none", json!({})),
+        ("Row 7 token", json!({"authMode": "server_token", "serverToken": "t"})),
+        ("Row 7 without", json!({"authMode": "oauth"})),
+    ] {
+        let id = create(&admin, name, members).await?;
+        let answer = admin.get(&path(&id, "oauth")).await?;
+        kontext_refusal(&answer, 404, "not_found").context(name)?;
+    }
+    kontext_refuses("GET", |id| path(id, "oauth"), None).await
+}
+
+#[tokio::test]
+async fn row_08_replace_the_oauth_configuration() -> Result<()> {
+    const SECRET: &str = "canary-client-secret-8";
+    let world = world().await?;
+    let admin = world.postern.admin()?;
+    let given = json!({"authMode": "oauth", "oauth": {"provider": "github", "scopes": ["repo"]}});
+    let id = create(&admin, "Row 8", given).await?;
+
+    // Everything is replaced: what is absent is gone.
+    let full = json!({
+        "provider": "gitlab", "issuer": "https://login.example.com", "scopes": ["api", "read_user"],
+        "clientId": "client-1", "clientSecret": SECRET,
+        "authorizationUrl": "https://login.example.com/authorize", "tokenUrl": "https://login.example.com/token",
+    });
+    let mut shown = full.clone();
+    shown.as_object_mut().context("not an object")?.remove("clientSecret");
+    shown["clientSecretConfigured"] = json!(true);
+    assert_eq!(put(&admin, &id, &full).await?, shown);
+    assert_eq!(put(&admin, &id, &full).await?, shown, "the same again changes nothing");
+    let whole = admin.get(&path(&id, "")).await?.text + &admin.get(INTEGRATIONS).await?.text;
+    assert!(!whole.contains(SECRET));
+
+    // The secret stays while the client is the same, and goes with it, or on demand.
+    for (body, configured) in [
+        (json!({"clientId": "client-1", "scopes": ["api"]}), true),
+        (json!({"clientId": "client-1", "clientSecret": null}), false),
+        (json!({"clientId": "client-1"}), false),
+        (json!({"clientId": "client-1", "clientSecret": SECRET}), true),
+        (json!({"clientId": "client-2"}), false),
+        (json!({"clientId": "client-2", "clientSecret": SECRET}), true),
+        (json!({}), false),
+    ] {
+        let oauth = put(&admin, &id, &body).await?;
+        let mut expected = json!({"scopes": [], "clientSecretConfigured": configured});
+        merge(&mut expected, &body);
+        expected.as_object_mut().context("not an object")?.remove("clientSecret");
+        assert_eq!(oauth, expected, "{body}");
+    }
+
+    put(&admin, &id, &full).await?;
+    for (body, named) in [
+        (json!({"scopes": "repo"}), "scopes"),
+        (json!({"scopes": [7]}), ""),
+        (json!({"issuer": "http://login.example.com"}), "issuer"),
+        (json!({"tokenUrl": "https://169.254.169.254/token"}), "tokenUrl"),
+        (json!({"authorizationUrl": "javascript:alert(1)"}), "authorizationUrl"),
+        (json!({"clientSecret": SECRET}), "clientId"),
+        (json!({"clientId": "c", "clientSecret": ""}), "clientSecret"),
+        (json!({"provider": "a\u{7}b"}), "provider"),
+        (json!({"client_id": "snake"}), "client_id"),
+        (json!([]), ""),
+    ] {
+        let answer = admin.put(&path(&id, "oauth"), &body).await?;
+        let message = kontext_refusal(&answer, 400, "validation_error").with_context(|| body.to_string())?;
+        assert!(message.contains(named) && !message.contains(SECRET), "{body}: {message}");
+    }
+    assert_eq!(get(&admin, &id).await?, shown, "a refused one changes nothing");
+
+    for (name, members) in [("Row 8 none", json!({})), ("Row 8 user", json!({"authMode": "user_token"}))] {
+        let id = create(&admin, name, members).await?;
+        let answer = admin.put(&path(&id, "oauth"), &full).await?;
+        let message = kontext_refusal(&answer, 400, "validation_error").context(name)?;
+        assert!(message.contains("authMode"), "{message}");
+    }
+    kontext_refuses("PUT", |id| path(id, "oauth"), Some(&json!({}))).await
+}
+
+#[tokio::test]
+async fn row_09_remove_the_oauth_configuration() -> Result<()> {
+    let world = world().await?;
+    let admin = world.postern.admin()?;
+    let given = json!({"authMode": "oauth", "oauth": {"provider": "github", "scopes": ["repo"]}});
+    let id = create(&admin, "Row 9", given).await?;
+    put(&admin, &id, &json!({"clientId": "c", "clientSecret": "canary-client-secret-9"})).await?;
+    let answer = admin.delete(&path(&id, "oauth")).await?;
+    assert_eq!((answer.status, answer.text.as_str()), (204, ""));
+    kontext_refusal(&admin.get(&path(&id, "oauth")).await?, 404, "not_found")?;
+    let left = integration(&admin.get(&path(&id, "")).await?, 200)?.object;
+    assert_eq!((&left["authMode"], left.get("oauth")), (&json!("oauth"), None));
+    // The secret is gone with it, not only out of sight.
+    assert_eq!(put(&admin, &id, &json!({"clientId": "c"})).await?["clientSecretConfigured"], false);
+    kontext_refuses("DELETE", |id| path(id, "oauth"), None).await?;
+    assert_eq!(admin.call("PATCH", &path(UNKNOWN, "oauth")).await?.status, 405);
+    Ok(())
+}

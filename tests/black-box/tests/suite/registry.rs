@@ -1,0 +1,137 @@
+//! The registry as its operators use it: short forms of what several subjects do.
+
+use anyhow::{Context as _, Result, ensure};
+use black_box::{
+    Integration, Postern, Settings,
+    api::{Answer, Api},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    agent_by_hand::{Agent, Modern},
+    dialects::keys,
+};
+
+pub(crate) const INTEGRATIONS: &str = "/api/v1/integrations";
+
+/// The Kontext path of one integration, or of a part of it.
+pub(crate) fn path(id: &str, part: &str) -> String {
+    let slash = if part.is_empty() { "" } else { "/" };
+    format!("{INTEGRATIONS}/{id}{slash}{part}")
+}
+
+/// The usual settings, with personas for the roles `developer` (may use everything) and `guest` (may use nothing that
+/// there is).
+pub(crate) fn settings() -> Result<Settings> {
+    let personas = json!([
+        {"name": "developer", "roles": ["developer"], "allow_tools": ["*"], "allow_connections": ["*"]},
+        {"name": "guest", "roles": ["guest"], "allow_tools": ["*"], "allow_connections": ["no-such-thing"]},
+    ]);
+    Ok(Settings::new()?.with("PERSONAS", personas.to_string()))
+}
+
+/// Waits until the first probe after a creation or a change is over.
+pub(crate) async fn settled(postern: &Postern, id: &str) -> Result<Integration> {
+    black_box::eventually("the probe is over", async || {
+        let integration = postern.integration(id).await?;
+        Ok((integration.object["validationStatus"] != "pending").then_some(integration))
+    })
+    .await
+}
+
+/// Calls a tool at an integration's own endpoint and returns the result, failed or not.
+pub(crate) async fn call(api: &Api, slug: &str, tool: &str, arguments: Value) -> Result<Value> {
+    let agent = Agent::open(Modern, api.clone(), &format!("/integrations/{slug}/mcp")).await?;
+    Ok(agent.call(json!("call"), tool, arguments).await?.result(&json!("call"))?.clone())
+}
+
+/// Calls `echo` and makes sure that it worked.
+pub(crate) async fn echo(api: &Api, slug: &str, message: &str) -> Result<()> {
+    let result = call(api, slug, "echo", json!({"message": message})).await?;
+    let text = black_box::mcp::text(&result);
+    ensure!(text == format!("Echo: {message}"), "{slug}: {result}");
+    Ok(())
+}
+
+/// The Hoziron dialect, as one caller uses it.
+pub(crate) struct Hoziron {
+    pub(crate) api: Api,
+}
+
+impl Hoziron {
+    /// As the administrator.
+    pub(crate) fn of(postern: &Postern) -> Result<Self> {
+        Ok(Self { api: postern.admin()? })
+    }
+
+    /// Installs something and returns its id, having checked the whole answer.
+    pub(crate) async fn install(&self, body: Value) -> Result<String> {
+        let answer = self.api.post("/integrations/install", &body).await?;
+        let installed = answer.expect(201)?;
+        let id = installed["id"].as_str().with_context(|| format!("no id: {installed}"))?.to_owned();
+        ensure!(installed == json!({"id": id, "installed": true}), "{installed}");
+        ensure!(answer.header("location") == format!("/integrations/{id}"), "{:?}", answer.headers);
+        Ok(id)
+    }
+
+    /// The same, and waits until its first probe has found so many tools.
+    pub(crate) async fn install_probed(&self, body: Value, tools: usize) -> Result<String> {
+        let id = self.install(body).await?;
+        black_box::eventually(&format!("{id} shows {tools} tools"), async || {
+            let item = self.item(&id).await?.context("it is not listed")?;
+            Ok((item["tools_count"] == tools).then_some(()))
+        })
+        .await?;
+        Ok(id)
+    }
+
+    /// `start`, `stop` or `restart`.
+    pub(crate) async fn act(&self, id: &str, action: &str) -> Result<Answer> {
+        self.api.call("POST", &format!("/integrations/{id}/{action}")).await
+    }
+
+    /// Starts or restarts one that can be, and returns its pid.
+    pub(crate) async fn run(&self, id: &str, action: &str) -> Result<u64> {
+        let started = self.act(id, action).await?.expect(200)?;
+        let pid = started["pid"].as_u64().with_context(|| format!("no pid: {started}"))?;
+        ensure!(pid > 0 && started == json!({"id": id, "status": "running", "pid": pid}), "{started}");
+        Ok(pid)
+    }
+
+    /// Stops one.
+    pub(crate) async fn stop(&self, id: &str) -> Result<()> {
+        let stopped = self.act(id, "stop").await?.expect(200)?;
+        ensure!(stopped == json!({"id": id, "status": "stopped"}), "{stopped}");
+        Ok(())
+    }
+
+    /// The status document.
+    pub(crate) async fn status(&self, id: &str) -> Result<Value> {
+        let status = self.api.get(&format!("/integrations/{id}/status")).await?.expect(200)?;
+        let mut expected = vec!["id", "status", "tools_count", "uptime_secs"];
+        expected.extend(["pid"].into_iter().filter(|_| status["status"] != "stopped"));
+        expected.extend(["last_error"].into_iter().filter(|_| status["status"] == "error"));
+        expected.sort_unstable();
+        ensure!(keys(&status) == expected, "{status}");
+        ensure!(status["id"] == id && status["uptime_secs"].is_u64(), "{status}");
+        Ok(status)
+    }
+
+    /// The names of its tools.
+    pub(crate) async fn tools(&self, id: &str) -> Result<Vec<String>> {
+        let tools = self.api.get(&format!("/integrations/{id}/tools")).await?.expect(200)?;
+        ensure!(keys(&tools) == ["tools"], "{tools}");
+        let names = tools["tools"].as_array().context("no tools")?.iter().map(|tool| {
+            ensure!(keys(tool) == ["description", "name"], "{tool}");
+            tool["name"].as_str().map(str::to_owned).with_context(|| format!("no name in {tool}"))
+        });
+        names.collect()
+    }
+
+    /// Its entry in the list, if it has one.
+    pub(crate) async fn item(&self, id: &str) -> Result<Option<Value>> {
+        let list = self.api.get("/integrations").await?.expect(200)?;
+        let items = list["integrations"].as_array().with_context(|| format!("no list: {list}"))?;
+        Ok(items.iter().find(|item| item["id"] == id).cloned())
+    }
+}
