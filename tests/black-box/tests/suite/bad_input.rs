@@ -3,7 +3,11 @@
 
 mod bodies;
 mod callers;
+mod connections;
+mod fields;
+mod hoziron;
 mod names;
+mod pages;
 mod routes;
 mod urls;
 
@@ -12,14 +16,18 @@ use black_box::{Integration, Postern, Settings, api::Answer};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-pub(super) use crate::dialects::{json_rpc, kontext, problem};
+pub(super) use crate::dialects::{hoziron, json_rpc, kontext, problem};
 use crate::fixtures;
-
-pub(super) const INTEGRATIONS: &str = "/api/v1/integrations";
+pub(super) use crate::registry::{INTEGRATIONS, path};
 
 pub(super) struct World {
     pub(super) postern: Postern,
+    /// Without credentials.
     pub(super) taken: Integration,
+    /// Each user brings a token that begins with `key-`.
+    pub(super) keyed: Integration,
+    /// Each user consents.
+    pub(super) consented: Integration,
     pub(super) expired: String,
     pub(super) developer: String,
 }
@@ -34,10 +42,18 @@ pub(super) async fn world() -> Result<&'static World> {
             let postern = fixtures::postern_with(settings).await?;
             let body = json!({"name": "Taken", "url": "https://taken.invalid/mcp", "category": "internal_mcp_credentials"});
             let taken = postern.create(body).await?;
+            let schema = json!({"type": "string", "pattern": "^key-"});
+            let body = json!({"name": "Keyed", "url": "https://keyed.invalid/mcp", "category": "internal_mcp_credentials",
+                              "authMode": "user_token", "credentialSchema": schema});
+            let keyed = postern.create(body).await?;
+            let body = json!({"name": "Consented", "url": "https://consented.invalid/mcp",
+                              "category": "internal_mcp_credentials", "authMode": "oauth",
+                              "oauth": {"provider": "github", "scopes": ["repo"]}});
+            let consented = postern.create(body).await?;
             let expired = postern.insert_key("expired", &["admin"], Some(1)).await?;
             let developer = postern.insert_key("developer", &["developer"], None).await?;
             settle(&postern).await?;
-            Ok(World { postern, taken, expired, developer })
+            Ok(World { postern, taken, keyed, consented, expired, developer })
         })
         .await
 }
