@@ -1,11 +1,11 @@
 //! Upstreams that fail: the agent always gets an answer to its request, in Postern's words. A tool that is not there
 //! is a JSON-RPC error (-32602); an upstream that fails is a tool result with `isError`, so that the model can react.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use black_box::{Postern, Settings, mcp};
-use serde_json::{Value, json};
+use serde_json::json;
 use stub_upstream::Stub;
 use tokio::sync::OnceCell;
 
@@ -255,45 +255,5 @@ async fn a_web_page_is_a_failure_of_the_tool_and_none_of_its_words_is_shown() ->
     assert_fails("html", &slug, &path, "not MCP").await?;
     let agent = Agent::open(Modern, postern().await?.admin()?, &path).await?;
     assert!(!failure(&agent, &slug).await?.contains("web page"));
-    Ok(())
-}
-
-#[tokio::test]
-async fn validation_says_what_is_wrong_with_an_upstream() -> Result<()> {
-    let (stub, target) = (fixtures::stub()?, fixtures::stub()?);
-    let gone = fixtures::stub()?.url("/modern");
-    let cases = [
-        ("gone", gone, "cannot be reached"),
-        ("hang", stub.url("/hang"), "did not answer in time"),
-        ("500", stub.url("/status/500"), "HTTP 500"),
-        ("401", stub.url("/status/401"), "refused the credential"),
-        ("redirect", stub.url(&format!("/redirect?to={}", target.url("/modern"))), "redirect"),
-        ("html", stub.url("/html"), "not MCP"),
-        ("bad json", stub.url("/bad-json"), "not MCP"),
-        ("404", stub.url("/no-such-endpoint"), "HTTP 404"),
-    ];
-    let postern = postern().await?;
-    let mut messages = BTreeSet::new();
-    for (name, url, reason) in cases {
-        let body = json!({"name": format!("Invalid {name}"), "url": url, "authMode": "none"});
-        let created = postern.create(body).await?;
-        let integration = postern.validate(&created.id).await?.object;
-        assert_eq!(integration["validationStatus"], "invalid", "{name}: {integration}");
-        let message = integration["validationMessage"].as_str().context("no message")?.to_owned();
-        assert!(message.contains(reason), "{name}: {message}");
-        assert!(integration["lastValidatedAt"].is_string(), "{name}: {integration}");
-        messages.insert(message);
-        // What cannot be used is not offered.
-        let agent = Agent::open(Modern, postern.admin()?, &created.path()).await;
-        let listed: Value = match agent {
-            Ok(agent) => {
-                agent.send(json!(1), "tools/list", json!({})).await?.result(&json!(1))?["tools"].clone()
-            }
-            Err(error) => return Err(error),
-        };
-        assert_eq!(listed, json!([]), "{name}");
-    }
-    assert!(target.requests().is_empty(), "the redirect was followed");
-    assert!(messages.len() >= 6, "too many failures share a message: {messages:?}");
     Ok(())
 }

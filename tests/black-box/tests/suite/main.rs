@@ -29,4 +29,5 @@ mod registry;
 mod rules;
 mod sessions;
 mod streaming;
+mod upstream_failures;
 mod validation;
