@@ -23,8 +23,10 @@ pub enum Code {
     MethodNotAllowed,
     /// No representation that the caller accepts.
     NotAcceptable,
-    /// The state of things does not allow it (duplicate name, …).
+    /// The state of things does not allow it.
     Conflict,
+    /// Something of this name or id is already there.
+    Duplicate,
     /// The request body is over the route's limit.
     TooLarge,
     /// An upstream failed or answered something unusable.
@@ -50,6 +52,7 @@ impl Code {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NotAcceptable => "not_acceptable",
             Self::Conflict => "conflict",
+            Self::Duplicate => "duplicate",
             Self::TooLarge => "body_too_large",
             Self::Upstream => "upstream_error",
             Self::UpstreamTimeout => "upstream_timeout",
@@ -72,12 +75,14 @@ pub struct Error {
     pub internal: Option<String>,
     /// The methods that the path has, for `MethodNotAllowed` only.
     pub allow: Option<String>,
+    /// Public facts for programs, such as `{"missing": ["API_KEY"]}`.
+    pub details: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 impl Error {
     /// An error of `code` with its public text.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), internal: None, allow: None }
+        Self { code, message: message.into(), internal: None, allow: None, details: None }
     }
 
     /// The request's content breaks a rule.
@@ -95,6 +100,11 @@ impl Error {
         Self::new(Code::Conflict, message)
     }
 
+    /// Something of this name or id is already there.
+    pub fn duplicate(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::Duplicate, message)
+    }
+
     /// Our own fault; `internal` says what happened and is only logged.
     pub fn internal(internal: impl Into<String>) -> Self {
         Self::new(Code::Internal, "internal error").with_internal(internal)
@@ -104,6 +114,13 @@ impl Error {
     #[must_use]
     pub fn with_internal(mut self, internal: impl Into<String>) -> Self {
         self.internal = Some(internal.into());
+        self
+    }
+
+    /// Adds a public fact.
+    #[must_use]
+    pub fn with_detail(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.details.get_or_insert_default().insert(key.to_owned(), value.into());
         self
     }
 

@@ -8,11 +8,13 @@ pub mod instance;
 pub mod mcp;
 pub mod model;
 pub mod net;
+pub mod oauth;
 pub mod platform;
 #[cfg(feature = "port-suite")]
 pub mod port_suite;
 pub mod seal;
 pub mod store;
+pub mod vault;
 
 pub use error::{Code, Error, Result};
 pub use platform::Platform;

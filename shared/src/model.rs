@@ -2,6 +2,9 @@
 
 pub mod api_key;
 pub mod audit;
+pub mod credential;
+pub mod credential_schema;
 pub mod integration;
+pub mod oauth;
 pub mod target;
 pub mod tool;

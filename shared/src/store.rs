@@ -4,6 +4,7 @@
 
 pub mod api_keys;
 pub mod audit_events;
+pub mod credentials;
 pub mod integrations;
 pub mod kv;
 pub mod schema;

@@ -151,6 +151,16 @@ async fn pass_on(
     let logs = agent == Era::Legacy || own_meta.get(meta::LOG_LEVEL).is_some();
     params.set("name", raw(&target.tool));
     params.remove("_meta");
+    let bridge = |upstream_id| Bridge {
+        agent,
+        agent_id: id.to_owned(),
+        upstream_id,
+        logs,
+        slug: target.upstream.slug.clone(),
+    };
+    if target.upstream.credential.is_none() && target.upstream.auth_mode.is_per_user() {
+        return answer(bridge(id.to_owned()).failed(&how_to_connect(context, &target.upstream)), audit);
+    }
     // A tool is in the catalogue only after a probe found out the era.
     let era = target.upstream.era.unwrap_or(Era::Modern);
     let client =
@@ -159,8 +169,7 @@ async fn pass_on(
     let request = Call { method: "tools/call", name: &target.tool, params, meta: own_meta, mirrored };
     let called = client.call(era, &request).await;
     let upstream_id = called.as_ref().map_or_else(|_| id.to_owned(), |(upstream_id, _)| upstream_id.clone());
-    let bridge =
-        Bridge { agent, agent_id: id.to_owned(), upstream_id, logs, slug: target.upstream.slug.clone() };
+    let bridge = bridge(upstream_id);
     let outcome = match called {
         Ok((_, Answer { reply: Upstream::Events(events), .. })) => {
             let exchange = Exchange::new(context, bridge, events, target, audit);
@@ -184,10 +193,23 @@ async fn pass_on(
             bridge.failed(&error.to_string())
         }
     };
+    answer(outcome, audit)
+}
+
+fn answer(outcome: Final, mut audit: Audit) -> Result<Reply> {
     let Final { json, status, success, error, content_blocks } = outcome;
     audit.sent(json.len());
     audit.finish(success, error, content_blocks);
     let status = StatusCode::from_u16(status)
         .map_err(|error| shared::Error::new(Code::Internal, error.to_string()))?;
     Ok(Reply::Message { status, json, session_id: None })
+}
+
+/// What a caller without a credential is told, so that they or their agent can act on it.
+fn how_to_connect(context: &Context<'_>, upstream: &shared::model::target::Upstream) -> String {
+    let base = context.platform.settings.public_url.as_deref().unwrap_or_default();
+    format!(
+        "you have not connected {} yet: store your token with POST {base}/api/v1/integrations/{}/connection",
+        upstream.slug, upstream.integration_id
+    )
 }

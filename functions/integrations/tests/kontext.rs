@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 const BASE: &str = "/api/v1/integrations";
 
 fn app() -> App {
-    App::new(vec![integrations::routes(), integrations::health_routes()], &[])
+    App::new(vec![integrations::routes(), integrations::hoziron_routes(), integrations::about_routes()], &[])
 }
 
 async fn create(app: &App, body: Value) -> Reply {
@@ -363,8 +363,12 @@ async fn health_needs_no_key() {
 
 #[tokio::test]
 async fn unusable_settings_answer_503_naming_the_setting() {
-    let router =
-        shared::http::Router::new(vec![integrations::routes(), integrations::health_routes()]).unwrap();
+    let router = shared::http::Router::new(vec![
+        integrations::routes(),
+        integrations::hoziron_routes(),
+        integrations::about_routes(),
+    ])
+    .unwrap();
     let error = shared::platform::Settings::load(|_| None).err().unwrap();
     for path in [BASE, "/health"] {
         let request = http::Request::get(path).body(shared::http::Body::Empty).unwrap();

@@ -11,6 +11,7 @@ use futures_util::{StreamExt as _, stream};
 use http::Method;
 use shared::http::{Dialect, Routes};
 use shared::mcp::validation::validate;
+use shared::model::credential::ORGANIZATION;
 use shared::store::{integrations, validations};
 use shared::{Platform, Result};
 
@@ -33,8 +34,6 @@ pub fn routes() -> Routes {
 #[cfg(target_os = "wasi")]
 spin_runtime::component!(routes());
 
-/// Integrations per tick: five exchanges each stay below the 50 subrequests of a free Cloudflare plan.
-const BATCH: u32 = 8;
 /// Probes at once: a Worker has six simultaneous connections.
 const AT_ONCE: usize = 4;
 
@@ -50,21 +49,24 @@ pub async fn run(platform: &Platform, cron: &str) {
     }
 }
 
-/// Validates the integrations that are due, at most [`BATCH`]. How many there were.
+/// Validates the integrations that are due, at most `VALIDATIONS_PER_TICK`. How many there were.
 pub async fn validate_due(platform: &Platform) -> Result<usize> {
-    let due = validations::claim_due(platform, BATCH).await?;
+    let due = validations::claim_due(platform, platform.settings.validations_per_tick).await?;
     let count = due.len();
     stream::iter(due)
         .for_each_concurrent(AT_ONCE, |id| async move {
-            let outcome = match integrations::find(platform, &id).await {
-                Ok(Some(integration)) => validate(platform, &integration).await,
-                Ok(None) => Ok(()),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = outcome {
+            if let Err(error) = validate_one(platform, &id).await {
                 log::error!("validation of {id}: {error} ({:?})", error.internal);
             }
         })
         .await;
     Ok(count)
+}
+
+/// Nobody's credential is used but the organization's.
+async fn validate_one(platform: &Platform, id: &str) -> Result<()> {
+    if let Some(integration) = integrations::find(platform, integrations::NOBODY, id).await? {
+        validate(platform, &integration, ORGANIZATION).await?;
+    }
+    Ok(())
 }

@@ -29,7 +29,8 @@ fn isolate(env: &Env) -> Rc<Isolate> {
     let create = || {
         let tables = vec![
             integrations::routes(),
-            integrations::health_routes(),
+            integrations::hoziron_routes(),
+            integrations::about_routes(),
             gateway::routes(),
             gateway::integration_routes(),
             scheduled::routes(),

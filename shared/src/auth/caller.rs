@@ -30,7 +30,18 @@ impl Caller {
         }
         Err(Error::new(Code::Forbidden, "this needs the admin persona"))
     }
+
+    /// Refuses service accounts: they have no credentials of their own.
+    pub fn require_user(&self) -> Result<()> {
+        if self.roles.iter().any(|role| role == SERVICE) {
+            return Err(Error::new(Code::Forbidden, "a service account has no connections of its own"));
+        }
+        Ok(())
+    }
 }
+
+/// The role of keys that stand for a program, not for a user.
+pub const SERVICE: &str = "service";
 
 /// Finds out who sent a request. The credential is `X-API-Key: <key>` or `Authorization: Bearer <key>`.
 pub async fn authenticate(platform: &Platform, headers: &HeaderMap) -> Result<Caller> {

@@ -14,6 +14,13 @@ pub struct Keyset {
     pub id: String,
 }
 
+impl Keyset {
+    /// What a statement compares with: the place after which a page begins, or one before every row.
+    pub fn start(after: Option<&Self>) -> (i64, &str) {
+        after.map_or((i64::MIN >> 11, ""), |key| (key.created_at, key.id.as_str()))
+    }
+}
+
 /// The cursor text for `place` in the list that `purpose` names.
 pub fn encode(keys: &KeyRing, purpose: &str, place: &impl Serialize) -> Result<String> {
     let payload = serde_json::to_vec(place).map_err(|error| Error::internal(error.to_string()))?;

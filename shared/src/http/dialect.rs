@@ -1,5 +1,6 @@
 //! Dialects: how the one [`Error`] looks in each public API. A handler never formats an error itself.
 
+mod hoziron;
 mod json_rpc;
 mod kontext;
 mod problem;
@@ -13,8 +14,10 @@ use crate::{Code, Error};
 /// The error form of a route table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// `{message, statusCode, code, requestId}`.
+    /// `{message, statusCode, code, requestId, details?}`.
     Kontext,
+    /// `{error: {category, message, details}}`.
+    Hoziron,
     /// RFC 9457 `application/problem+json`.
     Problem,
     /// A JSON-RPC 2.0 error object, for MCP endpoints.
@@ -26,6 +29,7 @@ pub fn render(dialect: Dialect, error: &Error, id: &RequestId) -> Response {
     let status = status(error.code);
     let mut response = match dialect {
         Dialect::Kontext => kontext::render(status, error, id),
+        Dialect::Hoziron => hoziron::render(status, error, id),
         Dialect::Problem => problem::render(status, error, id),
         Dialect::JsonRpc => json_rpc::render(status, error, id),
     };
@@ -51,7 +55,7 @@ fn status(code: Code) -> StatusCode {
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-        Code::Conflict => StatusCode::CONFLICT,
+        Code::Conflict | Code::Duplicate => StatusCode::CONFLICT,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Upstream => StatusCode::BAD_GATEWAY,
         Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,

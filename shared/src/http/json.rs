@@ -1,38 +1,56 @@
 //! Strict JSON bodies: unknown fields are refused by name, because a mistyped restriction that is silently dropped
 //! leaves things more open than their author believes.
 
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde_path_to_error::{Path, Segment};
 
 use crate::{Error, Result};
 
-/// Reads a JSON body into `T`, which must `deny_unknown_fields`.
+/// Reads a JSON body into `T`, a struct that must `deny_unknown_fields`.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| {
-        let text = error.to_string();
+    let not_json = || Error::invalid("the request body is not valid JSON");
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        if !error.inner().is_data() {
+            return not_json();
+        }
+        let text = error.inner().to_string();
         // serde_json appends the position; the sentence before it is ours or serde's and never quotes a value of
         // a string type other than field and variant names.
         let sentence = text.split(" at line ").next().unwrap_or(&text);
-        if error.is_data() {
-            Error::invalid(public(sentence))
-        } else {
-            Error::invalid("the request body is not valid JSON")
-        }
-    })
+        Error::invalid(public(sentence, error.path()))
+    })?;
+    deserializer.end().map_err(|_| not_json())?;
+    Ok(value)
 }
 
-/// serde's sentences, without the values that they quote: a token in the wrong field must not be echoed.
-fn public(sentence: &str) -> String {
+/// For fields of partial updates: what is there is read as it is, so that `null` is not taken for absence. Use with
+/// `#[serde(default, deserialize_with = "…")]` on an `Option<T>`; with `T` an `Option` itself, `null` is a value.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// serde's sentences, without the values that they quote: a token in the wrong field must not be echoed. Of the path only
+/// the first step is shown: that one is a declared field, further ones may be keys that a client chose.
+fn public(sentence: &str, path: &Path) -> String {
     if let Some(rest) = sentence.strip_prefix("unknown field `") {
         return format!("unknown field \"{}\"", rest.split('`').next().unwrap_or(rest));
     }
     if let Some(rest) = sentence.strip_prefix("missing field `") {
         return format!("{} is required", rest.split('`').next().unwrap_or(rest));
     }
+    let field = match path.iter().next() {
+        Some(Segment::Map { key }) => format!("{key}: "),
+        _ => String::new(),
+    };
     if let Some((_, expected)) = sentence.split_once(", expected ") {
         let what = if sentence.starts_with("unknown variant") { "unknown value" } else { "wrong type" };
-        return format!("{what}: expected {}", expected.replace('`', "\""));
+        let expected = if expected.starts_with("struct ") { "an object" } else { expected };
+        return format!("{field}{what}: expected {}", expected.replace('`', "\""));
     }
-    sentence.replace('`', "\"")
+    format!("{field}{}", sentence.replace('`', "\""))
 }
 
 #[cfg(test)]
@@ -46,6 +64,8 @@ mod tests {
         name: String,
         server_token: Option<String>,
         mode: Option<Mode>,
+        #[serde(default, deserialize_with = "present")]
+        renamed: Option<String>,
     }
 
     #[derive(Debug, serde::Deserialize)]
@@ -62,9 +82,10 @@ mod tests {
     fn every_refusal_names_what_is_wrong_and_echoes_no_value() {
         assert_eq!(refusal(r#"{"name":"a","serverTokn":"canary"}"#), "unknown field \"serverTokn\"");
         assert_eq!(refusal(r#"{"serverToken":"canary"}"#), "name is required");
-        assert_eq!(refusal(r#"{"name":"a","mode":"canary"}"#), "unknown value: expected \"none\"");
-        assert_eq!(refusal(r#"{"name":{"canary":1}}"#), "wrong type: expected a string");
-        assert_eq!(refusal("\"canary\""), "wrong type: expected struct Sample");
+        assert_eq!(refusal(r#"{"name":"a","mode":"canary"}"#), "mode: unknown value: expected \"none\"");
+        assert_eq!(refusal(r#"{"name":{"canary":1}}"#), "name: wrong type: expected a string");
+        assert_eq!(refusal(r#"{"name":"a","renamed":null}"#), "renamed: wrong type: expected a string");
+        assert_eq!(refusal("\"canary\""), "wrong type: expected an object");
         for broken in ["", "{", "{\"name\":\"a\"} trailing", "\u{0}"] {
             assert_eq!(refusal(broken), "the request body is not valid JSON");
         }

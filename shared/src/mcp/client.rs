@@ -23,6 +23,7 @@ use super::{Era, LATEST_LEGACY, LEGACY, MODERN, implementation, meta};
 use crate::instance::SESSION;
 use crate::model::target::Upstream;
 use crate::platform::{FetchError, Limits, Outgoing, Release};
+use crate::vault::Unpresentable;
 use crate::{Error, Platform};
 
 /// A client for one upstream on behalf of one caller.
@@ -61,8 +62,13 @@ pub enum CallError {
     #[error("{}", fetch_text(.0))]
     Fetch(#[from] FetchError),
     /// 401 or 403: the upstream wants another credential.
-    #[error("the upstream refused the credential (HTTP {0})")]
-    AuthorizationRequired(u16),
+    #[error("the upstream refused the credential (HTTP {status})")]
+    AuthorizationRequired {
+        /// 401 or 403.
+        status: u16,
+        /// Its `WWW-Authenticate`.
+        challenge: Option<String>,
+    },
     /// A redirect; they are never followed.
     #[error("the upstream answered with a redirect (HTTP {0}), which is not followed")]
     Redirect(u16),
@@ -72,12 +78,28 @@ pub enum CallError {
     /// Content that MCP does not allow there.
     #[error("the upstream's answer is not MCP: {0}")]
     NotMcp(&'static str),
-    /// The stored credential does not open.
-    #[error("the stored credential cannot be opened: store it again, or give back the key that sealed it")]
-    Credential,
+    /// There is no credential to present.
+    #[error("{}", unpresentable_text(.0))]
+    Unpresentable(Unpresentable),
     /// Our own failure.
     #[error("internal error")]
     Internal(#[from] Error),
+}
+
+impl From<Unpresentable> for CallError {
+    fn from(reason: Unpresentable) -> Self {
+        Self::Unpresentable(reason)
+    }
+}
+
+fn unpresentable_text(reason: &Unpresentable) -> String {
+    match reason {
+        Unpresentable::Unreadable => {
+            "the stored credential cannot be opened: store it again, or give back the key that sealed it"
+                .to_owned()
+        }
+        Unpresentable::Missing(keys) => format!("credentials are missing: {}", keys.join(", ")),
+    }
 }
 
 fn fetch_text(error: &FetchError) -> String {
@@ -275,6 +297,7 @@ impl<'a> Client<'a> {
             url: self.upstream.url.as_str().to_owned(),
             owner: self.subject.to_owned(),
             credential: self.upstream.credential.as_ref().map(|credential| credential.sealed.clone()),
+            headers: self.upstream.headers.clone(),
         }
     }
 }

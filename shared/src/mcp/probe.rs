@@ -24,6 +24,8 @@ use crate::platform::Limits;
 pub const MOST_TOOLS: usize = 10_000;
 /// Most bytes of one integration's definitions.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
+/// Most bytes of one definition; D1 takes at most 2 MB as a value.
+const LONGEST_DEFINITION: usize = 256 * 1024;
 /// Most pages of one list.
 const MOST_PAGES: usize = 500;
 /// Limits of each exchange of a probe.
@@ -176,6 +178,9 @@ impl Catalogue {
 /// A tool definition, if it can be offered: a usable name, an object as input schema, valid header annotations.
 fn tool(definition: &RawValue) -> Option<Tool> {
     const LONGEST_NAME: usize = 128;
+    if definition.get().len() > LONGEST_DEFINITION {
+        return None;
+    }
     let mut members = RawObject::parse(definition.get())?;
     let name = members.text("name")?;
     let name_fits = !name.is_empty() && name.len() <= LONGEST_NAME && !name.chars().any(char::is_control);

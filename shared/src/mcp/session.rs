@@ -56,6 +56,8 @@ pub struct Key {
     pub owner: String,
     /// The credential presented when it was opened.
     pub credential: Option<String>,
+    /// The header templates that it went into.
+    pub headers: Option<String>,
 }
 
 /// A session with a legacy upstream.

@@ -1,28 +1,48 @@
-//! A validation: probe an integration's upstream and record what was found. Used by the validate route, after a create,
-//! and by the scheduled job.
+//! A validation: probe an integration's upstream and record what was found. Used by the validate route, after a write, by
+//! start and restart, and by the scheduled job.
 
 use super::client::CallError;
 use super::probe::{Probe, probe};
 use crate::model::integration::{AuthMode, Category, Integration};
 use crate::model::target::Upstream;
 use crate::net::SafeUrl;
-use crate::store::validations::{Found, record_invalid, record_valid};
-use crate::{Platform, Result, store};
+use crate::oauth::protected_resource;
+use crate::store::credentials;
+use crate::store::validations::{Found, Probed, record_invalid, record_reachable, record_valid};
+use crate::vault::Unpresentable;
+use crate::{Platform, Result};
 
-/// Probes and records. An unusable upstream is a result, not an error; an error means that nothing was recorded.
-pub async fn validate(platform: &Platform, integration: &Integration) -> Result<()> {
-    let url = match SafeUrl::parse(&integration.url, platform.settings.net) {
-        Ok(url) => url,
-        Err(refused) => return record_invalid(platform, &integration.id, &integration.url, refused.0).await,
+/// What a validation found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Usable: its tools are known, or it waits for a user's credential.
+    Usable,
+    /// Not usable, and why.
+    Unusable(String),
+    /// The organization's credential lacks these keys.
+    CredentialsMissing(Vec<String>),
+}
+
+/// Probes with the credential that `owner` may use, and records. An unusable upstream is a verdict, not an error; an
+/// error means that nothing was recorded.
+pub async fn validate(platform: &Platform, integration: &Integration, owner: &str) -> Result<Verdict> {
+    let content = &integration.content;
+    let probed = Probed {
+        id: &integration.id,
+        url: &content.url,
+        catalogue_hash: integration.catalogue_hash.as_deref(),
     };
-    if integration.category == Category::InternalMcpCredentials {
-        return record_valid(platform, &integration.id, &integration.url, &CREDENTIALS_ONLY).await;
+    let url = match SafeUrl::parse(&content.url, platform.settings.net) {
+        Ok(url) => url,
+        Err(refused) => return unusable(platform, probed, refused.0.to_owned()).await,
+    };
+    if content.category == Category::InternalMcpCredentials {
+        record_reachable(platform, probed, "credentials only: the endpoint is not dialled").await?;
+        return Ok(Verdict::Usable);
     }
-    let credential = match integration.auth_mode {
-        AuthMode::ServerToken => {
-            store::integrations::organization_credential(platform, &integration.id).await?
-        }
-        AuthMode::None | AuthMode::Oauth | AuthMode::UserToken => None,
+    let credential = match content.auth_mode {
+        AuthMode::None => None,
+        _ => credentials::resolve(platform, &integration.id, owner).await?,
     };
     let upstream = Upstream {
         integration_id: integration.id.clone(),
@@ -30,6 +50,8 @@ pub async fn validate(platform: &Platform, integration: &Integration) -> Result<
         url,
         era: None,
         protocol_version: None,
+        auth_mode: content.auth_mode,
+        headers: content.headers.clone(),
         credential,
     };
     match probe(platform, &upstream).await {
@@ -41,25 +63,67 @@ pub async fn validate(platform: &Platform, integration: &Integration) -> Result<
                 tools: &found.tools,
                 message: &message,
             };
-            record_valid(platform, &integration.id, &integration.url, &found).await
+            record_valid(platform, probed, &found).await?;
+            Ok(Verdict::Usable)
         }
-        Err(CallError::Internal(error)) => Err(error),
-        Err(error) => {
-            if let CallError::Fetch(cause) = &error {
-                log::info!("probe of {}: {cause:?}", integration.slug);
-            }
-            record_invalid(platform, &integration.id, &integration.url, &error.to_string()).await
-        }
+        Err(error) => failed(platform, probed, &upstream, error).await,
     }
 }
 
-/// There is no MCP endpoint to dial: only the URL's form is checked.
-const CREDENTIALS_ONLY: Found<'static> = Found {
-    era: super::Era::Modern,
-    protocol_version: super::MODERN,
-    tools: &[],
-    message: "credentials only: the endpoint is not dialled",
-};
+/// A probe that did not get to the tools: waiting for a credential is not the same as being unusable.
+async fn failed(
+    platform: &Platform,
+    probed: Probed<'_>,
+    upstream: &Upstream,
+    error: CallError,
+) -> Result<Verdict> {
+    match error {
+        CallError::Internal(error) => return Err(error),
+        CallError::Unpresentable(Unpresentable::Missing(keys)) => {
+            unusable(platform, probed, format!("credentials are missing: {}", keys.join(", "))).await?;
+            return Ok(Verdict::CredentialsMissing(keys));
+        }
+        CallError::AuthorizationRequired { status: 401, ref challenge } if upstream.credential.is_none() => {
+            let metadata = protected_resource::discover(platform, &upstream.url, challenge.as_deref()).await;
+            if let Some(message) = waiting_for(upstream.auth_mode, metadata.is_some()) {
+                record_reachable(platform, probed, message).await?;
+                return Ok(Verdict::Usable);
+            }
+        }
+        CallError::Fetch(ref cause) => log::info!("probe of {}: {cause:?}", upstream.slug),
+        _ => {}
+    }
+    let message = match (&error, upstream.auth_mode) {
+        (CallError::AuthorizationRequired { status, .. }, AuthMode::None) => {
+            format!(
+                "the upstream requires authorization (HTTP {status}): choose another authMode than \"none\""
+            )
+        }
+        _ => error.to_string(),
+    };
+    unusable(platform, probed, message).await
+}
+
+/// What a 401 means where no credential was presented; `None` when nobody will ever bring one.
+fn waiting_for(mode: AuthMode, has_metadata: bool) -> Option<&'static str> {
+    match (mode, has_metadata) {
+        (AuthMode::Oauth | AuthMode::UserToken, false) => {
+            Some("reachable, authorization required: its tools are read once a user has connected")
+        }
+        (AuthMode::Oauth | AuthMode::UserToken, true) => Some(
+            "reachable, authorization required (OAuth metadata found): its tools are read once a user has connected",
+        ),
+        (AuthMode::None | AuthMode::ServerToken, true) => Some(
+            "reachable, authorization required: it announces OAuth, so authMode \"oauth\" lets users connect to it",
+        ),
+        (AuthMode::None | AuthMode::ServerToken, false) => None,
+    }
+}
+
+async fn unusable(platform: &Platform, probed: Probed<'_>, message: String) -> Result<Verdict> {
+    record_invalid(platform, probed, &message).await?;
+    Ok(Verdict::Unusable(message))
+}
 
 fn describe(probe: &Probe) -> String {
     let count = probe.tools.len();

@@ -2,10 +2,11 @@
 
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::credential::Connection;
+use super::oauth::OauthConfig;
 use crate::http::FromParam;
 use crate::mcp::Era;
 use crate::platform::Timestamp;
@@ -15,7 +16,15 @@ use crate::{Error, Result};
 pub const LONGEST_NAME: usize = 200;
 /// Longest token in bytes.
 pub const LONGEST_TOKEN: usize = 16 * 1024;
+/// Longest description in characters.
+pub const LONGEST_DESCRIPTION: usize = 2000;
+/// Consecutive failed probes after which a running integration counts as broken.
+pub const UNHEALTHY_AFTER: i64 = 3;
 const LONGEST_SLUG: usize = 40;
+/// Longest slug that an operator may choose.
+const LONGEST_CHOSEN_SLUG: usize = 64;
+/// Slugs that would hide a route.
+const RESERVED_SLUGS: [&str; 2] = ["install", "catalog"];
 
 /// An integration's UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,10 +50,11 @@ impl std::fmt::Display for IntegrationId {
     }
 }
 
+/// An enum whose variants have one text form, in JSON and in the database.
 macro_rules! text_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
         pub enum $name { $($(#[$variant_doc])* #[serde(rename = $text)] $variant),+ }
 
         impl $name {
@@ -54,17 +64,18 @@ macro_rules! text_enum {
             }
         }
 
-        impl FromStr for $name {
-            type Err = Error;
-            fn from_str(text: &str) -> Result<Self> {
+        impl std::str::FromStr for $name {
+            type Err = $crate::Error;
+            fn from_str(text: &str) -> $crate::Result<Self> {
                 match text {
                     $($text => Ok(Self::$variant),)+
-                    other => Err(Error::internal(format!("unknown {} {other:?}", stringify!($name)))),
+                    other => Err($crate::Error::internal(format!("unknown {} {other:?}", stringify!($name)))),
                 }
             }
         }
     };
 }
+pub(crate) use text_enum;
 
 text_enum! {
     /// What Postern does with it.
@@ -102,6 +113,26 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// Whether it is in use.
+    State {
+        /// Its tools are listed and called.
+        Running = "running",
+        /// It keeps its catalogue and credentials, and that is all.
+        Stopped = "stopped",
+    }
+}
+
+text_enum! {
+    /// What happens to a tool that a probe finds new or changed.
+    ToolPolicy {
+        /// It is offered at once.
+        Auto = "auto",
+        /// It stays out of lists and calls until somebody approves it.
+        Review = "review",
+    }
+}
+
 /// A live or archived integration.
 #[derive(Clone, Debug)]
 pub struct Integration {
@@ -109,20 +140,18 @@ pub struct Integration {
     pub id: String,
     /// Unique short name, prefix of its tools.
     pub slug: String,
-    /// Display name.
-    pub name: String,
-    /// MCP endpoint.
-    pub url: String,
-    /// What Postern does with it.
-    pub category: Category,
-    /// Whose token is presented.
-    pub auth_mode: AuthMode,
-    /// As declared by the operator.
-    pub capabilities: Option<Box<RawValue>>,
-    /// Schema of user credentials.
-    pub credential_schema: Option<Box<RawValue>>,
-    /// Whether an organization-owned token is stored.
-    pub server_token_configured: bool,
+    /// What the operator gave.
+    pub content: Content,
+    /// Whether it is in use.
+    pub state: State,
+    /// When it was last started; `None` while it is stopped.
+    pub started_at: Option<Timestamp>,
+    /// How often it was started.
+    pub generation: i64,
+    /// Whether the organization owns a credential for it.
+    pub has_organization_credential: bool,
+    /// The own credential of whoever it was read for.
+    pub user_connection: Option<Connection>,
     /// How it speaks MCP, once probed.
     pub era: Option<Era>,
     /// Result of the last probe.
@@ -131,10 +160,64 @@ pub struct Integration {
     pub validation_message: Option<String>,
     /// When it was.
     pub last_validated_at: Option<Timestamp>,
+    /// Failed probes since the last good one.
+    pub consecutive_failures: i64,
+    /// Hash of the catalogue that the last good probe found.
+    pub catalogue_hash: Option<String>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When an operator last changed it.
     pub updated_at: Timestamp,
+    /// A write has to name the revision that it saw.
+    pub revision: i64,
+}
+
+/// What an operator decides about an integration; a write replaces all of it.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// Display name.
+    pub name: String,
+    /// Free text.
+    pub description: Option<String>,
+    /// MCP endpoint.
+    pub url: String,
+    /// What Postern does with it.
+    pub category: Category,
+    /// Whose token is presented.
+    pub auth_mode: AuthMode,
+    /// For `AuthMode::Oauth`.
+    pub oauth: Option<OauthConfig>,
+    /// The secret of `oauth.client_id`, sealed.
+    pub oauth_client_secret: Option<String>,
+    /// As declared.
+    pub capabilities: Option<Box<RawValue>>,
+    /// JSON Schema of user credentials.
+    pub credential_schema: Option<Box<RawValue>>,
+    /// Header templates, sealed; without them a token goes into `Authorization: Bearer`.
+    pub headers: Option<String>,
+    /// What happens to new and changed tools.
+    pub tool_policy: ToolPolicy,
+    /// What it was installed from.
+    pub source: Option<String>,
+}
+
+impl Integration {
+    /// Whether it is in use and has failed too often.
+    pub fn is_broken(&self) -> bool {
+        self.state == State::Running && self.consecutive_failures >= UNHEALTHY_AFTER
+    }
+
+    /// Whether each user brings a credential.
+    pub fn has_user_credentials(&self) -> bool {
+        self.content.auth_mode.is_per_user()
+    }
+}
+
+impl AuthMode {
+    /// Whether each user brings a credential.
+    pub fn is_per_user(self) -> bool {
+        matches!(self, Self::Oauth | Self::UserToken)
+    }
 }
 
 /// Checks a display name: 1 to 200 characters, none of them a control character. Returns it trimmed.
@@ -147,6 +230,33 @@ pub fn check_name(name: &str) -> Result<String> {
         return Err(Error::invalid("name must not contain control characters"));
     }
     Ok(name.to_owned())
+}
+
+/// Checks a description: at most 2000 characters, control characters only to break lines.
+pub fn check_description(text: &str) -> Result<String> {
+    if text.chars().count() > LONGEST_DESCRIPTION {
+        return Err(Error::invalid(format!(
+            "description must have at most {LONGEST_DESCRIPTION} characters"
+        )));
+    }
+    if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+        return Err(Error::invalid("description must not contain control characters"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Checks a slug that an operator chose: kebab-case, 1 to 64 characters, no reserved word, not of a UUID's form.
+pub fn check_slug(text: &str) -> Result<String> {
+    let kebab = text
+        .split('-')
+        .all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+    if !kebab || text.len() > LONGEST_CHOSEN_SLUG || Uuid::from_str(text).is_ok() {
+        return Err(Error::invalid("id must be kebab-case (a-z, 0-9, single hyphens), 1 to 64 characters"));
+    }
+    if RESERVED_SLUGS.contains(&text) {
+        return Err(Error::invalid(format!("id must not be \"{text}\"")));
+    }
+    Ok(text.to_owned())
 }
 
 /// Checks a token: 1 byte to 16 KiB of visible ASCII, so that it can travel in a header.
@@ -175,7 +285,7 @@ pub fn slug(name: &str, attempt: u32) -> String {
     let slug = slug.trim_end_matches('-');
     let base = match slug {
         "" => "integration",
-        uuid if Uuid::from_str(uuid).is_ok() => "integration",
+        unusable if Uuid::from_str(unusable).is_ok() || RESERVED_SLUGS.contains(&unusable) => "integration",
         slug => slug,
     };
     match attempt {
@@ -195,12 +305,26 @@ mod tests {
             ("GitHub (Enterprise)", "github-enterprise"),
             ("  a__b  ", "a-b"),
             ("日本", "integration"),
+            ("Catalog", "integration"),
             ("550e8400-e29b-41d4-a716-446655440000", "integration"),
         ] {
             assert_eq!(slug(name, 0), expected);
         }
         assert_eq!(slug("Everything", 1), "everything-2");
         assert_eq!(slug(&"x".repeat(300), 0).len(), LONGEST_SLUG);
+    }
+
+    #[test]
+    fn chosen_slugs_are_kebab_case() {
+        for good in ["a", "github-connector", "7", &"x".repeat(64)] {
+            assert_eq!(check_slug(good).unwrap(), good);
+        }
+        let uuid = "550e8400-e29b-41d4-a716-446655440000";
+        for bad in
+            ["", "-a", "a-", "a--b", "A", "a_b", "a b", "é", "install", "catalog", uuid, &"x".repeat(65)]
+        {
+            assert!(check_slug(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a tool call leads to: one tool of one running integration, with the credential to present.
 
+use super::credential::SealedCredential;
+use super::integration::AuthMode;
 use crate::mcp::Era;
 use crate::mcp::headers::ParamHeader;
 use crate::net::SafeUrl;
@@ -28,20 +30,10 @@ pub struct Upstream {
     pub era: Option<Era>,
     /// The revision that the last probe negotiated.
     pub protocol_version: Option<String>,
-    /// What to present, still sealed; `None` for `authMode: none`.
+    /// Whose credential it wants.
+    pub auth_mode: AuthMode,
+    /// Header templates, sealed.
+    pub headers: Option<String>,
+    /// What to present, still sealed: the caller's own, else the organization's, else none.
     pub credential: Option<SealedCredential>,
 }
-
-/// A credential as it rests; opened for one request at a time.
-#[derive(Clone, Debug)]
-pub struct SealedCredential {
-    /// Row id.
-    pub id: String,
-    /// `organization`, or a caller's subject.
-    pub owner: String,
-    /// The envelope.
-    pub sealed: String,
-}
-
-/// The owner of credentials that all of a deployment's callers share.
-pub const ORGANIZATION: &str = "organization";

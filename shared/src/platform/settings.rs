@@ -11,7 +11,7 @@ use crate::seal::{KeyRing, Secret};
 use crate::{Code, Error, Result};
 
 /// The names of all settings, as environment variables or secrets of the runtime.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     "ENCRYPTION_KEY",
     "BOOTSTRAP_ADMIN_KEY",
     "PUBLIC_URL",
@@ -20,6 +20,7 @@ pub const NAMES: [&str; 8] = [
     "PERSONAS",
     "SCHEDULER_TOKEN",
     "UPSTREAM_TIMEOUT_MS",
+    "VALIDATIONS_PER_TICK",
 ];
 
 /// All settings, checked.
@@ -42,6 +43,9 @@ pub struct Settings {
     pub scheduler_token: Option<Secret<String>>,
     /// `UPSTREAM_TIMEOUT_MS`: longest silence of an upstream during a call. Default 60 000.
     pub upstream_timeout: Duration,
+    /// `VALIDATIONS_PER_TICK`: integrations that one tick of the scheduled job probes. Default 8: with some five exchanges
+    /// each that stays below the 50 subrequests of a free Cloudflare plan.
+    pub validations_per_tick: u32,
 }
 
 impl Settings {
@@ -84,6 +88,10 @@ impl Settings {
                 return Err(wrong("UPSTREAM_TIMEOUT_MS must be a whole number from 1 to 600000"));
             }
         };
+        let validations_per_tick = get("VALIDATIONS_PER_TICK").as_deref().unwrap_or("8").parse();
+        let Ok(validations_per_tick @ 1..=1000) = validations_per_tick else {
+            return Err(wrong("VALIDATIONS_PER_TICK must be a whole number from 1 to 1000"));
+        };
         Ok(Self {
             keys,
             bootstrap_admin_key,
@@ -93,6 +101,7 @@ impl Settings {
             personas,
             scheduler_token,
             upstream_timeout,
+            validations_per_tick,
         })
     }
 }
@@ -155,6 +164,7 @@ mod tests {
             ("SCHEDULER_TOKEN", "short"),
             ("UPSTREAM_TIMEOUT_MS", "0"),
             ("UPSTREAM_TIMEOUT_MS", "soon"),
+            ("VALIDATIONS_PER_TICK", "0"),
         ] {
             assert!(refusal(&[(name, value)]).contains(name), "{name}={value}");
         }

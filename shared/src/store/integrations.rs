@@ -1,164 +1,76 @@
-//! Table `integrations`, and `credentials` where the two are written together.
+//! Table `integrations`: reading it here, writing it in `write`, starting and stopping in `lifecycle`.
 //!
-//! Atomicity: each function is one statement or one batch. A name is taken while any integration has it, archived
-//! ones included; reviving an archived one has to be asked for.
+//! Each function is one statement or one batch. A write of content names the revision that it saw, so of two that meet
+//! one wins and the other is told.
+
+mod lifecycle;
+mod write;
 
 use serde_json::value::RawValue;
 
+pub use self::lifecycle::{restart, start, stop};
+pub use self::write::{Change, Inserted, New, archive, insert, revive, update};
 use crate::http::cursor::Keyset;
 use crate::mcp::Era;
-use crate::model::integration::{AuthMode, Category, Integration};
-use crate::model::target::{ORGANIZATION, SealedCredential};
-use crate::platform::{Row, SqlError, Statement};
+use crate::model::credential::Connection;
+use crate::model::integration::{Content, Integration};
+use crate::platform::{Reader, Row, Statement};
 use crate::{Error, Platform, Result};
 
+/// The columns of an integration as `?1`, whoever reads it, may see it.
 macro_rules! columns {
     () => {
-        "i.id, i.slug, i.name, i.url, i.category, i.auth_mode, i.capabilities, i.credential_schema,
+        "i.id, i.slug, i.name, i.description, i.url, i.category, i.auth_mode, i.oauth, i.oauth_client_secret,
+         i.capabilities, i.credential_schema, i.headers, i.tool_policy, i.source, i.state, i.started_at, i.generation,
          EXISTS (SELECT 1 FROM credentials c WHERE c.integration_id = i.id AND c.owner = 'organization') AS has_token,
-         i.era, i.validation_status, i.validation_message, i.last_validated_at, i.created_at, i.updated_at"
+         u.id IS NOT NULL AS connected, u.expires_at, i.era, i.validation_status, i.validation_message,
+         i.last_validated_at, i.consecutive_failures, i.catalogue_hash, i.created_at, i.updated_at, i.revision
+         FROM integrations i
+         LEFT JOIN credentials u ON u.integration_id = i.id AND u.owner = ?1 /* viewer */"
     };
 }
 
-/// What an operator gives for a new integration, already checked.
-pub struct NewIntegration {
-    /// Id; a revived integration keeps its old one.
-    pub id: String,
-    /// Display name.
-    pub name: String,
-    /// MCP endpoint.
-    pub url: String,
-    /// Category.
-    pub category: Category,
-    /// Whose token.
-    pub auth_mode: AuthMode,
-    /// Declared capabilities.
-    pub capabilities: Option<Box<RawValue>>,
-    /// Schema of user credentials.
-    pub credential_schema: Option<Box<RawValue>>,
-    /// The organization's token, sealed.
-    pub credential: Option<SealedCredential>,
-}
+/// The viewer of reads that look at no user's connection.
+pub const NOBODY: &str = "";
 
-/// How an insert ended.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Inserted {
-    /// Stored.
-    Done,
-    /// A live integration has the name.
-    NameTaken,
-    /// An archived integration has the name.
-    NameArchived,
-    /// A live integration has the slug: try the next one.
-    SlugTaken,
-}
-
-/// Stores a new integration with its credential.
-pub async fn insert(platform: &Platform, new: &NewIntegration, slug: &str) -> Result<Inserted> {
-    let statement = Statement::new(
-        "-- integrations.insert
-        INSERT INTO integrations (id, slug, name, url, category, auth_mode, capabilities, credential_schema,
-                                  next_validation_at, created_at, updated_at)
-        SELECT ?1 /* id */, ?2 /* slug */, ?3 /* name */, ?4 /* url */, ?5 /* category */, ?6 /* auth_mode */,
-               ?7 /* capabilities */, ?8 /* credential_schema */, ?9 /* now */, ?9, ?9
-        WHERE NOT EXISTS (SELECT 1 FROM integrations WHERE name = ?3 AND archived_at IS NOT NULL)",
-    );
-    write(platform, statement, new, slug).await
-}
-
-/// Turns the archived integration of this name into a live one with the new content and credential.
-pub async fn revive(platform: &Platform, new: &NewIntegration, slug: &str) -> Result<Inserted> {
-    let statement = Statement::new(
-        "-- integrations.revive
-        UPDATE integrations
-        SET slug = ?2 /* slug */, url = ?4 /* url */, category = ?5 /* category */, auth_mode = ?6 /* auth_mode */,
-            capabilities = ?7 /* capabilities */, credential_schema = ?8 /* credential_schema */, state = 'running',
-            era = NULL, protocol_version = NULL, validation_status = 'pending', validation_message = NULL,
-            last_validated_at = NULL, next_validation_at = ?9 /* now */, validation_lease_until = 0,
-            consecutive_failures = 0, updated_at = ?9, archived_at = NULL
-        WHERE name = ?3 /* name */ AND archived_at IS NOT NULL AND ?1 /* id */ IS NOT NULL",
-    );
-    write(platform, statement, new, slug).await
-}
-
-async fn write(
-    platform: &Platform,
-    statement: Statement,
-    new: &NewIntegration,
-    slug: &str,
-) -> Result<Inserted> {
-    let now = platform.now();
-    let mut batch = vec![
-        statement
-            .bind(new.id.as_str())
-            .bind(slug)
-            .bind(new.name.as_str())
-            .bind(new.url.as_str())
-            .bind(new.category.as_str())
-            .bind(new.auth_mode.as_str())
-            .bind(new.capabilities.as_ref().map(|json| json.get()))
-            .bind(new.credential_schema.as_ref().map(|json| json.get()))
-            .bind(now),
-    ];
-    if let Some(credential) = &new.credential {
-        // Only for the row that the statement before wrote: where it wrote none, none has this name and time.
-        let statement = Statement::new(
-            "-- integrations.write: credential
-            INSERT INTO credentials (id, integration_id, owner, sealed, created_at, updated_at)
-            SELECT ?1 /* id */, i.id, ?2 /* owner */, ?3 /* sealed */, ?4 /* now */, ?4
-            FROM integrations i WHERE i.name = ?5 /* name */ AND i.archived_at IS NULL AND i.updated_at = ?4",
-        );
-        batch.push(
-            statement
-                .bind(credential.id.as_str())
-                .bind(credential.owner.as_str())
-                .bind(credential.sealed.as_str())
-                .bind(now)
-                .bind(new.name.as_str()),
-        );
-    }
-    let outcomes = match platform.sql.batch(batch).await {
-        Ok(outcomes) => outcomes,
-        Err(SqlError::Unique(columns)) if columns.contains("integrations.slug") => {
-            return Ok(Inserted::SlugTaken);
-        }
-        Err(SqlError::Unique(columns)) if columns.contains("integrations.name") => {
-            return Ok(Inserted::NameTaken);
-        }
-        Err(error) => return Err(error.into()),
-    };
-    platform.instance.forget_integrations();
-    match outcomes.first() {
-        Some(outcome) if outcome.changes > 0 => Ok(Inserted::Done),
-        _ => Ok(Inserted::NameArchived),
-    }
-}
-
-/// The live integration with this id.
-pub async fn find(platform: &Platform, id: &str) -> Result<Option<Integration>> {
+/// The live integration with this id, as `viewer` sees it.
+pub async fn find(platform: &Platform, viewer: &str, id: &str) -> Result<Option<Integration>> {
     let statement = Statement::new(concat!(
         "-- integrations.find
         SELECT ",
         columns!(),
-        " FROM integrations i WHERE i.id = ?1 /* id */ AND i.archived_at IS NULL"
+        " WHERE i.id = ?2 /* id */ AND i.archived_at IS NULL"
     ));
-    first(platform.sql.query(statement.bind(id)).await?)
+    first(platform.sql.query(statement.bind(viewer).bind(id)).await?)
 }
 
-/// The live integration with this name.
-pub async fn find_by_name(platform: &Platform, name: &str) -> Result<Option<Integration>> {
+/// The live integration with this slug.
+pub async fn find_by_slug(platform: &Platform, slug: &str) -> Result<Option<Integration>> {
     let statement = Statement::new(concat!(
-        "-- integrations.find_by_name
+        "-- integrations.find_by_slug
         SELECT ",
         columns!(),
-        " FROM integrations i WHERE i.name = ?1 /* name */ AND i.archived_at IS NULL"
+        " WHERE i.slug = ?2 /* slug */ AND i.archived_at IS NULL"
     ));
-    first(platform.sql.query(statement.bind(name)).await?)
+    first(platform.sql.query(statement.bind(NOBODY).bind(slug)).await?)
+}
+
+/// An archived integration, by its id or its name; of several with one name the last.
+pub async fn find_archived(platform: &Platform, reference: &str) -> Result<Option<Integration>> {
+    let statement = Statement::new(concat!(
+        "-- integrations.find_archived
+        SELECT ",
+        columns!(),
+        " WHERE (i.id = ?2 /* reference */ OR i.name = ?2) AND i.archived_at IS NOT NULL
+        ORDER BY i.archived_at DESC LIMIT 1"
+    ));
+    first(platform.sql.query(statement.bind(NOBODY).bind(reference)).await?)
 }
 
 /// Live integrations in order of creation, after `after`, whose name contains `name` (ASCII case ignored).
 pub async fn list(
     platform: &Platform,
+    viewer: &str,
     after: Option<&Keyset>,
     name: Option<&str>,
     limit: u32,
@@ -167,78 +79,106 @@ pub async fn list(
         "-- integrations.list
         SELECT ",
         columns!(),
-        " FROM integrations i
-        WHERE i.archived_at IS NULL AND (i.created_at, i.id) > (?1 /* created_at */, ?2 /* id */)
-          AND (?3 /* name */ IS NULL OR instr(lower(i.name), lower(?3)) > 0)
-        ORDER BY i.created_at, i.id LIMIT ?4 /* limit */"
+        " WHERE i.archived_at IS NULL AND (i.created_at, i.id) > (?2 /* created_at */, ?3 /* id */)
+          AND (?4 /* name */ IS NULL OR instr(lower(i.name), lower(?4)) > 0)
+        ORDER BY i.created_at, i.id LIMIT ?5 /* limit */"
     ));
-    let (created_at, id) = after.map_or((i64::MIN >> 11, ""), |key| (key.created_at, key.id.as_str()));
-    let statement = statement.bind(created_at).bind(id).bind(name).bind(i64::from(limit));
+    let (created_at, id) = Keyset::start(after);
+    let statement = statement.bind(viewer).bind(created_at).bind(id).bind(name).bind(i64::from(limit));
     platform.sql.query(statement).await?.into_iter().map(from_row).collect()
 }
 
-/// Archives a live integration: it leaves every list, its secrets and its catalogue are deleted with it. Whether there
-/// was one.
-pub async fn archive(platform: &Platform, id: &str) -> Result<bool> {
-    let now = platform.now();
-    let archive = Statement::new(
-        "-- integrations.archive
-        UPDATE integrations SET archived_at = ?2 /* now */, updated_at = ?2
-        WHERE id = ?1 /* id */ AND archived_at IS NULL",
-    );
-    let credentials = Statement::new(
-        "-- integrations.archive: credentials
-        DELETE FROM credentials WHERE integration_id = ?1 /* id */",
-    );
-    let tools = Statement::new(
-        "-- integrations.archive: tools
-        DELETE FROM tools WHERE integration_id = ?1 /* id */",
-    );
-    let outcomes =
-        platform.sql.batch(vec![archive.bind(id).bind(now), credentials.bind(id), tools.bind(id)]).await?;
-    platform.instance.forget_integrations();
-    Ok(outcomes.first().is_some_and(|outcome| outcome.changes > 0))
+/// One line of the operators' overview.
+pub struct Summary {
+    /// The integration.
+    pub integration: Integration,
+    /// Number of tools that it offers, or would if it were running.
+    pub tools: i64,
 }
 
-/// The organization's credential of an integration.
-pub async fn organization_credential(platform: &Platform, id: &str) -> Result<Option<SealedCredential>> {
-    let statement = Statement::new(
-        "-- integrations.organization_credential
-        SELECT id, owner, sealed FROM credentials WHERE integration_id = ?1 /* id */ AND owner = ?2 /* owner */",
-    );
-    let rows = platform.sql.query(statement.bind(id).bind(ORGANIZATION)).await?;
+/// Live integrations in order of creation, after `after`, with the number of their tools.
+pub async fn overview(platform: &Platform, after: Option<&Keyset>, limit: u32) -> Result<Vec<Summary>> {
+    let statement = Statement::new(concat!(
+        "-- integrations.overview
+        SELECT (SELECT count(*) FROM tools t WHERE t.integration_id = i.id AND t.status = 'approved') AS tools, ",
+        columns!(),
+        " WHERE i.archived_at IS NULL AND (i.created_at, i.id) > (?2 /* created_at */, ?3 /* id */)
+        ORDER BY i.created_at, i.id LIMIT ?4 /* limit */"
+    ));
+    let (created_at, id) = Keyset::start(after);
+    let statement = statement.bind(NOBODY).bind(created_at).bind(id).bind(i64::from(limit));
     let read = |row: Row| {
         let mut row = row.read();
-        Ok(SealedCredential { id: row.text()?, owner: row.text()?, sealed: row.text()? })
+        Ok(Summary { tools: row.integer()?, integration: read(&mut row)? })
     };
-    rows.into_iter().next().map(read).transpose()
+    platform.sql.query(statement).await?.into_iter().map(read).collect()
+}
+
+/// Catalogue entries and other sources that live integrations were installed from.
+pub async fn sources(platform: &Platform) -> Result<Vec<String>> {
+    let statement = Statement::new(
+        "-- integrations.sources
+        SELECT DISTINCT source FROM integrations WHERE archived_at IS NULL AND source IS NOT NULL
+        ORDER BY source LIMIT 10000",
+    );
+    platform.sql.query(statement).await?.into_iter().map(|row| row.read().text()).collect()
 }
 
 fn first(rows: Vec<Row>) -> Result<Option<Integration>> {
     rows.into_iter().next().map(from_row).transpose()
 }
 
-pub(super) fn from_row(row: Row) -> Result<Integration> {
-    let mut row = row.read();
+fn from_row(row: Row) -> Result<Integration> {
+    read(&mut row.read())
+}
+
+fn read(row: &mut Reader) -> Result<Integration> {
     Ok(Integration {
         id: row.text()?,
         slug: row.text()?,
-        name: row.text()?,
-        url: row.text()?,
-        category: row.text()?.parse()?,
-        auth_mode: row.text()?.parse()?,
-        capabilities: json(row.optional_text()?)?,
-        credential_schema: json(row.optional_text()?)?,
-        server_token_configured: row.integer()? != 0,
+        content: Content {
+            name: row.text()?,
+            description: row.optional_text()?,
+            url: row.text()?,
+            category: row.text()?.parse()?,
+            auth_mode: row.text()?.parse()?,
+            oauth: row
+                .optional_text()?
+                .map(|json| serde_json::from_str(&json))
+                .transpose()
+                .map_err(broken)?,
+            oauth_client_secret: row.optional_text()?,
+            capabilities: json(row.optional_text()?)?,
+            credential_schema: json(row.optional_text()?)?,
+            headers: row.optional_text()?,
+            tool_policy: row.text()?.parse()?,
+            source: row.optional_text()?,
+        },
+        state: row.text()?.parse()?,
+        started_at: row.optional_time()?,
+        generation: row.integer()?,
+        has_organization_credential: row.integer()? != 0,
+        user_connection: {
+            let (connected, expires_at) = (row.integer()? != 0, row.optional_time()?);
+            connected.then_some(Connection { expires_at })
+        },
         era: row.optional_text()?.map(|era| era.parse::<Era>()).transpose()?,
         validation_status: row.text()?.parse()?,
         validation_message: row.optional_text()?,
         last_validated_at: row.optional_time()?,
+        consecutive_failures: row.integer()?,
+        catalogue_hash: row.optional_text()?,
         created_at: row.time()?,
         updated_at: row.time()?,
+        revision: row.integer()?,
     })
 }
 
 fn json(text: Option<String>) -> Result<Option<Box<RawValue>>> {
-    text.map(RawValue::from_string).transpose().map_err(|error| Error::internal(error.to_string()))
+    text.map(RawValue::from_string).transpose().map_err(broken)
+}
+
+#[allow(clippy::needless_pass_by_value)] // for `map_err`
+fn broken(error: serde_json::Error) -> Error {
+    Error::internal(error.to_string())
 }

@@ -8,7 +8,10 @@ use crate::platform::{SqlError, Statement};
 use crate::{Code, Error, Platform, Result};
 
 /// The files of `migrations/`, in order.
-pub const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/0001_first_slice.sql")];
+pub const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../migrations/0001_first_slice.sql"),
+    include_str!("../../../migrations/0002_registry.sql"),
+];
 
 /// The newest migration that this code knows.
 #[allow(clippy::cast_possible_wrap)] // a handful of files

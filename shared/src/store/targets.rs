@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use crate::instance::FRESH;
-use crate::model::target::{SealedCredential, Target, Upstream};
+use crate::model::credential::SealedCredential;
+use crate::model::target::{Target, Upstream};
 use crate::net::SafeUrl;
 use crate::platform::{Row, Statement};
 use crate::{Error, Platform, Result};
@@ -27,14 +28,18 @@ pub async fn find(platform: &Platform, key: Key) -> Result<Option<Rc<Target>>> {
     }
     let statement = Statement::new(
         "-- targets.find
-        SELECT i.id, i.slug, i.url, i.era, i.protocol_version, c.id, c.owner, c.sealed, t.name, t.param_headers
+        SELECT i.id, i.slug, i.url, i.era, i.protocol_version, i.auth_mode, i.headers, c.id, c.owner, c.kind, c.sealed,
+               t.name, t.param_headers
         FROM integrations i
-        JOIN tools t ON t.integration_id = i.id AND t.name = ?2 /* tool */
-        LEFT JOIN credentials c ON c.integration_id = i.id AND c.owner = 'organization'
+        JOIN tools t ON t.integration_id = i.id AND t.name = ?2 /* tool */ AND t.status = 'approved'
+        LEFT JOIN credentials c ON c.id = (SELECT id FROM credentials
+                                           WHERE integration_id = i.id AND owner IN (?3 /* owner */, 'organization')
+                                           ORDER BY owner = 'organization' LIMIT 1)
         WHERE i.slug = ?1 /* slug */ AND i.archived_at IS NULL AND i.state = 'running'
           AND i.category = 'gateway_remote_mcp'",
     );
-    let rows = platform.sql.query(statement.bind(key.slug.as_str()).bind(key.tool.as_str())).await?;
+    let statement = statement.bind(key.slug.as_str()).bind(key.tool.as_str()).bind(key.owner.as_str());
+    let rows = platform.sql.query(statement).await?;
     let Some(row) = rows.into_iter().next() else {
         return Ok(None);
     };
@@ -68,10 +73,14 @@ fn from_row(platform: &Platform, row: Row) -> Result<Target> {
     let mut row = row.read();
     let (integration_id, slug, url) = (row.text()?, row.text()?, row.text()?);
     let (era, protocol_version) = (row.optional_text()?, row.optional_text()?);
-    let credential = match (row.optional_text()?, row.optional_text()?, row.optional_text()?) {
-        (Some(id), Some(owner), Some(sealed)) => Some(SealedCredential { id, owner, sealed }),
-        _ => None,
-    };
+    let (auth_mode, headers) = (row.text()?.parse()?, row.optional_text()?);
+    let credential =
+        match (row.optional_text()?, row.optional_text()?, row.optional_text()?, row.optional_text()?) {
+            (Some(id), Some(owner), Some(kind), Some(sealed)) => {
+                Some(SealedCredential { id, owner, kind: kind.parse()?, sealed })
+            }
+            _ => None,
+        };
     // Checked again, not only when it was stored: the policy may have become stricter since.
     let url = SafeUrl::parse(&url, platform.settings.net)
         .map_err(|refused| Error::new(crate::Code::Upstream, refused.0))?;
@@ -81,6 +90,8 @@ fn from_row(platform: &Platform, row: Row) -> Result<Target> {
         url,
         era: era.map(|era| era.parse()).transpose()?,
         protocol_version,
+        auth_mode,
+        headers,
         credential,
     };
     let tool = row.text()?;

@@ -1,6 +1,11 @@
-//! Table `tools`: the discovered catalogue, read page by page.
+//! Table `tools`: the offered catalogue, read page by page; how it is reviewed is in `review`.
+//!
+//! Only approved tools of running integrations are offered.
 
-use crate::platform::Statement;
+mod review;
+
+pub use self::review::{Reviewed, approve, find, reject, review};
+use crate::platform::{Row, Statement};
 use crate::{Platform, Result};
 
 /// One line of a catalogue page.
@@ -18,7 +23,7 @@ pub async fn page(platform: &Platform, after: (&str, &str), limit: u32) -> Resul
     let statement = Statement::new(
         "-- tools.page
         SELECT i.slug, t.name, t.definition
-        FROM integrations i JOIN tools t ON t.integration_id = i.id
+        FROM integrations i JOIN tools t ON t.integration_id = i.id AND t.status = 'approved'
         WHERE i.archived_at IS NULL AND i.state = 'running' AND i.category = 'gateway_remote_mcp'
           AND i.slug >= ?1 /* slug */ AND (i.slug, t.name) > (?1, ?2 /* name */)
         ORDER BY i.slug, t.name LIMIT ?3 /* limit */",
@@ -31,7 +36,7 @@ pub async fn page_of(platform: &Platform, slug: &str, after: &str, limit: u32) -
     let statement = Statement::new(
         "-- tools.page_of
         SELECT i.slug, t.name, t.definition
-        FROM integrations i JOIN tools t ON t.integration_id = i.id
+        FROM integrations i JOIN tools t ON t.integration_id = i.id AND t.status = 'approved'
         WHERE i.archived_at IS NULL AND i.state = 'running' AND i.category = 'gateway_remote_mcp'
           AND i.slug = ?1 /* slug */ AND t.name > ?2 /* name */
         ORDER BY t.name LIMIT ?3 /* limit */",
@@ -39,11 +44,32 @@ pub async fn page_of(platform: &Platform, slug: &str, after: &str, limit: u32) -
     read(platform, statement.bind(slug).bind(after).bind(i64::from(limit))).await
 }
 
+/// Every approved tool of an integration, running or not, by name: at most what a probe takes in.
+pub async fn approved(platform: &Platform, integration: &str) -> Result<Vec<Listed>> {
+    let statement = Statement::new(
+        "-- tools.approved
+        SELECT i.slug, t.name, t.definition
+        FROM integrations i JOIN tools t ON t.integration_id = i.id AND t.status = 'approved'
+        WHERE i.id = ?1 /* integration */ AND i.archived_at IS NULL
+        ORDER BY t.name LIMIT 10000",
+    );
+    read(platform, statement.bind(integration)).await
+}
+
+/// Number of an integration's approved tools.
+pub async fn count(platform: &Platform, integration: &str) -> Result<i64> {
+    let statement = Statement::new(
+        "-- tools.count
+        SELECT count(*) FROM tools WHERE integration_id = ?1 /* integration */ AND status = 'approved'",
+    );
+    let rows = platform.sql.query(statement.bind(integration)).await?;
+    rows.into_iter().next().map_or(Ok(0), |row| row.read().integer())
+}
+
 async fn read(platform: &Platform, statement: Statement) -> Result<Vec<Listed>> {
-    let rows = platform.sql.query(statement).await?;
-    let read = rows.into_iter().map(|row| {
+    let read = |row: Row| {
         let mut row = row.read();
         Ok(Listed { slug: row.text()?, name: row.text()?, definition: row.text()? })
-    });
-    read.collect()
+    };
+    platform.sql.query(statement).await?.into_iter().map(read).collect()
 }

@@ -4,22 +4,20 @@
 //! it. A tick claims in one statement, so two ticks never hold the same integration, and what a lost tick held is
 //! due again when its lease ends.
 
+mod catalogue;
+
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::mcp::Era;
-use crate::mcp::headers::ParamHeader;
 use crate::model::tool::Tool;
-use crate::platform::{Statement, Timestamp};
-use crate::{Error, Platform, Result};
+use crate::platform::Statement;
+use crate::seal::sha256_hex;
+use crate::{Platform, Result};
 
 /// Time between two probes of a healthy integration, before jitter.
 pub const INTERVAL: Duration = Duration::from_mins(15);
 /// How long one tick may hold an integration.
 const LEASE: Duration = Duration::from_mins(2);
-/// A bound parameter may have 2 MB on D1: a catalogue travels in pieces of at most this many bytes.
-const PIECE_BYTES: usize = 1_000_000;
 
 /// Ids of integrations that are due; they belong to the caller for [`LEASE`].
 pub async fn claim_due(platform: &Platform, limit: u32) -> Result<Vec<String>> {
@@ -49,114 +47,95 @@ pub struct Found<'a> {
     pub message: &'a str,
 }
 
-/// Records a successful probe of `url` and replaces the catalogue. Nothing happens when the integration was archived or
-/// its URL changed in the meantime.
-pub async fn record_valid(platform: &Platform, id: &str, url: &str, found: &Found<'_>) -> Result<()> {
+/// The integration and the URL that were probed. Nothing is recorded when it was archived or its URL changed meanwhile.
+#[derive(Clone, Copy)]
+pub struct Probed<'a> {
+    /// Id of the integration.
+    pub id: &'a str,
+    /// The URL that was dialled.
+    pub url: &'a str,
+    /// Hash of the catalogue that an earlier probe found.
+    pub catalogue_hash: Option<&'a str>,
+}
+
+/// Records a successful probe and the catalogue, unless that is what an earlier probe found.
+pub async fn record_valid(platform: &Platform, probed: Probed<'_>, found: &Found<'_>) -> Result<()> {
     let now = platform.now();
-    let jitter = u64::from(u16::from_be_bytes(platform.random()?)) * 5;
-    let next = now + INTERVAL + Duration::from_millis(jitter);
-    let status = Statement::new(
+    let statement = Statement::new(
         "-- validations.record_valid
         UPDATE integrations
         SET era = ?3 /* era */, protocol_version = ?4 /* version */, validation_status = 'valid',
             validation_message = ?5 /* message */, last_validated_at = ?6 /* now */, next_validation_at = ?7 /* next */,
-            validation_lease_until = 0, consecutive_failures = 0
+            validation_lease_until = 0, consecutive_failures = 0, catalogue_hash = ?8 /* hash */
         WHERE id = ?1 /* id */ AND url = ?2 /* url */ AND archived_at IS NULL",
     );
-    let gone = Statement::new(
-        "-- validations.record_valid: gone
-        DELETE FROM tools WHERE integration_id = ?1 /* id */
-          AND name NOT IN (SELECT value FROM json_each(?3 /* names */))
-          AND EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND url = ?2 /* url */ AND archived_at IS NULL)",
-    );
-    let names: Vec<&str> = found.tools.iter().map(|tool| tool.name.as_str()).collect();
-    let mut batch = vec![
-        status
-            .bind(id)
-            .bind(url)
-            .bind(found.era.as_str())
-            .bind(found.protocol_version)
-            .bind(found.message)
-            .bind(now)
-            .bind(next),
-        gone.bind(id).bind(url).bind(json(&names)?),
-    ];
-    for piece in pieces(id, found.tools)? {
-        batch.push(upsert(id, url, now, piece));
+    let hash = hash(found.tools);
+    let status = statement
+        .bind(probed.id)
+        .bind(probed.url)
+        .bind(found.era.as_str())
+        .bind(found.protocol_version)
+        .bind(found.message)
+        .bind(now)
+        .bind(now + INTERVAL + jitter(platform)?)
+        .bind(hash.as_str());
+    let mut batch = vec![status];
+    if probed.catalogue_hash != Some(hash.as_str()) {
+        batch.extend(catalogue::replace(probed, now, found.tools)?);
     }
     platform.sql.batch(batch).await?;
     platform.instance.forget_integrations();
     Ok(())
 }
 
-/// Records a failed probe of `url`. The catalogue stays: a dead upstream does not lose its tools.
-pub async fn record_invalid(platform: &Platform, id: &str, url: &str, message: &str) -> Result<()> {
+/// Records that the upstream is there and wants a credential that the probe did not have. The catalogue stays.
+pub async fn record_reachable(platform: &Platform, probed: Probed<'_>, message: &str) -> Result<()> {
+    let now = platform.now();
     let statement = Statement::new(
-        "-- validations.record_invalid
+        "-- validations.record_reachable
         UPDATE integrations
-        SET validation_status = 'invalid', validation_message = ?3 /* message */, last_validated_at = ?4 /* now */,
-            next_validation_at = ?4 + 60000 * (1 << min(consecutive_failures, 6)), validation_lease_until = 0,
-            consecutive_failures = consecutive_failures + 1
+        SET validation_status = 'valid', validation_message = ?3 /* message */, last_validated_at = ?4 /* now */,
+            next_validation_at = ?5 /* next */, validation_lease_until = 0, consecutive_failures = 0
         WHERE id = ?1 /* id */ AND url = ?2 /* url */ AND archived_at IS NULL",
     );
-    platform.sql.execute(statement.bind(id).bind(url).bind(message).bind(platform.now())).await?;
+    let statement = statement.bind(probed.id).bind(probed.url).bind(message).bind(now);
+    platform.sql.execute(statement.bind(now + INTERVAL + jitter(platform)?)).await?;
     platform.instance.forget_integrations();
     Ok(())
 }
 
-fn upsert(id: &str, url: &str, now: Timestamp, piece: String) -> Statement {
+/// Records a failed probe; the next one is due after a back-off that doubles up to 64 minutes. The catalogue stays: a
+/// dead upstream does not lose its tools.
+pub async fn record_invalid(platform: &Platform, probed: Probed<'_>, message: &str) -> Result<()> {
     let statement = Statement::new(
-        "-- validations.record_valid: upsert
-        INSERT INTO tools (id, integration_id, name, definition, param_headers, hash, first_seen_at, last_seen_at)
-        SELECT value ->> '$.id', ?1 /* integration */, value ->> '$.name', value ->> '$.definition',
-               value ->> '$.param_headers', value ->> '$.hash', ?3 /* now */, ?3
-        FROM json_each(?4 /* tools */)
-        WHERE EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND url = ?2 /* url */ AND archived_at IS NULL)
-        ON CONFLICT (integration_id, name) DO UPDATE
-        SET definition = excluded.definition, param_headers = excluded.param_headers, hash = excluded.hash,
-            last_seen_at = excluded.last_seen_at",
+        "-- validations.record_invalid
+        UPDATE integrations
+        SET validation_status = 'invalid', validation_message = ?3 /* message */, last_validated_at = ?4 /* now */,
+            next_validation_at = ?4 + (60000 + ?5 /* jitter */) * (1 << min(consecutive_failures, 6)),
+            validation_lease_until = 0, consecutive_failures = consecutive_failures + 1
+        WHERE id = ?1 /* id */ AND url = ?2 /* url */ AND archived_at IS NULL",
     );
-    statement.bind(id).bind(url).bind(now).bind(piece)
+    // Up to 6.5 of 60 seconds.
+    let jitter = i64::from(u16::from_be_bytes(platform.random()?)) / 10;
+    let statement = statement.bind(probed.id).bind(probed.url).bind(message).bind(platform.now());
+    platform.sql.execute(statement.bind(jitter)).await?;
+    platform.instance.forget_integrations();
+    Ok(())
 }
 
-#[derive(Serialize)]
-struct ToolRow<'a> {
-    id: String,
-    name: &'a str,
-    definition: &'a str,
-    param_headers: Option<String>,
-    hash: String,
+/// Up to 5.5 minutes, so that what was registered together is not probed together for ever.
+fn jitter(platform: &Platform) -> Result<Duration> {
+    Ok(Duration::from_millis(u64::from(u16::from_be_bytes(platform.random()?)) * 5))
 }
 
-/// The catalogue as JSON arrays of at most [`PIECE_BYTES`] each (one tool may be larger on its own).
-fn pieces(id: &str, tools: &[Tool]) -> Result<Vec<String>> {
-    let mut pieces: Vec<String> = Vec::new();
+/// One hash for a whole catalogue, every byte of it.
+fn hash(tools: &[Tool]) -> String {
+    let mut all = Vec::new();
     for tool in tools {
-        let row = json(&ToolRow {
-            id: Tool::id(id, &tool.name),
-            name: &tool.name,
-            definition: &tool.definition,
-            param_headers: param_headers(&tool.param_headers)?,
-            hash: tool.hash(),
-        })?;
-        match pieces.last_mut() {
-            Some(piece) if piece.len() + row.len() < PIECE_BYTES => {
-                piece.push(',');
-                piece.push_str(&row);
-            }
-            _ => pieces.push(format!("[{row}")),
+        for part in [&tool.name, &tool.definition] {
+            all.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            all.extend_from_slice(part.as_bytes());
         }
     }
-    for piece in &mut pieces {
-        piece.push(']');
-    }
-    Ok(pieces)
-}
-
-fn param_headers(headers: &[ParamHeader]) -> Result<Option<String>> {
-    if headers.is_empty() { Ok(None) } else { json(&headers).map(Some) }
-}
-
-fn json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| Error::internal(error.to_string()))
+    sha256_hex(&all)
 }

@@ -25,7 +25,10 @@ fn manifest(file: &str) -> Table {
 /// Every function with its route tables.
 fn functions() -> Vec<(&'static str, Vec<Routes>)> {
     vec![
-        ("integrations", vec![integrations::routes(), integrations::health_routes()]),
+        (
+            "integrations",
+            vec![integrations::routes(), integrations::hoziron_routes(), integrations::about_routes()],
+        ),
         ("gateway", vec![gateway::routes(), gateway::integration_routes()]),
         ("scheduled", vec![scheduled::routes()]),
     ]

@@ -1,6 +1,6 @@
 //! One exchange on the wire: the headers of each era, the POST, and what its answer is (MCP transports: streamable HTTP).
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::{Answer, CallError, Client, Reply};
@@ -11,7 +11,7 @@ use crate::mcp::message::RawObject;
 use crate::mcp::session::UpstreamSession;
 use crate::mcp::sse::events;
 use crate::platform::{Outgoing, collect};
-use crate::seal::Cell;
+use crate::vault::present;
 
 /// Largest body of an answer that is not a success.
 const ERROR_BODY: usize = 64 * 1024;
@@ -35,7 +35,12 @@ impl Client<'_> {
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         let status = response.status;
         let reply = match (status, media_type) {
-            (401 | 403, _) => return Err(CallError::AuthorizationRequired(status)),
+            (401 | 403, _) => {
+                return Err(CallError::AuthorizationRequired {
+                    status,
+                    challenge: challenge(&response.headers),
+                });
+            }
             (300..=399, _) => return Err(CallError::Redirect(status)),
             (200..=299, "text/event-stream") => Reply::Events(events(response.body)),
             (200..=299, "application/json") => Reply::Json(collect(response.body).await?),
@@ -61,22 +66,7 @@ impl Client<'_> {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("postern/", env!("CARGO_PKG_VERSION"))));
-        if let Some(credential) = &self.upstream.credential {
-            let cell = Cell {
-                table: "credentials",
-                row: &credential.id,
-                column: "sealed",
-                owner: &credential.owner,
-            };
-            let token =
-                self.platform.settings.keys.open(cell, &credential.sealed).ok_or(CallError::Credential)?;
-            let mut value = zeroize::Zeroizing::new(b"Bearer ".to_vec());
-            value.extend_from_slice(token.expose());
-            let mut value =
-                HeaderValue::from_bytes(&value).map_err(|error| Error::internal(error.to_string()))?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
+        headers.extend(present(self.platform, self.upstream)?);
         Ok(headers)
     }
 
@@ -95,6 +85,13 @@ impl Client<'_> {
         }
         Ok(headers)
     }
+}
+
+/// All `WWW-Authenticate` fields as one (RFC 9110 §5.3).
+fn challenge(headers: &HeaderMap) -> Option<String> {
+    let fields: Vec<&str> =
+        headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|field| field.to_str().ok()).collect();
+    if fields.is_empty() { None } else { Some(fields.join(", ")) }
 }
 
 fn is_error_response(body: &[u8]) -> bool {

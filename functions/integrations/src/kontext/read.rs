@@ -5,28 +5,26 @@ use shared::auth::Caller;
 use shared::http::cursor::{self, Keyset};
 use shared::http::request::{empty, json};
 use shared::http::{Request, Response};
-use shared::model::integration::{Integration, IntegrationId};
+use shared::model::integration::IntegrationId;
 use shared::store::integrations;
 use shared::{Error, Platform, Result};
 
-use crate::view::{One, Page};
+use super::load;
+use super::view::{One, Page};
 
 const CURSOR: &str = "integrations";
 
 /// 200 `{items, nextCursor?}`, in order of creation. Query: `limit` (1–200, 50), `cursor`, `name` (substring).
 pub(crate) async fn list(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
-    let limit = match request.query("limit").map(|text| text.parse::<u32>()) {
-        None => 50,
-        Some(Ok(limit @ 1..=200)) => limit,
-        Some(_) => return Err(Error::invalid("limit must be a whole number from 1 to 200")),
-    };
+    let limit = limit(&request)?;
     let keys = &platform.settings.keys;
     let after: Option<Keyset> =
         request.query("cursor").map(|text| cursor::decode(keys, CURSOR, &text)).transpose()?;
     let name = request.query("name");
     // One more than asked for tells whether there is a next page.
-    let mut found = integrations::list(platform, after.as_ref(), name.as_deref(), limit + 1).await?;
+    let mut found =
+        integrations::list(platform, &caller.subject, after.as_ref(), name.as_deref(), limit + 1).await?;
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
     let next_cursor = match found.last().filter(|_| more) {
@@ -39,10 +37,19 @@ pub(crate) async fn list(platform: &Platform, caller: Caller, request: Request) 
     json(StatusCode::OK, &Page { items: found.iter().map(Into::into).collect(), next_cursor })
 }
 
+/// The query parameter `limit`: 1 to 200, 50 when absent.
+pub(super) fn limit(request: &Request) -> Result<u32> {
+    match request.query("limit").map(|text| text.parse::<u32>()) {
+        None => Ok(50),
+        Some(Ok(limit @ 1..=200)) => Ok(limit),
+        Some(_) => Err(Error::invalid("limit must be a whole number from 1 to 200")),
+    }
+}
+
 /// 200 `{integration}`; 404.
 pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
-    let integration = load(platform, &request).await?;
+    let integration = load(platform, &caller, &request).await?;
     json(StatusCode::OK, &One { integration: (&integration).into() })
 }
 
@@ -50,7 +57,7 @@ pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -
 pub(crate) async fn archive(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let id: IntegrationId = request.param("id")?;
-    if integrations::archive(platform, &id.to_string()).await? {
+    if integrations::archive(platform, &id.to_string(), true).await? {
         Ok(empty(StatusCode::NO_CONTENT))
     } else {
         Err(IntegrationId::not_found())
@@ -60,13 +67,8 @@ pub(crate) async fn archive(platform: &Platform, caller: Caller, request: Reques
 /// 200 `{integration}` with fresh validation fields, also when the upstream turns out unusable; 404.
 pub(crate) async fn validate(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
-    let integration = load(platform, &request).await?;
-    shared::mcp::validation::validate(platform, &integration).await?;
-    let integration = load(platform, &request).await?;
+    let integration = load(platform, &caller, &request).await?;
+    shared::mcp::validation::validate(platform, &integration, &caller.subject).await?;
+    let integration = load(platform, &caller, &request).await?;
     json(StatusCode::OK, &One { integration: (&integration).into() })
-}
-
-async fn load(platform: &Platform, request: &Request) -> Result<Integration> {
-    let id: IntegrationId = request.param("id")?;
-    integrations::find(platform, &id.to_string()).await?.ok_or_else(IntegrationId::not_found)
 }

@@ -1,0 +1,128 @@
+//! `DELETE /integrations/{id}`, and `POST …/start`, `/stop`, `/restart`.
+//!
+//! There is no process at the edge: starting probes the upstream, stores its catalogue and marks the integration as
+//! running; its `pid` counts how often that happened. Starting a running one and stopping a stopped one change nothing.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+use shared::auth::Caller;
+use shared::http::{Request, Response};
+use shared::mcp::validation::{Verdict, validate};
+use shared::model::credential::{ORGANIZATION, wanted_keys};
+use shared::model::integration::{AuthMode, Integration, State};
+use shared::seal::Secret;
+use shared::store::{credentials, integrations};
+use shared::{Code, Error, Platform, Result, vault};
+
+use super::install::check_keys;
+use super::load;
+
+/// The body of a start; it may be absent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StartRequest {
+    credentials: Option<BTreeMap<String, Secret<String>>>,
+}
+
+/// 200 `{id, status: "running", pid}`; 409 while credentials are missing; 502 when the upstream is unusable.
+pub(crate) async fn start(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
+    caller.require_admin()?;
+    let body = if request.body.is_empty() {
+        None
+    } else {
+        shared::http::json::parse::<StartRequest>(&request.body)?.credentials
+    };
+    let integration = load(platform, &request).await?;
+    if let Some(given) = body {
+        keep(platform, &integration, given).await?;
+    }
+    if integration.state == State::Stopped {
+        probe(platform, &caller, &integration).await?;
+        integrations::start(platform, &integration.id).await?;
+    }
+    running(&load(platform, &request).await?)
+}
+
+/// 200 like start, with a new `pid` and its uptime from zero. When the upstream is unusable it stays as it was.
+pub(crate) async fn restart(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
+    caller.require_admin()?;
+    let integration = load(platform, &request).await?;
+    probe(platform, &caller, &integration).await?;
+    integrations::restart(platform, &integration.id).await?;
+    running(&load(platform, &request).await?)
+}
+
+/// 200 `{id, status: "stopped"}`. Its tools leave every list and are refused; catalogue and credentials stay.
+pub(crate) async fn stop(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
+    caller.require_admin()?;
+    let integration = load(platform, &request).await?;
+    integrations::stop(platform, &integration.id).await?;
+    let body = json!({ "id": integration.slug, "status": "stopped" });
+    shared::http::request::json(StatusCode::OK, &body)
+}
+
+/// 200 `{id, installed: false}`; 409 while it is running, unless `?force=true`. Secrets and catalogue are deleted.
+pub(crate) async fn remove(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
+    caller.require_admin()?;
+    let force = match request.query("force").as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Error::invalid("force must be true or false")),
+    };
+    let integration = load(platform, &request).await?;
+    if !integrations::archive(platform, &integration.id, force).await? {
+        // Either it is running, or somebody else removed it meanwhile: then this is a 404.
+        load(platform, &request).await?;
+        return Err(Error::conflict(
+            "the integration is running: stop it first, or remove it with ?force=true",
+        ));
+    }
+    let body = json!({ "id": integration.slug, "installed": false });
+    shared::http::request::json(StatusCode::OK, &body)
+}
+
+/// Adds to the organization's credential.
+async fn keep(
+    platform: &Platform,
+    integration: &Integration,
+    given: BTreeMap<String, Secret<String>>,
+) -> Result<()> {
+    if integration.content.auth_mode != AuthMode::ServerToken {
+        return Err(Error::invalid("credentials are only for auth_mode \"server_token\""));
+    }
+    let templates = vault::open_templates(platform, &integration.id, integration.content.headers.as_deref())
+        .ok_or_else(|| Error::internal("the header templates do not open"))?;
+    let wanted: Vec<String> = wanted_keys(&templates).into_iter().map(ToOwned::to_owned).collect();
+    let given = check_keys(given, &wanted)?;
+    let stored = credentials::of_organization(platform, &integration.id).await?;
+    // One that does not open any more is replaced.
+    let values = match stored.and_then(|stored| vault::open(platform, &stored)) {
+        Some(stored) => stored.merged(given),
+        None => given,
+    };
+    let credential = vault::seal(platform, ORGANIZATION, &values)?;
+    if credentials::put(platform, &integration.id, integration.revision, &credential).await? {
+        Ok(())
+    } else {
+        Err(Error::conflict("the integration was changed meanwhile: try again"))
+    }
+}
+
+async fn probe(platform: &Platform, caller: &Caller, integration: &Integration) -> Result<()> {
+    match validate(platform, integration, &caller.subject).await? {
+        Verdict::Usable => Ok(()),
+        Verdict::Unusable(reason) => Err(Error::new(Code::Upstream, reason)),
+        Verdict::CredentialsMissing(keys) => {
+            let message = format!("credentials are missing: {}", keys.join(", "));
+            Err(Error::conflict(message).with_detail("missing", keys))
+        }
+    }
+}
+
+fn running(integration: &Integration) -> Result<Response> {
+    let body = json!({ "id": integration.slug, "status": "running", "pid": integration.generation });
+    shared::http::request::json(StatusCode::OK, &body)
+}

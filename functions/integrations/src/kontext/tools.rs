@@ -1,0 +1,97 @@
+//! `GET /api/v1/integrations/:id/tools`, and `POST …/tools/:toolId/approve` and `/reject`: what the upstream offers,
+//! beside what was approved.
+
+use http::StatusCode;
+use serde_json::Value;
+use shared::auth::Caller;
+use shared::http::cursor::{self, Keyset};
+use shared::http::request::json;
+use shared::http::{Request, Response};
+use shared::model::tool::ToolStatus;
+use shared::store::tools::{self, Reviewed};
+use shared::{Error, Platform, Result};
+
+use super::load;
+use super::read::limit;
+use super::view::{OneTool, ToolPage, ToolView};
+
+/// Bytes of definitions on one page, more or less.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// 200 `{items, nextCursor?}`, in order of discovery. Query: `limit` (1–200, 50), `cursor`, `status`.
+pub(crate) async fn list(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
+    caller.require_admin()?;
+    let limit = limit(&request)?;
+    let status = request.query("status").map(|text| {
+        serde_json::from_value::<ToolStatus>(Value::String(text)).map_err(|_| {
+            Error::invalid(
+                "status must be one of \"approved\", \"new\", \"changed\", \"removed\", \"rejected\"",
+            )
+        })
+    });
+    let status = status.transpose()?;
+    let keys = &platform.settings.keys;
+    let integration = load(platform, &caller, &request).await?;
+    let purpose = format!("tools {}", integration.id);
+    let after: Option<Keyset> =
+        request.query("cursor").map(|text| cursor::decode(keys, &purpose, &text)).transpose()?;
+    let found = tools::review(platform, &integration.id, status, after.as_ref(), limit + 1).await?;
+    let fitting = fitting(&found, limit as usize);
+    let more = found.len() > fitting;
+    let shown = found.get(..fitting).unwrap_or_default();
+    let next_cursor = match shown.last().filter(|_| more) {
+        Some(last) => {
+            let place = Keyset { created_at: last.first_seen_at.millis(), id: last.id.clone() };
+            Some(cursor::encode(keys, &purpose, &place)?)
+        }
+        None => None,
+    };
+    let items = shown.iter().map(ToolView::of).collect::<Result<Vec<_>>>()?;
+    json(StatusCode::OK, &ToolPage { items, next_cursor })
+}
+
+/// How many tools go on a page: at least one.
+fn fitting(found: &[Reviewed], limit: usize) -> usize {
+    let mut bytes = 0;
+    let fits = |tool: &&Reviewed| {
+        let is_first = bytes == 0;
+        bytes += tool.definition.len() + tool.found.as_ref().map_or(0, String::len);
+        is_first || bytes <= PAGE_BYTES
+    };
+    found.iter().take(limit).take_while(fits).count()
+}
+
+/// 200 `{tool}`: what the last probe found is offered from now on; a tool that is gone is forgotten. 404, 409.
+pub(crate) async fn approve(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
+    caller.require_admin()?;
+    let (integration, tool) = find(platform, &caller, &request).await?;
+    let is_settled = tool.status == ToolStatus::Approved;
+    if !is_settled && !tools::approve(platform, &integration, &tool).await? {
+        return Err(Error::conflict("the tool was changed meanwhile: look at it again"));
+    }
+    let approved = tools::find(platform, &integration, &tool.id).await?;
+    json(StatusCode::OK, &OneTool { tool: ToolView::of(&approved.unwrap_or(tool))? })
+}
+
+/// 200 `{tool}`: it stays out of lists and calls until its upstream changes it again. 404, 409.
+pub(crate) async fn reject(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
+    caller.require_admin()?;
+    let (integration, tool) = find(platform, &caller, &request).await?;
+    if tool.status == ToolStatus::Removed {
+        return Err(Error::conflict(
+            "the upstream no longer has this tool: only its removal can be approved",
+        ));
+    }
+    let is_settled = tool.status == ToolStatus::Rejected;
+    if !is_settled && !tools::reject(platform, &integration, &tool).await? {
+        return Err(Error::conflict("the tool was changed meanwhile: look at it again"));
+    }
+    let rejected = tools::find(platform, &integration, &tool.id).await?;
+    json(StatusCode::OK, &OneTool { tool: ToolView::of(&rejected.unwrap_or(tool))? })
+}
+
+async fn find(platform: &Platform, caller: &Caller, request: &Request) -> Result<(String, Reviewed)> {
+    let integration = load(platform, caller, request).await?;
+    let tool = tools::find(platform, &integration.id, request.text_param("tool")).await?;
+    Ok((integration.id, tool.ok_or_else(|| Error::not_found("Tool not found"))?))
+}

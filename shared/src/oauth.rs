@@ -1,0 +1,3 @@
+//! How Postern, as an OAuth client, gets along with the authorization servers of upstreams.
+
+pub mod protected_resource;
