@@ -14,18 +14,17 @@ use crate::error::{Error, Result};
 
 const MAX_BYTES: usize = 64 * 1024;
 const MAX_DEPTH: usize = 32;
-const MAX_PATTERNS: usize = 64;
-/// What one compiled pattern may occupy, in bytes; how long a match can take grows with it.
-const MAX_PATTERN_SIZE: usize = 256 * 1024;
-const MAX_UNICODE_PATTERN_SIZE: usize = 2 * 1024 * 1024;
 /// How many places, and how deep, a schema may have once each `$ref` is replaced by what it points at.
 const MAX_EXPANDED: usize = 4096;
 const MAX_EXPANDED_DEPTH: usize = 64;
-/// How many places a pattern counts for.
-const PATTERN_PLACES: usize = MAX_EXPANDED / MAX_PATTERNS;
+/// What a compiled pattern may occupy, in bytes, and the places that it then counts for. The engine never backtracks:
+/// what a match takes is bounded by this size times the text. All that is allowed at once stays under a second.
+const PATTERN_SIZES: [(usize, usize); 4] = [(1 << 10, 12), (4 << 10, 48), (16 << 10, 192), (64 << 10, 768)];
+/// How much more a pattern with \p{…} may occupy: its alternatives are many and short.
+const UNICODE: usize = 16;
 const MAX_INSTANCE_VALUES: usize = 1024;
-/// Bytes of all strings and names together.
-const MAX_INSTANCE_TEXT: usize = 64 * 1024;
+/// Bytes of all strings and names together: more than fits into a header of any upstream.
+const MAX_INSTANCE_TEXT: usize = 16 * 1024;
 const URL: &str = "urn:credential-schema";
 const DRAFTS: [&str; 5] =
     ["draft/2020-12/schema", "draft/2019-09/schema", "draft-07/schema", "draft-06/schema", "draft-04/schema"];
@@ -107,7 +106,7 @@ impl Compiled {
         }
         let mut survey = Survey { draft4, ..Survey::default() };
         survey.visit(&schema, "", 1)?;
-        let mut expansion = Expansion { root: &schema, anchors: &survey.anchors, targets: HashMap::new() };
+        let mut expansion = Expansion { root: &schema, survey: &survey, targets: HashMap::new() };
         expansion.measure(&schema, 1)?;
         let names = survey.names;
 
@@ -158,8 +157,9 @@ fn not_a_schema(error: &CompileError) -> Error {
 #[derive(Default)]
 struct Survey<'a> {
     draft4: bool,
-    patterns: usize,
     names: HashSet<String>,
+    /// The places that each pattern counts for.
+    patterns: HashMap<&'a str, usize>,
     anchors: HashMap<&'a str, &'a Value>,
 }
 
@@ -182,7 +182,7 @@ impl<'a> Survey<'a> {
         }
     }
 
-    fn keyword(&mut self, owner: &'a Value, key: &str, member: &'a Value, at: &str) -> Result<()> {
+    fn keyword(&mut self, owner: &'a Value, key: &'a str, member: &'a Value, at: &str) -> Result<()> {
         match (key, member) {
             ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(target)) if !target.starts_with('#') => {
                 Err(refused(format_args!("may only refer to places inside itself (\"#…\"), at \"{at}\"")))
@@ -209,27 +209,29 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// The engine never backtracks, so what a match costs is bounded by the sizes of pattern and text.
-    fn pattern(&mut self, pattern: &str, at: &str) -> Result<()> {
-        self.patterns += 1;
-        if self.patterns > MAX_PATTERNS {
-            return Err(refused(format_args!("may have at most {MAX_PATTERNS} patterns")));
+    fn pattern(&mut self, pattern: &'a str, at: &str) -> Result<()> {
+        if self.patterns.contains_key(pattern) {
+            return Ok(());
         }
-        let large = || refused(format_args!("has too large a pattern at \"{at}\""));
-        if let Err(regex::Error::Syntax(_)) = regex::RegexBuilder::new(pattern).size_limit(0).build() {
+        let ascii = |size| {
+            regex::bytes::RegexBuilder::new(pattern).unicode(false).size_limit(size).build().map(|_| ())
+        };
+        let unicode = |size| regex::RegexBuilder::new(pattern).size_limit(size).build().map(|_| ());
+        let misread = |result| matches!(result, Err(regex::Error::Syntax(_)));
+        if misread(unicode(0)) {
             return Err(refused(format_args!(
                 "has a pattern at \"{at}\" that is not supported (look-around and back-references never are)"
             )));
         }
         // In JSON Schema \w and \d are ASCII, which takes a hundredth of the space; \p{…} cannot be measured so.
-        match regex::bytes::RegexBuilder::new(pattern).unicode(false).size_limit(MAX_PATTERN_SIZE).build() {
-            Ok(_) => Ok(()),
-            Err(regex::Error::Syntax(_)) => regex::RegexBuilder::new(pattern)
-                .size_limit(MAX_UNICODE_PATTERN_SIZE)
-                .build()
-                .map(|_| ())
-                .map_err(|_| large()),
-            Err(_) => Err(large()),
+        let by_unicode = misread(ascii(0));
+        let fits = |size| if by_unicode { unicode(size * UNICODE) } else { ascii(size) }.is_ok();
+        match PATTERN_SIZES.iter().find(|(size, _)| fits(*size)) {
+            Some((_, places)) => {
+                self.patterns.insert(pattern, *places);
+                Ok(())
+            }
+            None => Err(refused(format_args!("has too large a pattern at \"{at}\""))),
         }
     }
 }
@@ -237,7 +239,7 @@ impl<'a> Survey<'a> {
 /// Follows each `$ref`, which finds recursion and keeps chains and repeated doubling within bounds.
 struct Expansion<'a> {
     root: &'a Value,
-    anchors: &'a HashMap<&'a str, &'a Value>,
+    survey: &'a Survey<'a>,
     /// Places and depth below each target that was met; none while its measuring is under way.
     targets: HashMap<&'a str, Option<(usize, usize)>>,
 }
@@ -253,6 +255,8 @@ impl<'a> Expansion<'a> {
             }
             Ok(())
         };
+        let survey = self.survey;
+        let cost = |pattern: &str| survey.patterns.get(pattern).copied().unwrap_or(MAX_EXPANDED);
         match value {
             Value::Array(items) => items.iter().try_for_each(|item| add(self.measure(item, depth + 1)?))?,
             Value::Object(members) => {
@@ -261,9 +265,9 @@ impl<'a> Expansion<'a> {
                         ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(target)) => {
                             add(self.follow(target, depth + 1)?)?;
                         }
-                        ("pattern", Value::String(_)) => add((PATTERN_PLACES, 1))?,
+                        ("pattern", Value::String(pattern)) => add((cost(pattern), 1))?,
                         ("patternProperties", Value::Object(patterns)) => {
-                            add((patterns.len() * PATTERN_PLACES, 1))?;
+                            add((patterns.keys().map(|pattern| cost(pattern)).sum(), 1))?;
                             add(self.measure(member, depth + 1)?)?;
                         }
                         _ => add(self.measure(member, depth + 1)?)?,
@@ -290,7 +294,7 @@ impl<'a> Expansion<'a> {
         let place = if fragment.is_empty() || fragment.starts_with('/') {
             self.root.pointer(&fragment)
         } else {
-            self.anchors.get(fragment.as_ref()).copied()
+            self.survey.anchors.get(fragment.as_ref()).copied()
         };
         self.targets.insert(target, None);
         let measured = self.measure(place.ok_or_else(nowhere)?, depth)?;
