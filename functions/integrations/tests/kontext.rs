@@ -165,11 +165,11 @@ async fn bad_input_is_named_and_writes_nothing() {
         (with("colour", json!("red")), "unknown field \"colour\""),
         (with("category", json!("other")), "unknown value"),
         (with("authMode", json!("basic")), "unknown value"),
-        (with("authMode", json!("oauth")), "not supported yet"),
+        (with("toolPolicy", json!("never")), "toolPolicy: unknown value"),
         (with("authMode", json!("server_token")), "serverToken is required"),
         (with("serverToken", json!("t")), "serverToken is only for"),
         (with("oauth", json!({})), "oauth is only for"),
-        (with("credentialSchema", json!("string")), "credentialSchema must be an object"),
+        (with("credentialSchema", json!("string")), "credentialSchema must be a JSON object"),
         (token(""), "serverToken must have"),
         (token(&"x".repeat(16 * 1024 + 1)), "serverToken must have"),
         (token("a\r\nx-evil: 1"), "visible ASCII"),
@@ -357,7 +357,7 @@ async fn health_needs_no_key() {
     let health = app().send(Method::GET, "/health", &[], "").await;
     assert_eq!(
         health.json(),
-        json!({ "status": "healthy", "version": shared::VERSION, "schema_version": 1 })
+        json!({ "status": "healthy", "version": shared::VERSION, "schema_version": shared::store::schema::VERSION })
     );
 }
 

@@ -9,6 +9,8 @@
     clippy::duration_suboptimal_units
 )]
 
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 use native::App;
 use serde_json::{Value, json};
@@ -61,9 +63,12 @@ async fn a_second_probe_keeps_tool_ids_and_forgets_what_is_gone() {
     let path = format!("{BASE}/{}/validate", integration["id"].as_str().unwrap());
     app.admin(Method::POST, &path, None).await;
     assert_eq!(app.rows("SELECT name, id FROM tools ORDER BY name").await.unwrap(), ids);
-    app.platform.sql.execute(shared::platform::Statement::new(
-        "INSERT INTO tools (id, integration_id, name, definition, hash, first_seen_at, last_seen_at) SELECT 'x', id, 'gone', '{}', '', 0, 0 FROM integrations",
-    )).await.unwrap();
+    stub.set_tool(json!({ "name": "passing", "inputSchema": {} }));
+    app.clock.advance(Duration::from_secs(1));
+    app.admin(Method::POST, &path, None).await;
+    assert_eq!(app.database.count("tools"), i64::try_from(ids.len()).unwrap() + 1);
+    assert!(stub.remove_tool("passing"));
+    app.clock.advance(Duration::from_secs(1));
     app.admin(Method::POST, &path, None).await;
     assert_eq!(app.rows("SELECT name, id FROM tools ORDER BY name").await.unwrap(), ids);
 }
@@ -73,7 +78,7 @@ async fn an_unusable_upstream_is_invalid_and_says_why() {
     let stub = Stub::start(Options::default()).unwrap();
     for (path, why) in [
         ("/status/500", "HTTP 500"),
-        ("/status/401", "refused the credential (HTTP 401)"),
+        ("/status/401", "requires authorization (HTTP 401)"),
         ("/status/404", "HTTP 404"),
         ("/hang", "did not answer in time"),
         ("/html", "not MCP"),

@@ -1,7 +1,7 @@
 //! Strict JSON bodies: unknown fields are refused by name, because a mistyped restriction that is silently dropped
 //! leaves things more open than their author believes.
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny};
 use serde_path_to_error::{Path, Segment};
 
 use crate::{Error, Result};
@@ -12,7 +12,11 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         if !error.inner().is_data() {
-            return not_json();
+            // serde_json takes a null in the place of an enum for a syntax error.
+            return match serde_json::from_slice::<IgnoredAny>(body) {
+                Ok(_) => Error::invalid(public("wrong type", error.path())),
+                Err(_) => not_json(),
+            };
         }
         let text = error.inner().to_string();
         // serde_json appends the position; the sentence before it is ours or serde's and never quotes a value of
@@ -66,6 +70,8 @@ mod tests {
         mode: Option<Mode>,
         #[serde(default, deserialize_with = "present")]
         renamed: Option<String>,
+        #[serde(default, deserialize_with = "present")]
+        chosen: Option<Mode>,
     }
 
     #[derive(Debug, serde::Deserialize)]
@@ -83,6 +89,7 @@ mod tests {
         assert_eq!(refusal(r#"{"name":"a","serverTokn":"canary"}"#), "unknown field \"serverTokn\"");
         assert_eq!(refusal(r#"{"serverToken":"canary"}"#), "name is required");
         assert_eq!(refusal(r#"{"name":"a","mode":"canary"}"#), "mode: unknown value: expected \"none\"");
+        assert_eq!(refusal(r#"{"name":"a","chosen":null}"#), "chosen: wrong type");
         assert_eq!(refusal(r#"{"name":{"canary":1}}"#), "name: wrong type: expected a string");
         assert_eq!(refusal(r#"{"name":"a","renamed":null}"#), "renamed: wrong type: expected a string");
         assert_eq!(refusal("\"canary\""), "wrong type: expected an object");

@@ -135,7 +135,8 @@ fn spin_routes_lead_to_the_function_that_answers_them() {
             assert_eq!(best.1, function, "{method} {path} goes to {}", best.1);
         }
     }
-    let components: Vec<_> = spin["component"].as_table().unwrap().keys().cloned().collect();
+    let mut components: Vec<_> = spin["component"].as_table().unwrap().keys().cloned().collect();
+    components.sort();
     let mut expected: Vec<_> = functions().into_iter().map(|(function, _)| function.to_owned()).collect();
     expected.sort();
     assert_eq!(components, expected, "one component per function");

@@ -30,14 +30,9 @@ macro_rules! is_auto {
 
 /// The statements, in order.
 pub(super) fn replace(probed: Probed<'_>, now: Timestamp, tools: &[Tool]) -> Result<Vec<Statement>> {
-    let found = pieces(probed.id, tools)?.into_iter().map(|piece| find().bind(piece));
-    let others = [approve(), hold(), delete_gone(), mark_gone()];
-    let statements = found.chain(others).map(|statement| {
-        let Statement { sql, params } = statement;
-        let first = Statement::new(sql).bind(probed.id).bind(probed.url).bind(now);
-        params.into_iter().fold(first, Statement::bind)
-    });
-    Ok(statements.collect())
+    let bound = |statement: Statement| statement.bind(probed.id).bind(probed.url).bind(now);
+    let found = pieces(probed.id, tools)?.into_iter().map(|piece| bound(find()).bind(piece));
+    Ok(found.chain([approve(), hold(), delete_gone(), mark_gone()].map(bound)).collect())
 }
 
 /// (1)
