@@ -80,7 +80,8 @@ fn check_form(object: &Value) -> Result<()> {
         ("createdAt", is_timestamp),
         ("updatedAt", is_timestamp),
     ];
-    let optional: [(&str, Check); 6] = [
+    let optional: [(&str, Check); 7] = [
+        ("description", TEXT),
         ("oauth", OBJECT),
         ("capabilities", OBJECT),
         ("credentialSchema", OBJECT),
@@ -154,9 +155,14 @@ async fn hoziron_refuses(method: &str, path: impl Fn(&str) -> String) -> Result<
     dialects::hoziron(&stranger, "Unauthorized").context("a stranger")?;
     let developer = world.postern.caller(&world.developer)?.call(method, &path("nobody")).await?;
     dialects::hoziron(&developer, "Forbidden").context("a developer")?;
-    for id in ["nobody", "Not_A-Slug", UNKNOWN, "%00"] {
+    for (id, category) in [
+        ("nobody", "NotFound"),
+        (UNKNOWN, "NotFound"),
+        ("Not_A-Slug", "ValidationError"),
+        ("%00", "ValidationError"),
+    ] {
         let nothing = world.postern.admin()?.call(method, &path(id)).await?;
-        dialects::hoziron(&nothing, "NotFound").with_context(|| id.to_owned())?;
+        dialects::hoziron(&nothing, category).with_context(|| id.to_owned())?;
     }
     Ok(())
 }

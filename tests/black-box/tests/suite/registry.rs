@@ -110,7 +110,8 @@ impl Hoziron {
         let status = self.api.get(&format!("/integrations/{id}/status")).await?.expect(200)?;
         let mut expected = vec!["id", "status", "tools_count", "uptime_secs"];
         expected.extend(["pid"].into_iter().filter(|_| status["status"] != "stopped"));
-        expected.extend(["last_error"].into_iter().filter(|_| status["status"] == "error"));
+        let failing = status["status"] == "error" || status["last_error"].is_string();
+        expected.extend(["last_error"].into_iter().filter(|_| failing));
         expected.sort_unstable();
         ensure!(keys(&status) == expected, "{status}");
         ensure!(status["id"] == id && status["uptime_secs"].is_u64(), "{status}");
@@ -122,7 +123,7 @@ impl Hoziron {
         let tools = self.api.get(&format!("/integrations/{id}/tools")).await?.expect(200)?;
         ensure!(keys(&tools) == ["tools"], "{tools}");
         let names = tools["tools"].as_array().context("no tools")?.iter().map(|tool| {
-            ensure!(keys(tool) == ["description", "name"], "{tool}");
+            ensure!(keys(tool) == ["description", "name"] || keys(tool) == ["name"], "{tool}");
             tool["name"].as_str().map(str::to_owned).with_context(|| format!("no name in {tool}"))
         });
         names.collect()

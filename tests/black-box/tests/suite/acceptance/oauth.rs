@@ -43,12 +43,12 @@ async fn row_07_get_the_oauth_configuration() -> Result<()> {
     let mut expected = given;
     expected["clientSecretConfigured"] = json!(false);
     assert_eq!(get(&admin, &id).await?, expected);
+    let id = create(&admin, "Row 7 without", json!({"authMode": "oauth"})).await?;
+    assert_eq!(get(&admin, &id).await?, json!({"scopes": [], "clientSecretConfigured": false}));
 
-    for (name, members) in [
-        ("Row 7 none", json!({})),
-        ("Row 7 token", json!({"authMode": "server_token", "serverToken": "t"})),
-        ("Row 7 without", json!({"authMode": "oauth"})),
-    ] {
+    for (name, members) in
+        [("Row 7 none", json!({})), ("Row 7 token", json!({"authMode": "server_token", "serverToken": "t"}))]
+    {
         let id = create(&admin, name, members).await?;
         let answer = admin.get(&path(&id, "oauth")).await?;
         kontext_refusal(&answer, 404, "not_found").context(name)?;

@@ -50,7 +50,7 @@ fn wrong_members() -> Vec<(Value, &'static str)> {
         (oauth(json!({"issuer": "https://169.254.169.254"})), "issuer"),
         (oauth(json!({"provider": "a\nb"})), "provider"),
         (oauth(json!({"scope": "repo"})), "scope"),
-        (json!({"capabilities": []}), "capabilities"),
+        (json!({"capabilities": 7}), "capabilities"),
         (json!({"capabilities": "tools"}), "capabilities"),
         (json!({"credentialSchema": []}), "credentialSchema"),
         (json!({"credentialSchema": {"type": "nonsense"}}), "credentialSchema"),
@@ -120,7 +120,7 @@ fn wrong_headers() -> Vec<Value> {
     wrong
 }
 
-/// Sends members in a creation and in a change, both of which are refused; returns both messages.
+/// Sends members in a creation and in a change of one of the same mode, both of which are refused; returns both messages.
 async fn refused_twice(members: &Value) -> Result<[String; 2]> {
     let what: String = members.to_string().chars().take(80).collect();
     let mut body = json!({"name": "Wrong", "url": "https://wrong.invalid/mcp"});
@@ -130,7 +130,8 @@ async fn refused_twice(members: &Value) -> Result<[String; 2]> {
     let created =
         refused(&what, 400, async |world| world.postern.admin()?.post(INTEGRATIONS, &body).await).await?;
     let changed = refused(&what, 400, async |world| {
-        world.postern.admin()?.patch(&path(&world.taken.id, ""), members).await
+        let changed = if members["authMode"] == "user_token" { &world.keyed } else { &world.taken };
+        world.postern.admin()?.patch(&path(&changed.id, ""), members).await
     })
     .await?;
     for answer in [&created, &changed] {
@@ -154,10 +155,12 @@ async fn a_wrong_field_is_400_and_named_in_a_creation_and_in_a_change() -> Resul
 #[tokio::test]
 async fn a_wrong_header_template_is_400_and_not_echoed() -> Result<()> {
     for headers in wrong_headers() {
-        refused_twice(&json!({"credentialHeaders": headers})).await?;
+        let messages =
+            refused_twice(&json!({"authMode": "user_token", "credentialHeaders": headers})).await?;
+        assert!(messages.iter().all(|message| !message.contains("authMode")), "{headers}: {messages:?}");
     }
     let many: Vec<_> = (0..100).map(|n| json!({"name": format!("X-{n}"), "value": "{token}"})).collect();
-    refused_twice(&json!({"credentialHeaders": many})).await?;
+    refused_twice(&json!({"authMode": "user_token", "credentialHeaders": many})).await?;
     Ok(())
 }
 
