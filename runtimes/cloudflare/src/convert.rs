@@ -3,12 +3,10 @@
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{HeaderName, HeaderValue, Method, Uri};
+use shared::http::body::{LONGEST_WHOLE, announced_length};
 use shared::http::{Body, Response};
 use shared::platform::FetchError;
 use worker::{Headers, Request, ResponseBuilder};
-
-/// Bodies announced to be longer than this are streamed, so that the router can stop reading at its limit.
-const WHOLE: u64 = 4 * 1024 * 1024;
 
 /// The request, its body read whole when it is announced to be small.
 pub async fn to_shared(mut request: Request) -> http::Request<Body> {
@@ -29,10 +27,7 @@ async fn body(request: &mut Request, headers: &http::HeaderMap) -> worker::Resul
     if request.inner().body().is_none() {
         return Ok(Body::Empty);
     }
-    let announced = headers
-        .get(http::header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length <= WHOLE) {
+    if announced_length(headers).is_some_and(|length| length <= LONGEST_WHOLE) {
         return Ok(Body::Whole(request.bytes().await?.into()));
     }
     let chunks = request.stream()?.map(|chunk| match chunk {

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use js_sys::Uint8Array;
+use shared::http::body::announced_length;
 use shared::platform::{BodyStream, Fetch, FetchError, Outgoing, Release, UpstreamResponse};
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -91,10 +92,7 @@ fn response_headers(headers: &web_sys::Headers) -> HeaderMap {
 }
 
 fn body(response: &web_sys::Response, headers: &HeaderMap, abort: Option<Abort>) -> BodyStream {
-    let announced = headers
-        .get(http::header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    let is_small = announced.is_some_and(|length| length <= SMALL);
+    let is_small = announced_length(headers).is_some_and(|length| length <= SMALL);
     if is_small && let Ok(promise) = response.array_buffer() {
         let read = async move {
             let read = JsFuture::from(promise).await.map_err(broken);

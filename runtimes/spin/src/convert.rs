@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http_body_util::StreamBody;
+use shared::http::body::{LONGEST_WHOLE, announced_length};
 use shared::http::{Body, Response};
 use shared::platform::FetchError;
 use spin_sdk::http::FromRequest as _;
@@ -13,22 +14,15 @@ use spin_sdk::http::body::IncomingBodyExt as _;
 use spin_sdk::wasip3::http::types::{self, ErrorCode};
 use spin_sdk::wasip3::http_compat::http_into_wasi_response;
 
-/// Bodies announced to be longer than this are streamed, so that the router can stop reading at its limit.
-const WHOLE: u64 = 4 * 1024 * 1024;
-
 /// The request, its body read whole when it is announced to be small.
 pub(crate) async fn to_shared(request: types::Request) -> Result<http::Request<Body>, ErrorCode> {
     let (mut parts, body) = spin_sdk::http::Request::from_request(request)?.into_parts();
     // Only what follows the authority matters: the host is the client's word.
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     parts.uri = path.parse().unwrap_or_else(|_| http::Uri::from_static("/"));
-    let announced = parts
-        .headers
-        .get(http::header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    let body = match announced {
+    let body = match announced_length(&parts.headers) {
         Some(0) => Body::Empty,
-        Some(1..=WHOLE) => match body.bytes().await {
+        Some(1..=LONGEST_WHOLE) => match body.bytes().await {
             Ok(bytes) => Body::Whole(bytes),
             Err(error) => Body::broken(format!("{error:?}")),
         },

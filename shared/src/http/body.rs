@@ -2,9 +2,19 @@
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
 
 use crate::platform::{BodyStream, FetchError};
 use crate::{Code, Error, Result};
+
+/// Request bodies announced to be longer than this are streamed, so that the router can stop reading at its limit.
+pub const LONGEST_WHOLE: u64 = 4 * 1024 * 1024;
+
+/// The length that `Content-Length` announces.
+pub fn announced_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
 
 /// A request's or a response's body.
 pub enum Body {

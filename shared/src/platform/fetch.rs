@@ -15,6 +15,7 @@ use futures_util::{FutureExt, StreamExt, pin_mut};
 use http::{HeaderMap, Method};
 
 use super::{Clock, Platform, Timestamp};
+use crate::http::body::announced_length;
 use crate::net::SafeUrl;
 
 /// A response body, chunk by chunk as it arrives.
@@ -111,11 +112,7 @@ impl Platform {
             }
         };
         watchdog.touch();
-        let announced = response
-            .headers
-            .get(http::header::CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|length| length > limits.max_bytes) {
+        if announced_length(&response.headers).is_some_and(|length| length > limits.max_bytes) {
             return Err(FetchError::TooLarge { limit: limits.max_bytes });
         }
         Ok(UpstreamResponse { body: limited(response.body, watchdog, limits.max_bytes), ..response })
