@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 const USAGE: &str = "\
-usage: bench [options]
+usage: bench [gateway] [registry] [options]
+  gateway           calls and lists through Postern, straight, and through an empty Worker; cold starts; memory
+  registry          integrations: create, get, list against the same SQL alone; sweeps of the scheduled validation
+                    (default: both parts)
   --node FILE       the node binary                               (default: POSTERN_NODE, else `node`)
   --tools DIR       node_modules that holds miniflare and workerd (default: POSTERN_TOOLS)
   --build DIR       the built Worker: index.js and its .wasm      (default: POSTERN_BUILD)
@@ -17,10 +20,12 @@ usage: bench [options]
   --wrangler FILE   where the compatibility date is read          (default: wrangler.toml of this tree)
   --json FILE       also write the figures there
   --quick           fewer and shorter rounds
-  --rounds N        rounds per target and concurrency             (default 5; quick 2)
+  --rounds N        rounds per target and concurrency             (default 5; quick 2, registry 1)
   --seconds S       seconds measured per round                    (default 1.5; quick 0.4)
   --only WORDS      only targets whose name contains one of these words, comma separated
-  --concurrency N,… (default 1,8,32)
+  --concurrency N,… (default 1,8,32; registry 1,8)
+  --tables N,…      registry: integrations in the database        (default 1000,100000; quick 1000,10000)
+  --sweep N         registry: integrations of a sweep             (default 1000; quick 200)
   --cold N          cold starts                                   (default 5; quick 2; 0 for none)
   --floor-only      without Postern";
 
@@ -28,6 +33,8 @@ const PASSTHROUGH: &str = "tests/bench/passthrough.mjs";
 
 /// What to run, and how long.
 pub(crate) struct Args {
+    /// `gateway` and `registry`, or one of them.
+    parts: Vec<String>,
     pub(crate) node: PathBuf,
     pub(crate) tools: PathBuf,
     pub(crate) build: PathBuf,
@@ -41,6 +48,13 @@ pub(crate) struct Args {
     pub(crate) first_warm_up: Duration,
     pub(crate) only: Vec<String>,
     pub(crate) concurrency: Vec<usize>,
+    pub(crate) registry_rounds: usize,
+    pub(crate) registry_concurrency: Vec<usize>,
+    /// Sizes of the registry, the smallest first.
+    pub(crate) tables: Vec<usize>,
+    pub(crate) sweep: usize,
+    /// Rough figures soon.
+    pub(crate) quick: bool,
     pub(crate) cold_starts: usize,
     pub(crate) floor_only: bool,
 }
@@ -54,6 +68,11 @@ impl Args {
     /// The program that runs a Worker.
     pub(crate) fn runner(&self) -> PathBuf {
         self.root.join("tests/workerd/run.mjs")
+    }
+
+    /// Whether a part was asked for.
+    pub(crate) fn measures(&self, part: &str) -> bool {
+        self.parts.is_empty() || self.parts.iter().any(|wanted| wanted == part)
     }
 
     /// Whether a target of this name was asked for.
@@ -70,8 +89,9 @@ pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Args> 
         (from_env("POSTERN_NODE"), from_env("POSTERN_TOOLS"), from_env("POSTERN_BUILD"));
     let mut spin_host = from_env("POSTERN_SPIN_HOST");
     let (mut wrangler, mut json) = (root.join("wrangler.toml"), None);
-    let (mut quick, mut floor_only, mut only, mut concurrency) = (false, false, Vec::new(), vec![1, 8, 32]);
-    let (mut rounds, mut seconds, mut cold) = (None, None, None);
+    let (mut quick, mut floor_only, mut only, mut concurrency) = (false, false, Vec::new(), None);
+    let (mut rounds, mut seconds, mut cold, mut tables, mut sweep) = (None, None, None, None, None);
+    let mut parts = Vec::new();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} needs a value\n{USAGE}"));
         let words = |text: String| text.split(',').map(str::to_owned).collect::<Vec<_>>();
@@ -86,12 +106,10 @@ pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Args> 
             "--seconds" => seconds = Some(value()?.parse().context("--seconds takes a number")?),
             "--cold" => cold = Some(value()?.parse().context("--cold takes a number")?),
             "--only" => only = words(value()?),
-            "--concurrency" => {
-                concurrency = words(value()?)
-                    .iter()
-                    .map(|number| number.parse().context("--concurrency takes numbers"))
-                    .collect::<Result<_>>()?;
-            }
+            "--concurrency" => concurrency = Some(numbers(&argument, &value()?)?),
+            "--tables" => tables = Some(numbers(&argument, &value()?)?),
+            "--sweep" => sweep = Some(value()?.parse().context("--sweep takes a number")?),
+            "gateway" | "registry" => parts.push(argument),
             "--quick" => quick = true,
             "--floor-only" => floor_only = true,
             "--help" | "-h" => {
@@ -108,7 +126,14 @@ pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Args> 
         None => bail!("--build or POSTERN_BUILD must name the folder of the built Worker\n{USAGE}"),
     };
     ensure!(wrangler.exists(), "{} does not exist", wrangler.display());
+    let mut tables = tables.unwrap_or_else(|| vec![1000, if quick { 10_000 } else { 100_000 }]);
+    tables.sort_unstable();
+    ensure!(
+        tables.iter().all(|size| *size >= 200),
+        "--tables: at least 200, so that there is a page in the middle"
+    );
     Ok(Args {
+        parts,
         node: node.unwrap_or_else(|| "node".into()),
         tools: tools
             .context("--tools or POSTERN_TOOLS must name the node_modules folder that holds miniflare")?,
@@ -122,10 +147,21 @@ pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Args> 
         warm_up: measured.mul_f64(0.3),
         first_warm_up: measured * 2,
         only,
-        concurrency,
+        registry_rounds: rounds.unwrap_or(if quick { 1 } else { 5 }).max(1),
+        registry_concurrency: concurrency.clone().unwrap_or_else(|| vec![1, 8]),
+        concurrency: concurrency.unwrap_or_else(|| vec![1, 8, 32]),
+        tables,
+        sweep: sweep.unwrap_or(if quick { 200 } else { 1000 }),
+        quick,
         cold_starts: cold.unwrap_or(if quick { 2 } else { 5 }),
         floor_only,
     })
+}
+
+fn numbers(option: &str, text: &str) -> Result<Vec<usize>> {
+    let numbers =
+        text.split(',').map(|number| number.parse().with_context(|| format!("{option} takes numbers")));
+    numbers.collect()
 }
 
 /// The folder of this tree. Asked of cargo at run time first, as a target directory may be shared between clones.

@@ -11,6 +11,7 @@ use http_body_util::Full;
 use crate::{
     args::Args,
     http_client::Connection,
+    load::Subject as _,
     measure::{State, median},
     postern,
     processes::Process,
@@ -55,10 +56,10 @@ pub(crate) async fn run(args: &Args, state: &State) -> Result<Option<Cold>> {
 
 async fn first_answer(process: Process, target: Target, begun: Instant) -> Result<(Duration, Duration)> {
     let sent = Instant::now();
-    let mut connection = Connection::open(&target.authority).await?;
-    let answer = connection.send(target.request(0)?.map(Full::new)).await?;
+    let mut connection = Connection::open(target.authority()).await?;
+    let answer = connection.send(target.request(0, 0)?.map(Full::new)).await?;
     let times = (begun.elapsed(), sent.elapsed());
-    target.check(0, &answer)?;
+    target.check(0, 0, &answer)?;
     process.stop().await?;
     Ok(times)
 }

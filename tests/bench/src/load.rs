@@ -8,14 +8,28 @@ use std::{
 
 use anyhow::Result;
 use bytes::Bytes;
+use http::Request;
 use http_body_util::Full;
 use tokio::task::LocalSet;
 
 use crate::{
     http_client::{Answer, Connection},
     processes::cpu_time,
-    target::Target,
 };
+
+/// What load can be put on. A connection's requests are counted by `turn`, from 0 in each burst.
+pub(crate) trait Subject {
+    /// `host:port`.
+    fn authority(&self) -> &str;
+    /// The process that answers, for its processor time.
+    fn pid(&self) -> Option<u64>;
+    /// Whether a connection sends the same request again and again.
+    fn repeats(&self) -> bool;
+    /// What a connection sends.
+    fn request(&self, connection: usize, turn: u64) -> Result<Request<Bytes>>;
+    /// Whether an answer to it is right.
+    fn check(&self, connection: usize, turn: u64, answer: &Answer) -> Result<()>;
+}
 
 /// What came of one burst of load.
 #[derive(Default)]
@@ -55,14 +69,18 @@ impl Burst {
 }
 
 /// Loads a target with so many connections for so long.
-pub(crate) async fn burst(target: &Rc<Target>, connections: usize, length: Duration) -> Result<Burst> {
+pub(crate) async fn burst<S: Subject + 'static>(
+    target: &Rc<S>,
+    connections: usize,
+    length: Duration,
+) -> Result<Burst> {
     let total = Rc::new(RefCell::new(Burst::default()));
     let mut open = Vec::new();
     for _ in 0..connections {
-        open.push(Connection::open(&target.authority).await?);
+        open.push(Connection::open(target.authority()).await?);
     }
     let tasks = LocalSet::new();
-    let cpu = || target.pid.and_then(cpu_time);
+    let cpu = || target.pid().and_then(cpu_time);
     let cpu_before = cpu();
     let start = Instant::now();
     let deadline = start + length;
@@ -70,7 +88,7 @@ pub(crate) async fn burst(target: &Rc<Target>, connections: usize, length: Durat
         let (target, total) = (target.clone(), total.clone());
         tasks.spawn_local(async move {
             let mut own = Burst::default();
-            drive(&target, number, connection, deadline, &mut own).await;
+            drive(&*target, number, connection, deadline, &mut own).await;
             let mut total = total.borrow_mut();
             total.latencies.append(&mut own.latencies);
             total.errors += own.errors;
@@ -85,30 +103,35 @@ pub(crate) async fn burst(target: &Rc<Target>, connections: usize, length: Durat
 }
 
 async fn drive(
-    target: &Target,
+    target: &impl Subject,
     number: usize,
     mut connection: Connection,
     deadline: Instant,
     burst: &mut Burst,
 ) {
-    let request = match target.request(number) {
-        Ok(request) => request,
-        Err(error) => return burst.fail(format!("{error:#}")),
-    };
+    let mut request = None;
     // Once an answer has been examined, equal ones need only be compared.
     let mut known: Option<Bytes> = None;
-    loop {
+    for turn in 0.. {
+        let next = match request.take().filter(|_| target.repeats()) {
+            Some(request) => request,
+            None => match target.request(number, turn) {
+                Ok(request) => request,
+                Err(error) => return burst.fail(format!("{error:#}")),
+            },
+        };
         let start = Instant::now();
         if start >= deadline {
             return;
         }
-        let answer = connection.send(request.clone().map(Full::new)).await;
+        let answer = connection.send(next.clone().map(Full::new)).await;
         let latency = start.elapsed();
-        match answer.and_then(|answer| check(target, number, answer, &mut known)) {
+        request = Some(next);
+        match answer.and_then(|answer| check(target, number, turn, answer, &mut known)) {
             Ok(()) => burst.latencies.push(latency.as_nanos() as u64),
             Err(error) => {
                 burst.fail(format!("{error:#}"));
-                match Connection::open(&target.authority).await {
+                match Connection::open(target.authority()).await {
                     Ok(again) => connection = again,
                     Err(_) => return,
                 }
@@ -117,17 +140,30 @@ async fn drive(
     }
 }
 
-fn check(target: &Target, number: usize, answer: Answer, known: &mut Option<Bytes>) -> Result<()> {
+fn check(
+    target: &impl Subject,
+    number: usize,
+    turn: u64,
+    answer: Answer,
+    known: &mut Option<Bytes>,
+) -> Result<()> {
     if answer.status == http::StatusCode::OK && known.as_ref() == Some(&answer.body) {
         return Ok(());
     }
-    target.check(number, &answer)?;
-    *known = Some(answer.body);
+    target.check(number, turn, &answer)?;
+    *known = Some(answer.body).filter(|_| target.repeats());
     Ok(())
 }
 
 impl Burst {
-    fn fail(&mut self, error: String) {
+    /// Takes over what went wrong in another burst.
+    pub(crate) fn add_errors(&mut self, other: Self) {
+        self.errors += other.errors;
+        self.first_error = self.first_error.take().or(other.first_error);
+    }
+
+    /// Counts a wrong answer.
+    pub(crate) fn fail(&mut self, error: String) {
         self.errors += 1;
         self.first_error.get_or_insert(error);
     }

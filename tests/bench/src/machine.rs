@@ -9,6 +9,7 @@ use tokio::process::Command;
 use crate::args::Args;
 
 /// Machine and versions, as the report's JSON has them.
+#[derive(Default)]
 pub(crate) struct Machine {
     pub(crate) machine: Value,
     pub(crate) versions: Value,

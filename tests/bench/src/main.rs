@@ -1,6 +1,6 @@
 //! `bench`: what Postern costs. One run on one machine, the same upstream and the same load for all: straight to the
 //! upstream, through an empty pass-through Worker (the floor of the runtime), and through Postern, on workerd and, when
-//! asked to, on Spin's test host.
+//! asked to, on Spin's test host. Then the registry, against the same SQL without Postern.
 
 // A native tool may read the clock; the ban is for code that also runs on wasm32-unknown-unknown. Its figures are
 // counts and times far below the limits of f64.
@@ -19,11 +19,12 @@ mod machine;
 mod measure;
 mod postern;
 mod processes;
+mod registry;
 mod report;
 mod size;
 mod target;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1).peekable();
@@ -51,15 +52,18 @@ async fn run(args: &args::Args) -> Result<report::Report> {
         Some(_) => size::components(&args.root.join("spin.toml"))?,
         None => Vec::new(),
     };
-    let warm = measure::run(args).await?;
-    let cold = cold::run(args, &warm.state).await?;
-    Ok(report::Report {
-        machine,
-        size,
-        components,
-        measured: warm.measured,
-        memory: warm.memory,
-        audit: warm.audit,
-        cold,
-    })
+    let mut report = report::Report { machine, size, components, ..report::Report::default() };
+    if args.measures("gateway") {
+        let warm = measure::run(args).await.context("the gateway")?;
+        report.cold = cold::run(args, &warm.state).await?;
+        report.measured = warm.measured;
+        report.memory = warm.memory;
+        report.audit = warm.audit;
+    }
+    // The registry is all about Postern.
+    if args.measures("registry") && !args.floor_only {
+        report.registry = Some(registry::run(args).await.context("the registry")?);
+    }
+    report.quick = args.quick;
+    Ok(report)
 }

@@ -34,6 +34,7 @@ pub(crate) struct State {
 }
 
 /// Resident bytes of the workerd processes and of Spin's test host, before and after the load.
+#[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) postern: [Option<u64>; 2],
     pub(crate) passthrough: [Option<u64>; 2],
@@ -175,15 +176,16 @@ async fn rounds(args: &Args, targets: &[Rc<Target>], calls: &mut u64) -> Result<
             }
         }
         for (target, (_, bursts)) in targets.iter().zip(bursts) {
-            measured.push(summarize(target, concurrency, bursts));
+            measured.push(summarize(target.name, concurrency, bursts));
         }
     }
     Ok(measured)
 }
 
-fn summarize(target: &Target, concurrency: usize, mut bursts: Vec<Burst>) -> Measured {
+/// Medians over the bursts of all rounds.
+pub(crate) fn summarize(name: &'static str, concurrency: usize, mut bursts: Vec<Burst>) -> Measured {
     Measured {
-        name: target.name,
+        name,
         concurrency,
         p50: median(bursts.iter_mut().map(|burst| burst.quantile(0.5)).collect()),
         p99: median(bursts.iter_mut().map(|burst| burst.quantile(0.99)).collect()),

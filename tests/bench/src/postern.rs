@@ -25,6 +25,8 @@ pub(crate) const TOOLS: usize = LONG_LIST + 2 * SHORT_LIST;
 /// What a deployment keeps across restarts.
 pub(crate) struct Secrets {
     encryption_key: String,
+    /// `SCHEDULER_TOKEN`.
+    pub(crate) scheduler: String,
     pub(crate) admin: Key,
     pub(crate) agent: Key,
 }
@@ -47,7 +49,8 @@ impl Secrets {
     /// Fresh ones.
     pub(crate) fn new() -> Result<Self> {
         let encryption_key = STANDARD.encode(random::<32>()?);
-        Ok(Self { encryption_key, admin: Key::new()?, agent: Key::new()? })
+        let scheduler = URL_SAFE_NO_PAD.encode(random::<32>()?);
+        Ok(Self { encryption_key, scheduler, admin: Key::new()?, agent: Key::new()? })
     }
 }
 
@@ -92,6 +95,7 @@ fn bindings(secrets: &Secrets) -> BTreeMap<&'static str, String> {
     [
         ("ENCRYPTION_KEY", secrets.encryption_key.clone()),
         ("BOOTSTRAP_ADMIN_KEY", secrets.admin.text.clone()),
+        ("SCHEDULER_TOKEN", secrets.scheduler.clone()),
         ("ALLOW_LOOPBACK_UPSTREAMS", "true".to_owned()),
         ("PERSONAS", personas.to_string()),
     ]

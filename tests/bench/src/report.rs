@@ -8,10 +8,12 @@ use crate::{
     cold::Cold,
     machine::Machine,
     measure::{Audit, Measured, Memory},
+    registry::Registry,
     size::Size,
 };
 
 /// Everything a run found out.
+#[derive(Default)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
     pub(crate) size: Option<Size>,
@@ -20,13 +22,17 @@ pub(crate) struct Report {
     pub(crate) memory: Memory,
     pub(crate) audit: Option<Audit>,
     pub(crate) cold: Option<Cold>,
+    pub(crate) registry: Option<Registry>,
+    /// Whether the run was cut short: smaller tables, fewer rounds.
+    pub(crate) quick: bool,
 }
 
 impl Report {
-    /// Requests that were not answered rightly, and audit rows that are missing.
+    /// Requests that were not answered rightly, audit rows that are missing, and what was wrong in the registry.
     pub(crate) fn errors(&self) -> u64 {
         let missing = self.audit.as_ref().map_or(0, |audit| audit.calls.saturating_sub(audit.rows));
-        self.measured.iter().map(|measured| measured.errors).sum::<u64>() + missing
+        let registry = self.registry.as_ref().map_or(0, Registry::errors);
+        self.measured.iter().map(|measured| measured.errors).sum::<u64>() + missing + registry
     }
 
     fn find(&self, name: &str, concurrency: usize) -> Option<&Measured> {
@@ -96,7 +102,7 @@ impl Report {
             .components
             .iter()
             .map(|(name, bytes)| (format!("component_{name}_gzip_bytes"), *bytes as f64));
-        figures.chain(components).collect()
+        figures.chain(components).chain(self.registry.iter().flat_map(Registry::figures)).collect()
     }
 
     /// For people.
@@ -137,6 +143,10 @@ impl Report {
             if let Some(error) = &measured.first_error {
                 let _ = writeln!(text, "    first error: {error}");
             }
+        }
+        text.extend(self.registry.as_ref().map(Registry::table));
+        if self.quick {
+            text.push_str("\nquick: few and short rounds, small tables; rough figures\n");
         }
         text.push('\n');
         for (key, value) in self.figures() {
@@ -182,6 +192,8 @@ impl Report {
             "results": results,
             "ratios": ratios,
             "audit": audit,
+            "registry": self.registry.as_ref().map(Registry::json),
+            "quick": self.quick,
         })
     }
 }
@@ -211,6 +223,7 @@ fn aim(key: &str) -> &'static str {
         "tools_call_added_p50_vs_passthrough" => "  (target: at most 2×)",
         "tools_call_rps_vs_passthrough" => "  (target: at least 0.5×)",
         "wasm_gzip_bytes" => "  (target: at most 1.5 MB)",
+        key if key.contains("registry_list_") && key.ends_with("_growth") => "  (target: about 1×)",
         key if key.starts_with("component_") => "  (target: at most 1 MB)",
         _ => "",
     }
@@ -224,6 +237,8 @@ fn show(key: &str, value: f64) -> String {
         format!("{value:.1} ms")
     } else if key.ends_with("_rps") {
         format!("{value:.0} /s")
+    } else if key.ends_with("_each") {
+        format!("{value:.2}")
     } else {
         format!("{value:.2}×")
     }
@@ -240,10 +255,10 @@ fn number(key: &str, value: f64) -> Value {
     }
 }
 
-fn round(value: f64) -> f64 {
+pub(crate) fn round(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
-fn or_dash(value: Option<f64>, decimals: usize) -> String {
+pub(crate) fn or_dash(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "–".to_owned(), |value| format!("{value:.decimals$}"))
 }

@@ -8,6 +8,7 @@ use stub_upstream::{LEGACY_VERSION, MODERN_VERSION};
 
 use crate::{
     http_client::{Answer, Connection, authority},
+    load::Subject,
     processes::Process,
 };
 
@@ -38,9 +39,8 @@ enum Expected {
 pub(crate) struct Target {
     /// Short and stable: the report's key.
     pub(crate) name: &'static str,
-    pub(crate) authority: String,
-    /// The process that answers, for its processor time.
-    pub(crate) pid: Option<u64>,
+    authority: String,
+    pid: Option<u64>,
     /// Whether Postern writes an audit row for each request.
     pub(crate) audited: bool,
     path: String,
@@ -136,8 +136,32 @@ impl Target {
         Ok(target)
     }
 
-    /// The request that a connection repeats. Concurrent requests have different ids, as the protocol wants.
-    pub(crate) fn request(&self, connection: usize) -> Result<Request<Bytes>> {
+    fn post(&self, body: &Value) -> Result<Request<Bytes>> {
+        self.build(Method::POST, body.to_string().into())
+    }
+
+    fn build(&self, method: Method, body: Bytes) -> Result<Request<Bytes>> {
+        let mut request = Request::builder().method(method).uri(self.path.as_str()).body(body)?;
+        *request.headers_mut() = self.headers.clone();
+        Ok(request)
+    }
+}
+
+impl Subject for Target {
+    fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    fn pid(&self) -> Option<u64> {
+        self.pid
+    }
+
+    fn repeats(&self) -> bool {
+        true
+    }
+
+    /// Concurrent requests have different ids, as the protocol wants.
+    fn request(&self, connection: usize, _turn: u64) -> Result<Request<Bytes>> {
         match &self.question {
             Question::Get => self.build(Method::GET, Bytes::new()),
             Question::Rpc { era, method, params } => {
@@ -152,18 +176,7 @@ impl Target {
         }
     }
 
-    fn post(&self, body: &Value) -> Result<Request<Bytes>> {
-        self.build(Method::POST, body.to_string().into())
-    }
-
-    fn build(&self, method: Method, body: Bytes) -> Result<Request<Bytes>> {
-        let mut request = Request::builder().method(method).uri(self.path.as_str()).body(body)?;
-        *request.headers_mut() = self.headers.clone();
-        Ok(request)
-    }
-
-    /// Whether an answer is right.
-    pub(crate) fn check(&self, connection: usize, answer: &Answer) -> Result<()> {
+    fn check(&self, connection: usize, _turn: u64, answer: &Answer) -> Result<()> {
         let wrong = || format!("{}: {}", self.name, excerpt(answer));
         ensure!(answer.status == StatusCode::OK, wrong());
         let body: Value = serde_json::from_slice(payload(&answer.body)).with_context(wrong)?;

@@ -11,9 +11,21 @@ use crate::runtime::Runtime;
 use crate::tools::Tools;
 use crate::workspace;
 
+/// What can be measured on its own.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Part {
+    /// Calls and lists through Postern, cold starts, memory
+    Gateway,
+    /// Creating, getting and listing integrations in registries of two sizes; sweeps of the scheduled validation
+    Registry,
+}
+
 /// Options of `bench`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// Only this part
+    #[arg(value_enum)]
+    part: Option<Part>,
     /// Also writes the figures to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -43,6 +55,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .env("POSTERN_BUILD", workspace::worker_crate().join("build"));
     if let Some(host) = spin_host {
         cargo.arg("--spin-host").arg(host);
+    }
+    match args.part {
+        None => {}
+        Some(Part::Gateway) => drop(cargo.arg("gateway")),
+        Some(Part::Registry) => drop(cargo.arg("registry")),
     }
     if args.quick {
         cargo.arg("--quick");
