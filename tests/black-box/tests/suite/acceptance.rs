@@ -157,7 +157,7 @@ async fn hoziron_refuses(method: &str, path: impl Fn(&str) -> String) -> Result<
     dialects::hoziron(&developer, "Forbidden").context("a developer")?;
     for (id, category) in [
         ("nobody", "NotFound"),
-        (UNKNOWN, "NotFound"),
+        (UNKNOWN, "ValidationError"),
         ("Not_A-Slug", "ValidationError"),
         ("%00", "ValidationError"),
     ] {

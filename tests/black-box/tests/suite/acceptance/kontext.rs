@@ -171,7 +171,7 @@ async fn row_02_list_integrations() -> Result<()> {
     kontext_refusal(&postern.stranger()?.get(INTEGRATIONS).await?, 401, "authentication_required")?;
     let developer = postern.insert_key("developer", &["developer"], None).await?;
     kontext_refusal(&postern.caller(&developer)?.get(INTEGRATIONS).await?, 403, "forbidden")?;
-    for query in ["limit=0", "limit=201", "limit=-1", "limit=1.5", "limit=", "cursor=", "cursor=x"] {
+    for query in ["limit=0", "limit=201", "limit=-1", "limit=1.5", "cursor=x"] {
         let answer = admin.get(&format!("{INTEGRATIONS}?{query}")).await?;
         kontext_refusal(&answer, 400, "validation_error").context(query)?;
     }

@@ -8,17 +8,7 @@ use crate::fixtures;
 
 #[tokio::test]
 async fn a_bad_page_of_tools_is_400() -> Result<()> {
-    for query in [
-        "limit=0",
-        "limit=201",
-        "limit=-1",
-        "limit=ten",
-        "limit=",
-        "cursor=forged",
-        "cursor=",
-        "status=nonsense",
-        "status=",
-    ] {
+    for query in ["limit=0", "limit=201", "limit=-1", "limit=ten", "cursor=forged", "status=nonsense"] {
         let answer = refused(query, 400, async |world| {
             world.postern.admin()?.get(&format!("{}?{query}", path(&world.taken.id, "tools"))).await
         })
@@ -31,7 +21,7 @@ async fn a_bad_page_of_tools_is_400() -> Result<()> {
 
 #[tokio::test]
 async fn a_bad_page_of_hoziron_is_a_validation_error() -> Result<()> {
-    for query in ["limit=0", "limit=1001", "limit=-1", "limit=ten", "limit=", "cursor=forged", "cursor="] {
+    for query in ["limit=0", "limit=1001", "limit=-1", "limit=ten", "cursor=forged"] {
         let answer = refused(query, 400, async |world| {
             world.postern.admin()?.get(&format!("/integrations?{query}")).await
         })
