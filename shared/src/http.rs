@@ -4,6 +4,7 @@ pub mod body;
 pub mod cursor;
 pub mod dialect;
 pub mod json;
+mod openapi;
 mod origin;
 pub mod request;
 pub mod router;

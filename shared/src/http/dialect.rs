@@ -5,6 +5,11 @@ mod json_rpc;
 mod kontext;
 mod problem;
 
+pub use hoziron::HozironError;
+pub use json_rpc::JsonRpcError;
+pub use kontext::KontextError;
+pub use problem::Problem;
+
 use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
@@ -44,6 +49,11 @@ pub fn render(dialect: Dialect, error: &Error, id: &RequestId) -> Response {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
     }
     response
+}
+
+/// An error body as JSON. None of them has anything that could not be written.
+fn text(body: &impl serde::Serialize) -> String {
+    serde_json::to_string(body).unwrap_or_default()
 }
 
 /// The HTTP status of a kind of failure, in all dialects so far.

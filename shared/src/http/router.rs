@@ -49,19 +49,19 @@ impl<F: AsyncFn(&Platform, Request) -> Result<Response>> Handler for Public<F> {
     }
 }
 
-struct Route {
-    method: Method,
-    path: &'static str,
-    public: bool,
+pub(super) struct Route {
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    pub(super) public: bool,
     body_limit: usize,
     handler: Box<dyn Handler>,
 }
 
 /// One function's routes, all of one dialect.
 pub struct Routes {
-    dialect: Dialect,
+    pub(super) dialect: Dialect,
     prefix: &'static str,
-    table: Vec<Route>,
+    pub(super) table: Vec<Route>,
 }
 
 impl Routes {

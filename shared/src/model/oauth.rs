@@ -10,7 +10,7 @@ const MOST_SCOPES: usize = 100;
 
 /// OAuth configuration of an integration. All of it is optional: what is missing is discovered (RFC 9728, RFC 8414).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct OauthConfig {
     /// The provider's name, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]

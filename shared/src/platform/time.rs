@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 /// Milliseconds since the Unix epoch; printed as RFC 3339 in UTC with milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
+#[schema(value_type = String, format = DateTime, description = "RFC 3339, in UTC, with milliseconds")]
 pub struct Timestamp(i64);
 
 impl Timestamp {

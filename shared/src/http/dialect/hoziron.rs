@@ -1,32 +1,86 @@
 //! Hoziron errors: `{error: {category, message, details}}`; `details` always has the `request_id`.
 
 use http::StatusCode;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::http::request::{RequestId, Response, with_type};
 use crate::{Code, Error};
 
+/// An error of the Hoziron dialect.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct HozironError<'a> {
+    /// What happened.
+    #[schema(inline)]
+    error: Failure<'a>,
+}
+
+/// What happened.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Failure<'a> {
+    /// The kind of failure, for programs.
+    category: Category,
+    /// What is wrong, for people. Never quotes a secret.
+    message: &'a str,
+    /// Facts for programs.
+    #[schema(inline)]
+    details: Details<'a>,
+}
+
+/// Facts for programs, such as the keys of `missing` credentials.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Details<'a> {
+    /// The request's id, as in the header `X-Request-Id`.
+    request_id: &'a str,
+    #[serde(flatten)]
+    #[schema(value_type = BTreeMap<String, Value>)]
+    more: Option<&'a Map<String, Value>>,
+}
+
+/// The kind of a Hoziron error.
+#[derive(Clone, Copy, Serialize, utoipa::ToSchema)]
+#[schema(as = HozironCategory)]
+enum Category {
+    /// The request breaks a rule that the message names.
+    ValidationError,
+    /// No credential, or one that is unknown or expired.
+    Unauthorized,
+    /// The caller is known and may not do this.
+    Forbidden,
+    /// No such thing.
+    NotFound,
+    /// The present state does not allow it.
+    InvalidState,
+    /// Something of this id or name is already installed.
+    Duplicate,
+    /// The upstream failed or is too slow.
+    ProviderError,
+    /// Postern is not configured or not ready.
+    InitError,
+    /// A defect.
+    Internal,
+}
+
 pub(super) fn render(status: StatusCode, error: &Error, id: &RequestId) -> Response {
     // An upstream that is too slow is a failed provider like any other.
     let status = if error.code == Code::UpstreamTimeout { StatusCode::BAD_GATEWAY } else { status };
-    let mut details = error.details.clone().unwrap_or_default();
-    details.insert("request_id".to_owned(), id.0.as_str().into());
-    let body = json!({
-        "error": { "category": category(error.code), "message": error.message, "details": details },
-    });
-    with_type(status, "application/json", body.to_string())
+    let details = Details { request_id: &id.0, more: error.details.as_ref() };
+    let error = Failure { category: category(error.code), message: &error.message, details };
+    with_type(status, "application/json", super::text(&HozironError { error }))
 }
 
-fn category(code: Code) -> &'static str {
+fn category(code: Code) -> Category {
     match code {
-        Code::Invalid | Code::MethodNotAllowed | Code::NotAcceptable | Code::TooLarge => "ValidationError",
-        Code::Unauthenticated => "Unauthorized",
-        Code::Forbidden => "Forbidden",
-        Code::NotFound => "NotFound",
-        Code::Conflict => "InvalidState",
-        Code::Duplicate => "Duplicate",
-        Code::Upstream | Code::UpstreamTimeout => "ProviderError",
-        Code::NotConfigured | Code::Unavailable => "InitError",
-        Code::Internal => "Internal",
+        Code::Invalid | Code::MethodNotAllowed | Code::NotAcceptable | Code::TooLarge => {
+            Category::ValidationError
+        }
+        Code::Unauthenticated => Category::Unauthorized,
+        Code::Forbidden => Category::Forbidden,
+        Code::NotFound => Category::NotFound,
+        Code::Conflict => Category::InvalidState,
+        Code::Duplicate => Category::Duplicate,
+        Code::Upstream | Code::UpstreamTimeout => Category::ProviderError,
+        Code::NotConfigured | Code::Unavailable => Category::InitError,
+        Code::Internal => Category::Internal,
     }
 }

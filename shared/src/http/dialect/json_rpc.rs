@@ -5,20 +5,51 @@
 //! outside for codes of their own.
 
 use http::StatusCode;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::Error;
 use crate::http::request::{RequestId, Response, with_type};
 
+/// A JSON-RPC error response for a request that was refused before its message was answered.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct JsonRpcError<'a> {
+    /// Always `2.0`.
+    #[schema(example = "2.0")]
+    jsonrpc: &'a str,
+    /// Always null: the message was not read.
+    #[schema(value_type = Value)]
+    id: (),
+    /// What happened.
+    #[schema(inline)]
+    error: Failure<'a>,
+}
+
+/// What happened.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Failure<'a> {
+    /// The status of the response.
+    code: u16,
+    /// What is wrong, for people.
+    message: &'a str,
+    /// Facts for programs.
+    #[schema(inline)]
+    data: Data<'a>,
+}
+
+/// Facts for programs.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a> {
+    /// The kind of failure.
+    #[schema(example = "authentication_required")]
+    code: &'a str,
+    /// The request's id, as in the header `X-Request-Id`.
+    request_id: &'a str,
+}
+
 pub(super) fn render(status: StatusCode, error: &Error, id: &RequestId) -> Response {
-    let body = json!({
-        "jsonrpc": "2.0",
-        "id": null,
-        "error": {
-            "code": status.as_u16(),
-            "message": error.message,
-            "data": { "code": error.code.as_str(), "requestId": id.0 },
-        },
-    });
-    with_type(status, "application/json", body.to_string())
+    let data = Data { code: error.code.as_str(), request_id: &id.0 };
+    let error = Failure { code: status.as_u16(), message: &error.message, data };
+    let body = JsonRpcError { jsonrpc: "2.0", id: (), error };
+    with_type(status, "application/json", super::text(&body))
 }

@@ -1,20 +1,39 @@
 //! Kontext errors: `{message, statusCode}`, with `code`, `requestId` and, where there are any, `details` added.
 
 use http::StatusCode;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::Error;
 use crate::http::request::{RequestId, Response, with_type};
 
+/// An error of the Kontext dialect.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KontextError<'a> {
+    /// What is wrong, for people. Never quotes a secret.
+    message: &'a str,
+    /// The status of the response.
+    #[schema(minimum = 400, maximum = 599)]
+    status_code: u16,
+    /// The kind of failure, for programs.
+    #[schema(example = "validation_error")]
+    code: &'a str,
+    /// The request's id, as in the header `X-Request-Id`.
+    request_id: &'a str,
+    /// Facts for programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    details: Option<&'a Map<String, Value>>,
+}
+
 pub(super) fn render(status: StatusCode, error: &Error, id: &RequestId) -> Response {
-    let mut body = json!({
-        "message": error.message,
-        "statusCode": status.as_u16(),
-        "code": error.code.as_str(),
-        "requestId": id.0,
-    });
-    if let (Some(details), Some(body)) = (&error.details, body.as_object_mut()) {
-        body.insert("details".to_owned(), details.clone().into());
-    }
-    with_type(status, "application/json", body.to_string())
+    let body = KontextError {
+        message: &error.message,
+        status_code: status.as_u16(),
+        code: error.code.as_str(),
+        request_id: &id.0,
+        details: error.details.as_ref(),
+    };
+    with_type(status, "application/json", super::text(&body))
 }
