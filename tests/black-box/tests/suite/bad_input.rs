@@ -85,3 +85,23 @@ pub(super) async fn refused(
     ensure!(answer.header("x-content-type-options") == "nosniff", "{what}: {:?}", answer.headers);
     Ok(answer)
 }
+
+/// What a table of cases brought to light: one run shows all of it.
+#[derive(Default)]
+pub(super) struct Findings(Vec<String>);
+
+impl Findings {
+    /// Notes what is wrong with a case, if something is.
+    pub(super) fn note(&mut self, case: &str, outcome: Result<()>) {
+        if let Err(error) = outcome {
+            let case: String = case.chars().take(160).collect();
+            self.0.push(format!("{case}: {error:#}"));
+        }
+    }
+
+    /// An error that lists them, if there are any.
+    pub(super) fn none(self) -> Result<()> {
+        ensure!(self.0.is_empty(), "{} cases:\n{}", self.0.len(), self.0.join("\n"));
+        Ok(())
+    }
+}

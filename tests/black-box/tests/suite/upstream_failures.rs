@@ -85,8 +85,8 @@ async fn an_unusable_upstream_is_told_apart_and_named_in_both_dialects() -> Resu
         ("500", stub.url("/status/500"), "HTTP 500"),
         ("503", stub.url("/status/503"), "HTTP 503"),
         ("404", stub.url("/no-such-endpoint"), "HTTP 404"),
-        ("401", stub.url("/status/401"), "refused the credential"),
-        ("403", stub.url("/status/403"), "refused the credential"),
+        ("401", stub.url("/status/401"), "requires authorization (HTTP 401)"),
+        ("403", stub.url("/status/403"), "requires authorization (HTTP 403)"),
         ("html", stub.url("/html"), "not MCP"),
         ("bad-json", stub.url("/bad-json"), "not MCP"),
         ("empty", stub.url("/status/200"), "not MCP"),
@@ -132,7 +132,7 @@ async fn a_redirect_is_named_and_never_followed() -> Result<()> {
 async fn an_upstream_that_breaks_keeps_its_catalogue_until_it_is_mended() -> Result<()> {
     let (postern, stub) = (postern().await?, fixtures::stub()?);
     let integration = postern.register("Breaking", &stub.url("/modern")).await?;
-    for (status, reason) in [(500, "HTTP 500"), (401, "refused the credential"), (302, "redirect")] {
+    for (status, reason) in [(500, "HTTP 500"), (401, "requires authorization"), (302, "redirect")] {
         stub.break_with(Some(status.try_into()?));
         let broken = postern.validate(&integration.id).await?.object;
         assert_eq!(broken["validationStatus"], "invalid", "{broken}");

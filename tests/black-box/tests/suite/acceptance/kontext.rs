@@ -70,6 +70,30 @@ async fn row_01_create_an_integration() -> Result<()> {
     refusals_of_a_creation(&least).await
 }
 
+/// What is just within the limits is taken.
+#[tokio::test]
+async fn row_01_create_at_the_limits() -> Result<()> {
+    let admin = world().await?.postern.admin()?;
+    let long = "ü".repeat(200);
+    for (name, members) in [
+        (long.as_str(), json!({})),
+        ("R", json!({})),
+        ("Row 1 token", json!({"authMode": "server_token", "serverToken": "t".repeat(16 * 1024)})),
+        (
+            "Row 1 schema",
+            json!({"authMode": "user_token", "credentialSchema": {"$defs": {"a": {"type": "string"}}, "$ref": "#/$defs/a"}}),
+        ),
+        ("Row 1 address", json!({"url": format!("https://limits.example.com/{}", "a".repeat(2000))})),
+    ] {
+        let mut body = quiet(name);
+        merge(&mut body, &members);
+        let created = integration(&admin.post(INTEGRATIONS, &body).await?, 201).context(name.to_owned())?;
+        assert_eq!(created.object["name"], name);
+        assert_eq!(created.object["url"], body["url"]);
+    }
+    Ok(())
+}
+
 /// 400, 401, 403 and both kinds of 409; and how the second of them is resolved.
 async fn refusals_of_a_creation(taken: &Integration) -> Result<()> {
     let world = world().await?;

@@ -99,6 +99,27 @@ async fn row_16_start_needs_its_credentials() -> Result<()> {
     Ok(())
 }
 
+/// A placeholder is a need, whether or not the template says so a second time.
+#[tokio::test]
+async fn row_16_start_needs_what_a_header_needs() -> Result<()> {
+    let (world, stub) = (world().await?, fixtures::stub()?);
+    let client = Hoziron::of(&world.postern)?;
+    let headers = json!([{"name": "X-Api-Key", "value": "Key {API_KEY}"}]);
+    let source = json!({"url": stub.url("/modern"), "name": "row-16-header", "headers": headers});
+    let id = client.install(json!({"source": source, "id": "row-16-header"})).await?;
+    let answer = client.act(&id, "start").await?;
+    hoziron(&answer, "InvalidState")?;
+    assert_eq!(answer.json()?["error"]["details"]["missing"], json!(["API_KEY"]));
+    stub.forget_requests();
+    let body = json!({"credentials": {"API_KEY": "k"}});
+    client.api.post(&format!("/integrations/{id}/start"), &body).await?.expect(200)?;
+    for request in stub.requests() {
+        assert_eq!(request.header("x-api-key"), Some("Key k"), "{}", request.path);
+    }
+    assert!(!stub.requests().is_empty());
+    Ok(())
+}
+
 #[tokio::test]
 async fn row_16_start_of_an_unusable_one() -> Result<()> {
     let world = world().await?;

@@ -1,9 +1,9 @@
 //! Fields of an integration, when it is created and when it is changed: the same mistakes, the same refusals.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use super::{INTEGRATIONS, kontext, path, refused, world};
+use super::{Findings, INTEGRATIONS, hoziron, kontext, path, refused, world};
 
 /// What is wrong with a whole of members, whoever sends it, and what the refusal must name.
 fn wrong_members() -> Vec<(Value, &'static str)> {
@@ -44,6 +44,7 @@ fn wrong_members() -> Vec<(Value, &'static str)> {
         (json!({"authMode": "user_token", "oauth": {"provider": "github"}}), "oauth"),
         (json!({"authMode": "server_token", "serverToken": "t", "oauth": {}}), "oauth"),
         (oauth(json!("github")), ""),
+        (oauth(json!(["github", null, ["repo"], null, null, null, null])), ""),
         (oauth(json!({"scopes": "repo"})), ""),
         (oauth(json!({"scopes": [1]})), ""),
         (oauth(json!({"issuer": "http://login.example.com"})), "issuer"),
@@ -75,6 +76,8 @@ fn wrong_headers() -> Vec<Value> {
     let mut wrong = vec![
         json!({}),
         json!("X-Api-Key: canary"),
+        json!([["X-Api-Key", "canary {token}"]]),
+        json!([]),
         json!([{"name": "X-Api-Key"}]),
         json!([{"value": "canary {token}"}]),
         json!([{"name": "X-Api-Key", "value": 7}]),
@@ -135,33 +138,42 @@ async fn refused_twice(members: &Value) -> Result<[String; 2]> {
     })
     .await?;
     for answer in [&created, &changed] {
-        assert!(!answer.text.contains("canary"), "{what}: {}", answer.text);
-        assert_eq!(answer.json()?["code"], "validation_error", "{what}");
+        ensure!(!answer.text.contains("canary"), "a value is echoed: {}", answer.text);
+        ensure!(answer.json()?["code"] == "validation_error", "{}", answer.text);
     }
     Ok([kontext(&created)?, kontext(&changed)?])
 }
 
 #[tokio::test]
 async fn a_wrong_field_is_400_and_named_in_a_creation_and_in_a_change() -> Result<()> {
+    let mut findings = Findings::default();
     for (members, named) in wrong_members() {
-        for message in refused_twice(&members).await? {
-            assert!(message.contains(named), "{members}: {message}");
-            assert!(message.len() < 1000, "{members}: {message}");
-        }
+        let check = async {
+            for message in refused_twice(&members).await? {
+                ensure!(message.contains(named), "{named} is not named: {message}");
+                ensure!(message.len() < 1000, "{message}");
+            }
+            Ok(())
+        };
+        findings.note(&members.to_string(), check.await);
     }
-    Ok(())
+    findings.none()
 }
 
 #[tokio::test]
 async fn a_wrong_header_template_is_400_and_not_echoed() -> Result<()> {
-    for headers in wrong_headers() {
-        let messages =
-            refused_twice(&json!({"authMode": "user_token", "credentialHeaders": headers})).await?;
-        assert!(messages.iter().all(|message| !message.contains("authMode")), "{headers}: {messages:?}");
-    }
+    let mut findings = Findings::default();
     let many: Vec<_> = (0..100).map(|n| json!({"name": format!("X-{n}"), "value": "{token}"})).collect();
-    refused_twice(&json!({"authMode": "user_token", "credentialHeaders": many})).await?;
-    Ok(())
+    for headers in wrong_headers().into_iter().chain([json!(many)]) {
+        let members = json!({"authMode": "user_token", "credentialHeaders": headers});
+        let check = async {
+            let messages = refused_twice(&members).await?;
+            ensure!(messages.iter().all(|message| !message.contains("authMode")), "{messages:?}");
+            Ok(())
+        };
+        findings.note(&headers.to_string(), check.await);
+    }
+    findings.none()
 }
 
 /// What cannot be absent cannot be null in a change either; what can is cleared, which the acceptance tests show.
@@ -176,16 +188,44 @@ async fn null_is_400_where_a_value_is_needed() -> Result<()> {
         let message = kontext(&answer)?;
         assert!(message.contains(name), "{name}: {message}");
     }
-    for body in ["", "[]", "null", "\"name\"", "{\"name\":\"a\",\"name\":\"b\"}", "{"] {
-        let answer = refused(body, 400, async |world| {
-            let api = world.postern.admin()?;
-            let request = api.request(reqwest::Method::PATCH, &path(&world.keyed.id, ""));
-            black_box::api::Answer::of(request.header("content-type", "application/json").body(body)).await
-        })
-        .await?;
-        kontext(&answer)?;
-    }
     Ok(())
+}
+
+/// A document that is no object is refused, also where an object may be empty or its members may be guessed by position.
+#[tokio::test]
+async fn a_body_that_is_no_object_is_400_everywhere() -> Result<()> {
+    let mut findings = Findings::default();
+    let positional = r#"["Positional",null,"https://positional.invalid/mcp",null,null,null,null,null,null,null,null,false]"#;
+    let nulls = format!("[{}]", ["null"; 14].join(","));
+    for body in
+        ["", "[]", "null", "\"name\"", "7", "{", "{\"name\":\"a\",\"name\":\"b\"}", positional, &nulls]
+    {
+        let world = world().await?;
+        for (method, path) in [
+            ("POST", INTEGRATIONS.to_owned()),
+            ("PATCH", path(&world.keyed.id, "")),
+            ("PUT", path(&world.consented.id, "oauth")),
+            ("POST", path(&world.keyed.id, "connection")),
+            ("POST", "/integrations/install".to_owned()),
+        ] {
+            let check = async {
+                let answer = refused(body, 400, async |world| {
+                    let request = world.postern.admin()?.request(method.parse()?, &path);
+                    let request = request.header("content-type", "application/json");
+                    black_box::api::Answer::of(request.body(body.to_owned())).await
+                });
+                let answer = answer.await?;
+                let text = if path.starts_with("/api") {
+                    kontext(&answer)
+                } else {
+                    hoziron(&answer, "ValidationError")
+                };
+                text.map(drop)
+            };
+            findings.note(&format!("{method} {path} {body}"), check.await.context("not refused"));
+        }
+    }
+    findings.none()
 }
 
 /// A change must not take another's name, nor may two changes at the same time both take one.

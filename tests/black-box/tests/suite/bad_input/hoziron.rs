@@ -1,9 +1,9 @@
 //! The Hoziron dialect: every mistake in its envelope, with its category, and nothing written.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use super::{hoziron, refused};
+use super::{Findings, hoziron, refused};
 use crate::fixtures;
 
 const INSTALL: &str = "/integrations/install";
@@ -25,7 +25,10 @@ fn wrong_installations() -> Vec<(Value, &'static str)> {
         }
         json!({"source": source, "id": "inline-wrong"})
     };
-    let header = |name: &str, value: &str| inline(json!({"headers": [{"name": name, "value": value}]}));
+    let header = |name: &str, value: &str| {
+        inline(json!({"headers": [{"name": name, "value": value}], "credentials": [{"key": "A"}]}))
+    };
+    let bare = |name: &str, value: &str| inline(json!({"headers": [{"name": name, "value": value}]}));
     vec![
         (json!({}), "source"),
         (json!([]), ""),
@@ -73,20 +76,30 @@ fn wrong_installations() -> Vec<(Value, &'static str)> {
         (header("X A", "canary {A}"), "header"),
         (header("X-A", "canary {A"), "header"),
         (header("X-A", "canary\r\nX-Evil: {A}"), "header"),
+        // The same where no credential is declared.
+        (bare("Host", "canary {A}"), "host"),
+        (bare("X A", "canary {A}"), "header"),
+        (bare("X-A", "canary {A"), "header"),
+        (bare("X-A", "canary\r\nX-Evil: {A}"), "header"),
     ]
 }
 
 #[tokio::test]
 async fn a_wrong_installation_is_a_validation_error() -> Result<()> {
+    let mut findings = Findings::default();
     for (body, named) in wrong_installations() {
-        let what: String = body.to_string().chars().take(120).collect();
-        let answer =
-            refused(&what, 400, async |world| world.postern.admin()?.post(INSTALL, &body).await).await?;
-        let message = hoziron(&answer, "ValidationError").with_context(|| what.clone())?;
-        assert!(message.contains(named), "{what}: {message}");
-        assert!(!answer.text.contains("canary"), "{what}: {}", answer.text);
+        let check = async {
+            let answer =
+                refused("install", 400, async |world| world.postern.admin()?.post(INSTALL, &body).await)
+                    .await?;
+            let message = hoziron(&answer, "ValidationError")?;
+            ensure!(message.contains(named), "{named} is not named: {message}");
+            ensure!(!answer.text.contains("canary"), "a value is echoed: {}", answer.text);
+            Ok(())
+        };
+        findings.note(&body.to_string(), check.await);
     }
-    Ok(())
+    findings.none()
 }
 
 /// Values of credentials that somebody does ask for.

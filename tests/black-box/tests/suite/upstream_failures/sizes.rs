@@ -54,7 +54,7 @@ async fn a_stream_that_never_answers_is_ended() -> Result<()> {
 /// As many tools as there may be, on a hundred pages: all are found, listed and callable.
 #[tokio::test]
 async fn ten_thousand_tools_are_found_listed_and_called() -> Result<()> {
-    let postern = postern().await?;
+    let postern = &fixtures::postern().await?;
     let options =
         Options { extra_tools: MOST_TOOLS - REAL_TOOLS, page_size: Some(100), ..Options::default() };
     let stub = Upstream::stub(options)?;
