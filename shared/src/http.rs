@@ -3,6 +3,7 @@
 pub mod body;
 pub mod cursor;
 pub mod dialect;
+pub mod html;
 pub mod json;
 mod openapi;
 mod origin;

@@ -43,9 +43,14 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// Forgets what calls lead to, credentials included.
+    pub fn forget_targets(&self) {
+        self.targets.clear();
+    }
+
     /// Forgets every row of the registry; called after each write to it.
     pub fn forget_integrations(&self) {
-        self.targets.clear();
+        self.forget_targets();
         self.slugs.clear();
         self.tool_pages.clear();
     }

@@ -2,6 +2,7 @@
 
 pub mod api_key;
 pub mod audit;
+pub mod auth_event;
 pub mod credential;
 pub mod credential_schema;
 pub mod integration;

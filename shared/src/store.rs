@@ -4,9 +4,12 @@
 
 pub mod api_keys;
 pub mod audit_events;
+pub mod auth_events;
 pub mod credentials;
 pub mod integrations;
 pub mod kv;
+pub mod oauth_clients;
+pub mod oauth_flows;
 pub mod schema;
 pub mod targets;
 pub mod tools;

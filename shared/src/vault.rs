@@ -7,10 +7,11 @@ use http::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use crate::model::credential::{
-    HeaderTemplate, ORGANIZATION, SealedCredential, Values, missing_keys, render,
+    HeaderTemplate, Kind, ORGANIZATION, SealedCredential, Values, missing_keys, render,
 };
-use crate::model::integration::AuthMode;
+use crate::model::integration::{AuthMode, Integration};
 use crate::model::target::Upstream;
+use crate::oauth::tokens::TokenSet;
 use crate::seal::{Cell, Secret};
 use crate::{Error, Platform, Result};
 
@@ -32,7 +33,7 @@ pub fn seal(platform: &Platform, owner: &str, values: &Values) -> Result<SealedC
         credential_cell(&id, owner),
         text.as_bytes(),
     )?;
-    Ok(SealedCredential { id, owner: owner.to_owned(), kind, sealed })
+    Ok(SealedCredential { id, owner: owner.to_owned(), kind, sealed, expires_at: None })
 }
 
 /// Opens a credential.
@@ -72,6 +73,46 @@ pub fn open_templates(
 pub fn seal_client_secret(platform: &Platform, integration: &str, secret: &Secret<String>) -> Result<String> {
     let cell = integration_cell(integration, "oauth_client_secret");
     platform.settings.keys.seal(platform.random.as_ref(), cell, secret.expose().as_bytes())
+}
+
+/// Opens the secret of an integration's OAuth client, if it has one.
+pub fn open_client_secret(platform: &Platform, integration: &Integration) -> Result<Option<Secret<String>>> {
+    let Some(sealed) = &integration.content.oauth_client_secret else { return Ok(None) };
+    let opened =
+        platform.settings.keys.open(integration_cell(&integration.id, "oauth_client_secret"), sealed);
+    let text = opened.as_ref().and_then(|opened| std::str::from_utf8(opened.expose()).ok());
+    match text {
+        Some(text) => Ok(Some(Secret::new(text.to_owned()))),
+        None => Err(Error::internal("the client secret does not open")),
+    }
+}
+
+/// Seals the tokens of a new grant for `owner`, under a fresh id.
+pub fn seal_tokens(platform: &Platform, owner: &str, set: &TokenSet) -> Result<SealedCredential> {
+    let id = platform.uuid()?.to_string();
+    let json = set.to_json()?;
+    let sealed = platform.settings.keys.seal(
+        platform.random.as_ref(),
+        credential_cell(&id, owner),
+        json.as_bytes(),
+    )?;
+    Ok(SealedCredential { id, owner: owner.to_owned(), kind: Kind::Oauth, sealed, expires_at: None })
+}
+
+/// The envelope of renewed tokens for the row of `credential`.
+pub fn reseal_tokens(platform: &Platform, credential: &SealedCredential, set: &TokenSet) -> Result<String> {
+    let json = set.to_json()?;
+    let cell = credential_cell(&credential.id, &credential.owner);
+    platform.settings.keys.seal(platform.random.as_ref(), cell, json.as_bytes())
+}
+
+/// Opens a token set; `None` for credentials of other kinds.
+pub fn open_tokens(platform: &Platform, credential: &SealedCredential) -> Option<TokenSet> {
+    if credential.kind != Kind::Oauth {
+        return None;
+    }
+    let cell = credential_cell(&credential.id, &credential.owner);
+    serde_json::from_slice(platform.settings.keys.open(cell, &credential.sealed)?.expose()).ok()
 }
 
 /// The headers that present `upstream`'s credential. None where it wants none, and where it wants a user's and there is

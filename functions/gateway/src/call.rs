@@ -22,6 +22,7 @@ use shared::store::targets;
 use shared::{Code, Platform, Result};
 
 use crate::audit::Audit;
+use crate::connect;
 use crate::endpoint::Context;
 use crate::exchange::Exchange;
 use crate::reply::Reply;
@@ -151,6 +152,7 @@ async fn pass_on(
     let logs = agent == Era::Legacy || own_meta.get(meta::LOG_LEVEL).is_some();
     params.set("name", raw(&target.tool));
     params.remove("_meta");
+    connect::without_own_answer(&mut params);
     let bridge = |upstream_id| Bridge {
         agent,
         agent_id: id.to_owned(),
@@ -158,30 +160,35 @@ async fn pass_on(
         logs,
         slug: target.upstream.slug.clone(),
     };
-    if target.upstream.credential.is_none() && target.upstream.auth_mode.is_per_user() {
-        return answer(bridge(id.to_owned()).failed(&how_to_connect(context, &target.upstream)), audit);
-    }
-    // A tool is in the catalogue only after a probe found out the era.
-    let era = target.upstream.era.unwrap_or(Era::Modern);
-    let client =
-        Client::new(context.platform, &target.upstream, &context.caller.subject, limits(context.platform))
-            .released_with_caller();
+    let declared = connect::declared(&own_meta).map(ToOwned::to_owned);
+    let give_up = |audit, reason| {
+        let upstream = &target.upstream;
+        let bridge = bridge(id.to_owned());
+        answer(connect::answer(context, &bridge, upstream, declared.as_deref(), reason)?, audit)
+    };
+    let mut used = match connect::ready(context, Rc::clone(&target)).await {
+        Ok(used) => used,
+        Err(reason) => return give_up(audit, reason),
+    };
     let request = Call { method: "tools/call", name: &target.tool, params, meta: own_meta, mirrored };
-    let called = client.call(era, &request).await;
+    let mut called = send(context, &used, &request).await;
+    if let Err(error) = &called
+        && let Some(renewed) = connect::refused(context, &used, error).await
+    {
+        used = match renewed {
+            Ok(used) => used,
+            Err(reason) => return give_up(audit, reason),
+        };
+        called = send(context, &used, &request).await;
+    }
     let upstream_id = called.as_ref().map_or_else(|_| id.to_owned(), |(upstream_id, _)| upstream_id.clone());
     let bridge = bridge(upstream_id);
     let outcome = match called {
         Ok((_, Answer { reply: Upstream::Events(events), .. })) => {
-            let exchange = Exchange::new(context, bridge, events, target, audit);
+            let exchange = Exchange::new(context, bridge, events, used, audit);
             return Ok(Reply::Stream(Box::new(exchange)));
         }
-        Ok((_, Answer { reply: Upstream::Json(body), .. })) => match std::str::from_utf8(&body) {
-            Ok(text) => bridge.json(text),
-            Err(_) => bridge.failed("the upstream's answer is not UTF-8"),
-        },
-        Ok((_, Answer { reply: Upstream::Accepted, .. })) => {
-            bridge.failed("the upstream answered without content")
-        }
+        Ok((_, Answer { reply, .. })) => whole(&bridge, reply),
         Err(CallError::Internal(error)) => {
             audit.finish(false, Some(error.message.clone().into_owned()), 0);
             return Err(error);
@@ -196,6 +203,30 @@ async fn pass_on(
     answer(outcome, audit)
 }
 
+async fn send(
+    context: &Context<'_>,
+    target: &Target,
+    request: &Call<'_>,
+) -> Result<(Box<RawValue>, Answer), CallError> {
+    // A tool is in the catalogue only after a probe found out the era.
+    let era = target.upstream.era.unwrap_or(Era::Modern);
+    Client::new(context.platform, &target.upstream, &context.caller.subject, limits(context.platform))
+        .released_with_caller()
+        .call(era, request)
+        .await
+}
+
+/// An answer that came in one piece.
+fn whole(bridge: &Bridge, reply: Upstream) -> Final {
+    match reply {
+        Upstream::Json(body) => match std::str::from_utf8(&body) {
+            Ok(text) => bridge.json(text),
+            Err(_) => bridge.failed("the upstream's answer is not UTF-8"),
+        },
+        Upstream::Accepted | Upstream::Events(_) => bridge.failed("the upstream answered without content"),
+    }
+}
+
 fn answer(outcome: Final, mut audit: Audit) -> Result<Reply> {
     let Final { json, status, success, error, content_blocks } = outcome;
     audit.sent(json.len());
@@ -203,13 +234,4 @@ fn answer(outcome: Final, mut audit: Audit) -> Result<Reply> {
     let status = StatusCode::from_u16(status)
         .map_err(|error| shared::Error::new(Code::Internal, error.to_string()))?;
     Ok(Reply::Message { status, json, session_id: None })
-}
-
-/// What a caller without a credential is told, so that they or their agent can act on it.
-fn how_to_connect(context: &Context<'_>, upstream: &shared::model::target::Upstream) -> String {
-    let base = context.platform.settings.public_url.as_deref().unwrap_or_default();
-    format!(
-        "you have not connected {} yet: store your token with POST {base}/api/v1/integrations/{}/connection",
-        upstream.slug, upstream.integration_id
-    )
 }

@@ -19,6 +19,7 @@ use shared::model::integration::IntegrationId;
 use shared::{Code, Error, Platform, Result, store};
 
 use crate::call;
+use crate::connect::has_url_elicitation;
 use crate::reply::Reply;
 
 /// How long an agent may keep a list, in milliseconds: as long as the instance does.
@@ -162,7 +163,10 @@ fn initialize(context: &Context<'_>, id: &RawValue, params: Option<&RawValue>) -
         return Ok(RpcError::invalid_params("initialize needs a protocolVersion").with_id(Some(id)).into());
     };
     let version = LEGACY.into_iter().find(|known| *known == wanted).unwrap_or(LATEST_LEGACY);
-    let session = AgentSession::new(version, context.platform.now());
+    let capabilities =
+        params.and_then(|params| RawObject::parse(params.get())?.get("capabilities").map(ToOwned::to_owned));
+    let url_elicitation = capabilities.as_deref().is_some_and(has_url_elicitation);
+    let session = AgentSession::new(version, url_elicitation, context.platform.now());
     let result = raw(&json!({
         "protocolVersion": version,
         "capabilities": { "tools": {} },

@@ -6,6 +6,7 @@
 
 mod audit;
 mod call;
+mod connect;
 mod endpoint;
 mod exchange;
 mod reply;

@@ -12,7 +12,8 @@ use http::Method;
 use shared::http::{Dialect, Routes};
 use shared::mcp::validation::validate;
 use shared::model::credential::ORGANIZATION;
-use shared::store::{integrations, validations};
+use shared::oauth::refresh;
+use shared::store::{integrations, oauth_flows, validations};
 use shared::{Platform, Result};
 
 /// A job that a runtime's scheduler starts.
@@ -24,7 +25,8 @@ pub struct Job {
 }
 
 /// All jobs.
-pub const JOBS: [Job; 1] = [Job { name: "validate", cron: "* * * * *" }];
+pub const JOBS: [Job; 2] =
+    [Job { name: "validate", cron: "* * * * *" }, Job { name: "refresh", cron: "* * * * *" }];
 
 /// The route for schedulers outside the runtime.
 pub fn routes() -> Routes {
@@ -37,15 +39,32 @@ spin_runtime::component!(routes());
 /// Probes at once: a Worker has six simultaneous connections.
 const AT_ONCE: usize = 4;
 
-/// Runs one tick of the job that `cron` starts; an unknown expression is logged and ignored.
+/// Credentials that one tick renews: one exchange each.
+const RENEWALS: u32 = 20;
+
+/// Runs one tick of every job that `cron` starts; an unknown expression is logged and ignored.
 pub async fn run(platform: &Platform, cron: &str) {
-    match JOBS.iter().find(|job| job.cron == cron) {
-        Some(job) => match validate_due(platform).await {
+    let jobs: Vec<&Job> = JOBS.iter().filter(|job| job.cron == cron).collect();
+    if jobs.is_empty() {
+        log::error!("no job has the cron expression {cron:?}");
+    }
+    for job in jobs {
+        match tick(platform, job).await {
             Ok(0) => {}
-            Ok(count) => log::info!("job {}: {count} integrations", job.name),
+            Ok(count) => log::info!("job {}: {count}", job.name),
             Err(error) => log::error!("job {}: {error} ({:?})", job.name, error.internal),
-        },
-        None => log::error!("no job has the cron expression {cron:?}"),
+        }
+    }
+}
+
+/// Runs one tick of `job`. How much it worked on.
+pub async fn tick(platform: &Platform, job: &Job) -> Result<usize> {
+    match job.name {
+        "refresh" => {
+            oauth_flows::purge(platform).await?;
+            refresh::sweep(platform, RENEWALS).await
+        }
+        _ => validate_due(platform).await,
     }
 }
 

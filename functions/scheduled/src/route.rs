@@ -8,7 +8,7 @@ use shared::http::{Request, Response};
 use shared::seal::constant_time_eq;
 use shared::{Code, Error, Platform, Result};
 
-use crate::{JOBS, validate_due};
+use crate::JOBS;
 
 /// 200 `{job, processed}`; 401 without the token; 404 for an unknown job, and for every job while `SCHEDULER_TOKEN` is
 /// not set.
@@ -21,6 +21,6 @@ pub(crate) async fn tick(platform: &Platform, request: Request) -> Result<Respon
         return Err(Error::new(Code::Unauthenticated, "authentication required: send the scheduler token"));
     }
     let job = JOBS.iter().find(|job| job.name == request.text_param("job")).ok_or_else(not_found)?;
-    let processed = validate_due(platform).await?;
+    let processed = crate::tick(platform, job).await?;
     json(StatusCode::OK, &json!({ "job": job.name, "processed": processed }))
 }

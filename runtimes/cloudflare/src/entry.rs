@@ -33,6 +33,9 @@ fn isolate(env: &Env) -> Rc<Isolate> {
             integrations::about_routes(),
             gateway::routes(),
             gateway::integration_routes(),
+            connections::routes(),
+            oauth_callback::routes(),
+            admin::routes(),
             scheduled::routes(),
         ];
         let lookup = |name: &str| env.var(name).ok().map(|value| value.to_string());

@@ -16,8 +16,10 @@ use super::message::{Message, RawObject, code, raw};
 use super::session::UpstreamSession;
 use super::{Era, MODERN};
 use crate::Platform;
+use crate::model::integration::AuthMode;
 use crate::model::target::Upstream;
 use crate::model::tool::Tool;
+use crate::net::SafeUrl;
 use crate::platform::Limits;
 
 /// Most tools of one integration.
@@ -62,6 +64,39 @@ pub async fn probe(platform: &Platform, upstream: &Upstream) -> Result<Probe, Ca
     client.end(&session).await;
     read?;
     Ok(catalogue.probe(Era::Legacy, session.protocol_version))
+}
+
+/// The `WWW-Authenticate` of the server at `url` towards somebody without a credential, asked in both eras; `None` when it
+/// asks for none.
+pub async fn challenge(platform: &Platform, url: &SafeUrl) -> Option<String> {
+    let upstream = Upstream {
+        integration_id: String::new(),
+        slug: "authorization".to_owned(),
+        url: url.clone(),
+        era: None,
+        protocol_version: None,
+        auth_mode: AuthMode::None,
+        headers: None,
+        needs_reauth: false,
+        credential: None,
+    };
+    let idle = LIMITS.idle.min(platform.settings.upstream_timeout);
+    let client = Client::new(platform, &upstream, SUBJECT, Limits { idle, ..LIMITS });
+    let refusal = match discover(&client).await {
+        Err(refusal) => refusal,
+        Ok(true) => return None,
+        Ok(false) => match client.initialize().await {
+            Err(refusal) => refusal,
+            Ok(session) => {
+                client.end(&session).await;
+                return None;
+            }
+        },
+    };
+    match refusal {
+        CallError::AuthorizationRequired { challenge, .. } => challenge,
+        _ => None,
+    }
 }
 
 /// Whether the upstream speaks the modern revision.

@@ -17,14 +17,18 @@ const LIFETIME: std::time::Duration = std::time::Duration::from_hours(24);
 pub struct AgentSession {
     /// The negotiated revision.
     pub protocol_version: String,
+    /// Whether the agent can open URLs for its user (`elicitation.url`).
+    #[serde(default)]
+    pub url_elicitation: bool,
     /// End of its life, milliseconds since the epoch.
     pub expires_at: i64,
 }
 
 impl AgentSession {
     /// A session that starts now.
-    pub fn new(protocol_version: &str, now: Timestamp) -> Self {
-        Self { protocol_version: protocol_version.to_owned(), expires_at: (now + LIFETIME).millis() }
+    pub fn new(protocol_version: &str, url_elicitation: bool, now: Timestamp) -> Self {
+        let expires_at = (now + LIFETIME).millis();
+        Self { protocol_version: protocol_version.to_owned(), url_elicitation, expires_at }
     }
 
     /// The `Mcp-Session-Id` for `subject`.

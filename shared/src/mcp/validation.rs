@@ -1,12 +1,17 @@
 //! A validation: probe an integration's upstream and record what was found. Used by the validate route, after a write, by
 //! start and restart, and by the scheduled job.
 
+use futures_util::FutureExt as _;
+
 use super::client::CallError;
 use super::probe::{Probe, probe};
+use crate::model::credential::SealedCredential;
 use crate::model::integration::{AuthMode, Category, Integration};
+use crate::model::oauth::OauthConfig;
 use crate::model::target::Upstream;
 use crate::net::SafeUrl;
-use crate::oauth::protected_resource;
+use crate::oauth::refresh::{self, Stale};
+use crate::oauth::{OauthError, client_credentials, protected_resource};
 use crate::store::credentials;
 use crate::store::validations::{Found, Probed, record_invalid, record_reachable, record_valid};
 use crate::vault::Unpresentable;
@@ -40,9 +45,9 @@ pub async fn validate(platform: &Platform, integration: &Integration, owner: &st
         record_reachable(platform, probed, "credentials only: the endpoint is not dialled").await?;
         return Ok(Verdict::Usable);
     }
-    let credential = match content.auth_mode {
-        AuthMode::None => None,
-        _ => credentials::resolve(platform, &integration.id, owner).await?,
+    let credential = match credential(platform, integration, owner).await? {
+        Ok(credential) => credential,
+        Err(reason) => return unusable(platform, probed, reason).await,
     };
     let upstream = Upstream {
         integration_id: integration.id.clone(),
@@ -52,6 +57,7 @@ pub async fn validate(platform: &Platform, integration: &Integration, owner: &st
         protocol_version: None,
         auth_mode: content.auth_mode,
         headers: content.headers.clone(),
+        needs_reauth: false,
         credential,
     };
     match probe(platform, &upstream).await {
@@ -70,6 +76,44 @@ pub async fn validate(platform: &Platform, integration: &Integration, owner: &st
     }
 }
 
+/// The credential to probe with, fresh; the inner error says why there is none.
+async fn credential(
+    platform: &Platform,
+    integration: &Integration,
+    owner: &str,
+) -> Result<Result<Option<SealedCredential>, String>> {
+    if integration.content.auth_mode == AuthMode::None {
+        return Ok(Ok(None));
+    }
+    let mut found = credentials::resolve(platform, &integration.id, owner).await?;
+    let by_client = integration.content.oauth.as_ref().is_some_and(OauthConfig::is_client_credentials);
+    if found.is_none() && by_client {
+        match client_credentials::acquire(platform, integration, owner).await {
+            Ok(()) => found = credentials::of_organization(platform, &integration.id).await?,
+            Err(OauthError::Internal(error)) => return Err(error),
+            Err(error) => return Ok(Err(error.to_string())),
+        }
+    }
+    let Some(found) = found else { return Ok(Ok(None)) };
+    match refresh::usable(platform, &integration.id, &found).await {
+        Ok(fresh) => Ok(Ok(Some(fresh))),
+        // Whoever owns it has to connect again: until then the upstream is asked without.
+        Err(Stale::NeedsReauth) => Ok(Ok(None)),
+        Err(Stale::Unavailable(reason)) => Ok(Err(reason)),
+    }
+}
+
+/// The same after the answer; a failure is logged.
+pub fn validate_later(platform: &Platform, integration: Integration, owner: String) {
+    let later = platform.clone();
+    let probe = async move {
+        if let Err(error) = validate(&later, &integration, &owner).await {
+            log::error!("validation of {}: {error} ({:?})", integration.slug, error.internal);
+        }
+    };
+    platform.background.spawn(probe.boxed_local());
+}
+
 /// A probe that did not get to the tools: waiting for a credential is not the same as being unusable.
 async fn failed(
     platform: &Platform,
@@ -85,7 +129,7 @@ async fn failed(
         }
         CallError::AuthorizationRequired { status: 401, ref challenge } if upstream.credential.is_none() => {
             let metadata = protected_resource::discover(platform, &upstream.url, challenge.as_deref()).await;
-            if let Some(message) = waiting_for(upstream.auth_mode, metadata.is_some()) {
+            if let Some(message) = waiting_for(upstream.auth_mode, matches!(metadata, Ok(Some(_)))) {
                 record_reachable(platform, probed, message).await?;
                 return Ok(Verdict::Usable);
             }

@@ -54,6 +54,8 @@ pub struct SealedCredential {
     pub kind: Kind,
     /// The envelope.
     pub sealed: String,
+    /// When its provider says that it ends.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A user's own credential, without its secret.
@@ -61,6 +63,8 @@ pub struct SealedCredential {
 pub struct Connection {
     /// When the provider says that it ends.
     pub expires_at: Option<Timestamp>,
+    /// Whether its owner has to connect again.
+    pub needs_reauth: bool,
 }
 
 super::integration::text_enum! {

@@ -30,9 +30,33 @@ pub struct OauthConfig {
     /// Token endpoint; beats a discovered one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_url: Option<String>,
+    /// `prompt` of authorization requests, such as `consent`; not sent when absent (OpenID Connect Core §3.1.2.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Leaves `resource` (RFC 8707) out of every request, for servers that refuse it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub omit_resource: bool,
+    /// How tokens are got; each user's consent when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Grant>,
+}
+
+super::integration::text_enum! {
+    /// How tokens are got.
+    Grant {
+        /// By each user's consent (RFC 6749 §4.1).
+        AuthorizationCode = "authorization_code",
+        /// By the organization as the client (RFC 6749 §4.4).
+        ClientCredentials = "client_credentials",
+    }
 }
 
 impl OauthConfig {
+    /// Whether the organization gets the token as the client.
+    pub fn is_client_credentials(&self) -> bool {
+        self.grant == Some(Grant::ClientCredentials)
+    }
+
     /// Checks every field.
     pub fn check(&self, policy: Policy) -> Result<()> {
         for (field, url) in [
@@ -45,7 +69,11 @@ impl OauthConfig {
                     .map_err(|refused| Error::invalid(format!("{field}: {}", refused.0)))?;
             }
         }
-        for (field, text) in [("oauth.provider", &self.provider), ("oauth.clientId", &self.client_id)] {
+        for (field, text) in [
+            ("oauth.provider", &self.provider),
+            ("oauth.clientId", &self.client_id),
+            ("oauth.prompt", &self.prompt),
+        ] {
             let usable = |text: &String| {
                 !text.is_empty() && text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control)
             };

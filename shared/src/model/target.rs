@@ -34,6 +34,8 @@ pub struct Upstream {
     pub auth_mode: AuthMode,
     /// Header templates, sealed.
     pub headers: Option<String>,
+    /// Whether the credential's owner has to connect again.
+    pub needs_reauth: bool,
     /// What to present, still sealed: the caller's own, else the organization's, else none.
     pub credential: Option<SealedCredential>,
 }

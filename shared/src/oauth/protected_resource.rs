@@ -3,30 +3,24 @@
 //! Looked for (1) where the `resource_metadata` parameter of its `WWW-Authenticate` challenge points to, (2) at the
 //! well-known place with the endpoint's path inserted, (3) at the well-known place of its origin.
 
-use std::time::Duration;
-
-use bytes::Bytes;
-use http::header::{ACCEPT, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method};
 use http_auth::ChallengeRef;
 use http_auth::parser::ChallengeParser;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::OauthError;
+use super::http::get;
 use crate::Platform;
 use crate::net::SafeUrl;
-use crate::platform::{Limits, Outgoing, Release, collect};
 
-const LIMITS: Limits =
-    Limits { idle: Duration::from_secs(5), total: Duration::from_secs(10), max_bytes: 64 * 1024 };
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 /// Longest challenge that is read.
 const LONGEST_CHALLENGE: usize = 8 * 1024;
 
 /// The members of the metadata that Postern uses.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct ProtectedResource {
-    /// The resource identifier; the value of `resource` in token requests (RFC 8707).
+    /// The resource identifier; the value of `resource` in authorization and token requests (RFC 8707).
     pub resource: String,
     /// Issuer identifiers of its authorization servers.
     #[serde(default)]
@@ -48,23 +42,29 @@ impl ProtectedResource {
     }
 }
 
-/// The metadata of the MCP server at `endpoint`, whose 401 carried `challenge`; `None` when it has none that is valid and
-/// names an authorization server.
+/// The metadata of the MCP server at `endpoint`, whose 401 carried `challenge`; `None` when it publishes none. The first
+/// document that is found decides: one that names another resource is an error, not a reason to look further.
 pub async fn discover(
     platform: &Platform,
     endpoint: &SafeUrl,
     challenge: Option<&str>,
-) -> Option<ProtectedResource> {
+) -> Result<Option<ProtectedResource>, OauthError> {
     for place in places(endpoint.as_url(), challenge) {
         let Ok(url) = SafeUrl::parse(&place, platform.settings.net) else { continue };
-        let found = fetch(platform, url).await;
-        let usable =
-            found.filter(|found| found.covers(endpoint.as_url()) && !found.authorization_servers.is_empty());
-        if usable.is_some() {
-            return usable;
+        let Ok(answer) = get(platform, url).await else { continue };
+        let document = answer.json.filter(|_| answer.status == 200);
+        let Some(found) = document.and_then(|json| serde_json::from_value::<ProtectedResource>(json).ok())
+        else {
+            continue;
+        };
+        if !found.covers(endpoint.as_url()) {
+            return Err(OauthError::refused(
+                "the upstream's protected resource metadata is for another resource",
+            ));
         }
+        return Ok(Some(found).filter(|found| !found.authorization_servers.is_empty()));
     }
-    None
+    Ok(None)
 }
 
 fn places(endpoint: &Url, challenge: Option<&str>) -> Vec<String> {
@@ -98,27 +98,6 @@ pub fn bearer_parameter(challenge: &str, name: &str) -> Option<String> {
         .find(|(key, _)| key.eq_ignore_ascii_case(name))
         .map(|(_, value)| value.to_unescaped())
 }
-
-async fn fetch(platform: &Platform, url: SafeUrl) -> Option<ProtectedResource> {
-    let headers = HeaderMap::from_iter([
-        (ACCEPT, HeaderValue::from_static("application/json")),
-        (USER_AGENT, HeaderValue::from_static(concat!("postern/", env!("CARGO_PKG_VERSION")))),
-    ]);
-    let request = Outgoing {
-        method: Method::GET,
-        url,
-        headers,
-        body: Bytes::new(),
-        limits: LIMITS,
-        release: Release::AtOnce,
-    };
-    let response = platform.fetch(request).await.ok()?;
-    if response.status != 200 {
-        return None;
-    }
-    serde_json::from_slice(&collect(response.body).await.ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

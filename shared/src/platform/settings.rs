@@ -11,12 +11,13 @@ use crate::seal::{KeyRing, Secret};
 use crate::{Code, Error, Result};
 
 /// The names of all settings, as environment variables or secrets of the runtime.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     "ENCRYPTION_KEY",
     "BOOTSTRAP_ADMIN_KEY",
     "PUBLIC_URL",
     "ALLOWED_ORIGINS",
     "ALLOW_LOOPBACK_UPSTREAMS",
+    "OAUTH_CLIENT_METADATA_URL",
     "PERSONAS",
     "SCHEDULER_TOKEN",
     "UPSTREAM_TIMEOUT_MS",
@@ -36,6 +37,8 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     /// `ALLOW_LOOPBACK_UPSTREAMS`: `true` lets `http://127.0.0.1` and the like be registered (development).
     pub net: Policy,
+    /// `OAUTH_CLIENT_METADATA_URL`: where Postern's Client ID Metadata Document is published, when not below `PUBLIC_URL`.
+    pub client_metadata_url: Option<String>,
     /// `PERSONAS`: JSON array; the built-in `admin` persona is always there.
     pub personas: Personas,
     /// `SCHEDULER_TOKEN`: lets `POST /_scheduled/{job}` run jobs; without it the route does not exist. At least 32
@@ -76,6 +79,10 @@ impl Settings {
             Some("true") => true,
             Some(_) => return Err(wrong("ALLOW_LOOPBACK_UPSTREAMS must be true or false")),
         };
+        let client_metadata_url = get("OAUTH_CLIENT_METADATA_URL");
+        if client_metadata_url.as_deref().is_some_and(|url| !is_document_url(url)) {
+            return Err(wrong("OAUTH_CLIENT_METADATA_URL must be an https URL with a path"));
+        }
         let personas = Personas::parse(get("PERSONAS").as_deref().unwrap_or("[]"))
             .map_err(|reason| wrong(format!("PERSONAS: {reason}")))?;
         let scheduler_token = get("SCHEDULER_TOKEN").map(Secret::new);
@@ -98,6 +105,7 @@ impl Settings {
             public_url,
             allowed_origins,
             net: Policy { allow_loopback },
+            client_metadata_url,
             personas,
             scheduler_token,
             upstream_timeout,
@@ -108,6 +116,10 @@ impl Settings {
 
 fn wrong(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(Code::NotConfigured, message)
+}
+
+fn is_document_url(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.path().len() > 1)
 }
 
 /// The ASCII origin (RFC 6454) of an http or https URL.
@@ -159,6 +171,7 @@ mod tests {
             ("PUBLIC_URL", "https://postern.example.com/path"),
             ("ALLOWED_ORIGINS", "https://a.example,*"),
             ("ALLOW_LOOPBACK_UPSTREAMS", "yes"),
+            ("OAUTH_CLIENT_METADATA_URL", "https://postern.example.com"),
             ("PERSONAS", "{}"),
             ("PERSONAS", r#"[{"name":"dev","roles":["dev"],"deny_tool":["x"]}]"#),
             ("SCHEDULER_TOKEN", "short"),

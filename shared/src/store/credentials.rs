@@ -1,9 +1,22 @@
 //! Table `credentials`: what users and the organization brought, sealed. Archiving and changes of the auth mode delete
 //! from it together with `integrations` (see `store::integrations`).
 
+mod tokens;
+
+pub use self::tokens::{
+    Lease, Leased, Renewal, TokenTimes, due, lease, mark_needs_reauth, put_tokens, release, renew,
+    want_scope, wanted_scope,
+};
 use crate::model::credential::{ORGANIZATION, SealedCredential};
-use crate::platform::{Row, Statement};
+use crate::platform::{Reader, Statement};
 use crate::{Platform, Result};
+
+macro_rules! columns {
+    () => {
+        "id, owner, kind, sealed, expires_at"
+    };
+}
+use columns;
 
 /// The credential that `owner` may use: their own, else the organization's, else none.
 pub async fn resolve(
@@ -11,14 +24,16 @@ pub async fn resolve(
     integration: &str,
     owner: &str,
 ) -> Result<Option<SealedCredential>> {
-    let statement = Statement::new(
+    let statement = Statement::new(concat!(
         "-- credentials.resolve
-        SELECT id, owner, kind, sealed FROM credentials
+        SELECT ",
+        columns!(),
+        " FROM credentials
         WHERE integration_id = ?1 /* integration */ AND owner IN (?2 /* owner */, 'organization')
-        ORDER BY owner = 'organization' LIMIT 1",
-    );
+        ORDER BY owner = 'organization' LIMIT 1"
+    ));
     let rows = platform.sql.query(statement.bind(integration).bind(owner)).await?;
-    rows.into_iter().next().map(from_row).transpose()
+    rows.into_iter().next().map(|row| from_row(&mut row.read())).transpose()
 }
 
 /// The organization's credential.
@@ -63,8 +78,8 @@ pub(super) fn put_statement(
         FROM integrations i
         WHERE i.id = ?6 /* integration */ AND i.revision = ?7 /* revision */ AND i.archived_at IS NULL
         ON CONFLICT (integration_id, owner) DO UPDATE
-        SET id = excluded.id, kind = excluded.kind, sealed = excluded.sealed, expires_at = NULL,
-            updated_at = excluded.updated_at",
+        SET id = excluded.id, kind = excluded.kind, sealed = excluded.sealed, expires_at = NULL, refresh_at = NULL,
+            status = 'active', lease_until = 0, updated_at = excluded.updated_at",
     );
     statement
         .bind(credential.id.as_str())
@@ -76,12 +91,12 @@ pub(super) fn put_statement(
         .bind(revision)
 }
 
-fn from_row(row: Row) -> Result<SealedCredential> {
-    let mut row = row.read();
+fn from_row(row: &mut Reader) -> Result<SealedCredential> {
     Ok(SealedCredential {
         id: row.text()?,
         owner: row.text()?,
         kind: row.text()?.parse()?,
         sealed: row.text()?,
+        expires_at: row.optional_time()?,
     })
 }

@@ -23,7 +23,7 @@ macro_rules! columns {
         "i.id, i.slug, i.name, i.description, i.url, i.category, i.auth_mode, i.oauth, i.oauth_client_secret,
          i.capabilities, i.credential_schema, i.headers, i.tool_policy, i.source, i.state, i.started_at, i.generation,
          EXISTS (SELECT 1 FROM credentials c WHERE c.integration_id = i.id AND c.owner = 'organization') AS has_token,
-         u.id IS NOT NULL AS connected, u.expires_at, i.era, i.validation_status, i.validation_message,
+         u.id IS NOT NULL AS connected, u.expires_at, u.status, i.era, i.validation_status, i.validation_message,
          i.last_validated_at, i.consecutive_failures, i.catalogue_hash, i.created_at, i.updated_at, i.revision
          FROM integrations i
          LEFT JOIN credentials u ON u.integration_id = i.id AND u.owner = ?1 /* viewer */"
@@ -160,7 +160,8 @@ fn read(row: &mut Reader) -> Result<Integration> {
         has_organization_credential: row.integer()? != 0,
         user_connection: {
             let (connected, expires_at) = (row.integer()? != 0, row.optional_time()?);
-            connected.then_some(Connection { expires_at })
+            let needs_reauth = row.optional_text()?.as_deref() == Some("needs_reauth");
+            connected.then_some(Connection { expires_at, needs_reauth })
         },
         era: row.optional_text()?.map(|era| era.parse::<Era>()).transpose()?,
         validation_status: row.text()?.parse()?,

@@ -8,9 +8,10 @@ use crate::platform::{SqlError, Statement};
 use crate::{Code, Error, Platform, Result};
 
 /// The files of `migrations/`, in order.
-pub const MIGRATIONS: [&str; 2] = [
+pub const MIGRATIONS: [&str; 3] = [
     include_str!("../../../migrations/0001_first_slice.sql"),
     include_str!("../../../migrations/0002_registry.sql"),
+    include_str!("../../../migrations/0003_oauth.sql"),
 ];
 
 /// The newest migration that this code knows.

@@ -29,7 +29,7 @@ pub async fn find(platform: &Platform, key: Key) -> Result<Option<Rc<Target>>> {
     let statement = Statement::new(
         "-- targets.find
         SELECT i.id, i.slug, i.url, i.era, i.protocol_version, i.auth_mode, i.headers, c.id, c.owner, c.kind, c.sealed,
-               t.name, t.param_headers
+               c.expires_at, c.status, t.name, t.param_headers
         FROM integrations i
         JOIN tools t ON t.integration_id = i.id AND t.name = ?2 /* tool */ AND t.status = 'approved'
         LEFT JOIN credentials c ON c.id = (SELECT id FROM credentials
@@ -77,10 +77,13 @@ fn from_row(platform: &Platform, row: Row) -> Result<Target> {
     let credential =
         match (row.optional_text()?, row.optional_text()?, row.optional_text()?, row.optional_text()?) {
             (Some(id), Some(owner), Some(kind), Some(sealed)) => {
-                Some(SealedCredential { id, owner, kind: kind.parse()?, sealed })
+                Some(SealedCredential { id, owner, kind: kind.parse()?, sealed, expires_at: None })
             }
             _ => None,
         };
+    let expires_at = row.optional_time()?;
+    let needs_reauth = row.optional_text()?.as_deref() == Some("needs_reauth");
+    let credential = credential.map(|credential| SealedCredential { expires_at, ..credential });
     // Checked again, not only when it was stored: the policy may have become stricter since.
     let url = SafeUrl::parse(&url, platform.settings.net)
         .map_err(|refused| Error::new(crate::Code::Upstream, refused.0))?;
@@ -92,6 +95,7 @@ fn from_row(platform: &Platform, row: Row) -> Result<Target> {
         protocol_version,
         auth_mode,
         headers,
+        needs_reauth,
         credential,
     };
     let tool = row.text()?;

@@ -30,6 +30,9 @@ fn functions() -> Vec<(&'static str, Vec<Routes>)> {
             vec![integrations::routes(), integrations::hoziron_routes(), integrations::about_routes()],
         ),
         ("gateway", vec![gateway::routes(), gateway::integration_routes()]),
+        ("connections", vec![connections::routes()]),
+        ("oauth-callback", vec![oauth_callback::routes()]),
+        ("admin", vec![admin::routes()]),
         ("scheduled", vec![scheduled::routes()]),
     ]
 }
@@ -39,7 +42,8 @@ fn cron_expressions_agree() {
     let wrangler = manifest("wrangler.toml");
     let crons = wrangler["triggers"]["crons"].as_array().unwrap();
     let crons: Vec<_> = crons.iter().filter_map(|cron| cron.as_str()).collect();
-    assert_eq!(crons, scheduled::JOBS.map(|job| job.cron));
+    let expressions: std::collections::BTreeSet<&str> = scheduled::JOBS.iter().map(|job| job.cron).collect();
+    assert_eq!(crons, expressions.into_iter().collect::<Vec<_>>());
     for job in scheduled::JOBS {
         let call = format!("/_scheduled/{}", job.name);
         assert!(read("docs/spin.md").contains(&call), "docs/spin.md does not say who calls {call}");
@@ -69,7 +73,7 @@ fn the_worker_mounts_every_table() {
         assert_eq!(names.len(), tables.len(), "{function}");
         for name in names {
             assert!(
-                entry.contains(&format!("{function}::{name}()")),
+                entry.contains(&format!("{}::{name}()", function.replace('-', "_"))),
                 "the Worker does not mount {function}::{name}"
             );
             let component = library.split("spin_runtime::component!").nth(1).unwrap_or_default();
@@ -170,7 +174,8 @@ fn spin_components_have_what_they_need_and_no_more() {
         assert_eq!(list("sqlite_databases"), ["default"], "{name}");
         assert_eq!(list("key_value_stores"), ["default"], "{name}");
         // These dial what operators register, so they get the wildcard; a function that dials nothing must not.
-        let dials = ["integrations", "gateway", "scheduled"].contains(&name.as_str());
+        let dials = ["integrations", "gateway", "connections", "oauth-callback", "admin", "scheduled"]
+            .contains(&name.as_str());
         assert_eq!(list("allowed_outbound_hosts").contains(&"https://*:*".to_owned()), dials, "{name}");
         let source = format!("target/wasm32-wasip2/release/{}.wasm", name.replace('-', "_"));
         assert_eq!(component["source"].as_str(), Some(source.as_str()));

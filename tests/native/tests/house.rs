@@ -85,7 +85,7 @@ fn runtime_types_stand_only_in_runtimes() {
 
 #[test]
 fn a_function_names_no_other_function() {
-    let functions = ["integrations", "gateway", "scheduled"];
+    let functions = ["integrations", "gateway", "connections", "oauth-callback", "admin", "scheduled"];
     for function in functions {
         let manifest = fs::read_to_string(root().join(format!("functions/{function}/Cargo.toml"))).unwrap();
         let dependencies = manifest.split("[dependencies]").nth(1).unwrap().split('[').next().unwrap();

@@ -20,7 +20,8 @@ const SCRIPT: &str = "build/index.js";
 const STAMP: &str = "build/.stamp";
 
 /// The functions, each a Spin component of its own.
-const COMPONENTS: [&str; 3] = ["integrations", "gateway", "scheduled"];
+const COMPONENTS: [&str; 6] =
+    ["integrations", "gateway", "connections", "oauth-callback", "admin", "scheduled"];
 /// The port suite as a Spin component, for tests.
 const PORT_SUITE_COMPONENT: &str = "port-suite-spin";
 /// The test host.

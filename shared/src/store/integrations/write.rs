@@ -183,8 +183,14 @@ pub async fn archive(platform: &Platform, id: &str, force: bool) -> Result<bool>
         DELETE FROM tools WHERE integration_id = ?1 /* id */
           AND EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND archived_at IS NOT NULL)",
     );
+    let flows = Statement::new(
+        "-- integrations.archive: flows
+        DELETE FROM oauth_flows WHERE integration_id = ?1 /* id */
+          AND EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND archived_at IS NOT NULL)",
+    );
     let archive = archive.bind(id).bind(platform.now()).bind(revision(platform)?).bind(force);
-    let outcomes = platform.sql.batch(vec![archive, credentials.bind(id), tools.bind(id)]).await?;
+    let outcomes =
+        platform.sql.batch(vec![archive, credentials.bind(id), tools.bind(id), flows.bind(id)]).await?;
     platform.instance.forget_integrations();
     Ok(outcomes.first().is_some_and(|outcome| outcome.changes > 0))
 }

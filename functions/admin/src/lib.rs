@@ -1,0 +1,18 @@
+//! The admin API (`/api/v1/admin/…`), in problem details.
+
+mod gateway;
+
+use http::Method;
+use shared::http::{Dialect, Routes};
+
+/// Routes of the admin API.
+pub fn routes() -> Routes {
+    Routes::new(Dialect::Problem, "/api/v1/admin").at(
+        Method::POST,
+        "/api/v1/admin/gateway/connections/{name}/oauth-start",
+        gateway::oauth_start,
+    )
+}
+
+#[cfg(target_os = "wasi")]
+spin_runtime::component!(routes());

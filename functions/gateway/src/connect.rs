@@ -1,0 +1,202 @@
+//! The credential of a call: making it last, and what an agent is told when there is none.
+//!
+//! An agent that can open URLs for its user is asked to (URL-mode elicitation: 2025-11-25 as error -32042, 2026-07-28 as
+//! an `input_required` result); any other gets a tool result with `isError` and the link.
+
+use std::rc::Rc;
+
+use http::StatusCode;
+use serde_json::json;
+use serde_json::value::RawValue;
+use shared::mcp::Era;
+use shared::mcp::bridge::{Bridge, Final};
+use shared::mcp::client::CallError;
+use shared::mcp::message::{RawObject, RpcError, raw, response};
+use shared::mcp::session::AgentSession;
+use shared::mcp::{headers, meta};
+use shared::model::credential::{Kind, SealedCredential};
+use shared::model::integration::AuthMode;
+use shared::model::target::{Target, Upstream};
+use shared::oauth::protected_resource::bearer_parameter;
+use shared::oauth::refresh::{Stale, renewed, usable};
+use shared::oauth::ticket;
+use shared::store::credentials::want_scope;
+
+use crate::endpoint::Context;
+
+/// How often a user is sent to grant more before the upstream is believed not to want them at all.
+const MOST_STEP_UPS: i64 = 3;
+/// The name of Postern's own request among an upstream's.
+const REQUEST: &str = "postern-connect";
+/// JSON-RPC code `URLElicitationRequired` (MCP 2025-11-25).
+const URL_ELICITATION_REQUIRED: i64 = -32042;
+
+/// Why a call cannot be made.
+pub(crate) enum NotReady {
+    /// The user has to connect, or connect again.
+    Connect(&'static str),
+    /// Something else; the text is public.
+    Failed(String),
+}
+
+impl From<Stale> for NotReady {
+    fn from(stale: Stale) -> Self {
+        match stale {
+            Stale::NeedsReauth => Self::Connect("the connection has ended and has to be made again"),
+            Stale::Unavailable(reason) => Self::Failed(reason),
+        }
+    }
+}
+
+/// `target` with a credential that lasts for the call.
+pub(crate) async fn ready(context: &Context<'_>, target: Rc<Target>) -> Result<Rc<Target>, NotReady> {
+    let upstream = &target.upstream;
+    let Some(credential) = &upstream.credential else {
+        return if upstream.auth_mode.is_per_user() {
+            Err(NotReady::Connect("you have not connected it yet"))
+        } else {
+            Ok(target)
+        };
+    };
+    if credential.kind != Kind::Oauth {
+        return Ok(target);
+    }
+    if upstream.needs_reauth {
+        return Err(Stale::NeedsReauth.into());
+    }
+    let fresh = usable(context.platform, &upstream.integration_id, credential).await?;
+    Ok(if fresh.sealed == credential.sealed { target } else { with_credential(&target, fresh) })
+}
+
+/// What an upstream's refusal leads to: `target` with a renewed token, to be tried once, or the reason to give up.
+/// `None` for every other failure. A refused call never ran, so it may be sent again.
+pub(crate) async fn refused(
+    context: &Context<'_>,
+    target: &Rc<Target>,
+    error: &CallError,
+) -> Option<Result<Rc<Target>, NotReady>> {
+    let CallError::AuthorizationRequired { status, challenge } = error else { return None };
+    let credential =
+        target.upstream.credential.as_ref().filter(|credential| credential.kind == Kind::Oauth)?;
+    let parameter = |name| challenge.as_deref().and_then(|challenge| bearer_parameter(challenge, name));
+    if *status == 403 && parameter("error").as_deref() == Some("insufficient_scope") {
+        let scope = parameter("scope").unwrap_or_default();
+        return Some(Err(step_up(context, target, credential, &scope).await));
+    }
+    if *status != 401 {
+        return None;
+    }
+    let renewed = renewed(context.platform, &target.upstream.integration_id, credential).await;
+    Some(renewed.map(|fresh| with_credential(target, fresh)).map_err(Into::into))
+}
+
+/// The next authorization asks for what was granted and for what is wanted now, a bounded number of times.
+async fn step_up(
+    context: &Context<'_>,
+    target: &Rc<Target>,
+    credential: &SealedCredential,
+    challenged: &str,
+) -> NotReady {
+    let granted = shared::vault::open_tokens(context.platform, credential).and_then(|set| set.scope);
+    let wanted = format!("{} {challenged}", granted.unwrap_or_default());
+    match want_scope(context.platform, &credential.id, wanted.trim()).await {
+        Ok(count) if count <= MOST_STEP_UPS => {
+            NotReady::Connect("the upstream wants more rights than were granted")
+        }
+        Ok(_) => NotReady::Failed("the upstream keeps asking for more rights than it is granted".to_owned()),
+        Err(error) => {
+            log::error!("step-up for {}: {error} ({:?})", target.upstream.slug, error.internal);
+            NotReady::Failed("the upstream wants more rights than were granted".to_owned())
+        }
+    }
+}
+
+fn with_credential(target: &Rc<Target>, credential: SealedCredential) -> Rc<Target> {
+    let upstream = Upstream { credential: Some(credential), ..target.upstream.clone() };
+    Rc::new(Target { upstream, tool: target.tool.clone(), param_headers: target.param_headers.clone() })
+}
+
+/// The answer to a call that cannot be made.
+pub(crate) fn answer(
+    context: &Context<'_>,
+    bridge: &Bridge,
+    upstream: &Upstream,
+    declared: Option<&RawValue>,
+    reason: NotReady,
+) -> shared::Result<Final> {
+    let reason = match reason {
+        NotReady::Failed(text) => return Ok(bridge.failed(&text)),
+        NotReady::Connect(reason) => reason,
+    };
+    let platform = context.platform;
+    let base = platform.settings.public_url.as_deref().unwrap_or_default();
+    if upstream.auth_mode != AuthMode::Oauth {
+        return Ok(bridge.failed(&format!(
+            "{reason}: store your token with POST {base}/api/v1/integrations/{}/connection",
+            upstream.integration_id
+        )));
+    }
+    if platform.settings.public_url.is_none() {
+        return Ok(bridge.failed(&format!("{reason}, which needs the setting PUBLIC_URL")));
+    }
+    let url = ticket::link(platform, &upstream.integration_id, &context.caller.subject)?;
+    let text = format!("{reason}: open {url} in a browser");
+    if !takes_urls(context, bridge.agent, declared) {
+        return Ok(bridge.failed(&text));
+    }
+    let message = format!("Connect {} to go on.", upstream.slug);
+    let elicitation =
+        json!({ "mode": "url", "elicitationId": context.request.id.0, "url": url, "message": message });
+    let json = match bridge.agent {
+        Era::Legacy => RpcError::new(StatusCode::OK, URL_ELICITATION_REQUIRED, reason)
+            .with_data(&json!({ "elicitations": [elicitation] }))
+            .with_id(Some(&bridge.agent_id))
+            .to_json(),
+        Era::Modern => {
+            let requests = json!({ REQUEST: { "method": "elicitation/create", "params": elicitation } });
+            let result = raw(&json!({ "resultType": "input_required", "inputRequests": requests }));
+            response(&bridge.agent_id, "result", &result)
+        }
+    };
+    Ok(Final { json, status: 200, success: false, error: Some(reason.to_owned()), content_blocks: 0 })
+}
+
+/// Whether the agent said that it can open URLs: in its session, or in this request.
+fn takes_urls(context: &Context<'_>, agent: Era, declared: Option<&RawValue>) -> bool {
+    match agent {
+        Era::Modern => declared.is_some_and(has_url_elicitation),
+        Era::Legacy => {
+            let id = context.request.headers.get(headers::SESSION_ID).and_then(|id| id.to_str().ok());
+            let session = id.and_then(|id| AgentSession::open(context.platform, &context.caller.subject, id));
+            session.is_some_and(|session| session.url_elicitation)
+        }
+    }
+}
+
+/// Whether `capabilities` has `elicitation.url`.
+pub(crate) fn has_url_elicitation(capabilities: &RawValue) -> bool {
+    let member = |object: &RawValue, key: &str| Some(RawObject::parse(object.get())?.get(key)?.to_owned());
+    let url = member(capabilities, "elicitation").and_then(|elicitation| member(&elicitation, "url"));
+    url.is_some_and(|url| url.get().starts_with('{'))
+}
+
+/// Takes Postern's own request out of the answers that a retried call brings: the upstream never asked it.
+pub(crate) fn without_own_answer(params: &mut RawObject<'_>) {
+    let Some(answers) = params.get("inputResponses").map(ToOwned::to_owned) else { return };
+    let Some(mut answers) = RawObject::parse(answers.get()) else { return };
+    if answers.get(REQUEST).is_none() {
+        return;
+    }
+    answers.remove(REQUEST);
+    let rest = answers.to_raw();
+    if rest.get() == "{}" {
+        params.remove("inputResponses");
+    } else {
+        params.set("inputResponses", rest);
+    }
+}
+
+/// What the agent declared for this request (2026-07-28).
+pub(crate) fn declared<'a>(own_meta: &'a RawObject<'_>) -> Option<&'a RawValue> {
+    own_meta.get(meta::CLIENT_CAPABILITIES)
+}

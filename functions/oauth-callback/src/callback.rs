@@ -1,0 +1,55 @@
+//! `GET` of the callback paths: what an authorization server sends people back with.
+//!
+//! 302 to where the authorization was started from; every failure is a 400 page in Postern's own words.
+
+use http::header::LOCATION;
+use http::{HeaderValue, StatusCode};
+use shared::http::html::{Action, page};
+use shared::http::request::empty;
+use shared::http::{Request, Response};
+use shared::oauth::callback::{Finished, Parameters, finish};
+use shared::{Platform, Result};
+
+use crate::connect::browser;
+use crate::{CONNECTED, PORTAL};
+
+/// `/oauth/callback`.
+pub(crate) async fn kontext(platform: &Platform, request: Request) -> Result<Response> {
+    handle(platform, &request, CONNECTED).await
+}
+
+/// `/v1/integrations/oauth/callback`.
+pub(crate) async fn feather(platform: &Platform, request: Request) -> Result<Response> {
+    handle(platform, &request, CONNECTED).await
+}
+
+/// `/api/v1/admin/oauth/callback`.
+pub(crate) async fn admin(platform: &Platform, request: Request) -> Result<Response> {
+    handle(platform, &request, PORTAL).await
+}
+
+async fn handle(platform: &Platform, request: &Request, default: &str) -> Result<Response> {
+    let parameters = Parameters {
+        state: request.query("state"),
+        code: request.query("code"),
+        error: request.query("error"),
+        iss: request.query("iss"),
+    };
+    let browser = browser(platform, request);
+    let finished = match finish(platform, &parameters, browser.as_deref(), request.uri.path()).await {
+        Ok(finished) => finished,
+        Err(unfinished) => {
+            let title = "Not connected";
+            return Ok(page(StatusCode::BAD_REQUEST, title, &unfinished.0, &Action::None));
+        }
+    };
+    let Finished { integration, owner, return_url } = finished;
+    // Its tools may be readable only now.
+    shared::mcp::validation::validate_later(platform, integration, owner);
+    let mut response = empty(StatusCode::FOUND);
+    let target = return_url.as_deref().unwrap_or(default);
+    if let Ok(target) = HeaderValue::from_str(target) {
+        response.headers_mut().insert(LOCATION, target);
+    }
+    Ok(response)
+}

@@ -1,0 +1,170 @@
+//! Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0): where to send people and requests.
+//!
+//! (1) The places are tried in the order that MCP names; (2) the document's `issuer` must be the identifier that was
+//! asked for, byte for byte; (3) PKCE with S256 must be announced; (4) every endpoint passes `net`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::OauthError;
+use super::http::get;
+use crate::net::SafeUrl;
+use crate::store::kv::{self, Family};
+use crate::{Platform, Result};
+
+/// The members of the metadata that Postern uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ServerMetadata {
+    /// The issuer identifier.
+    pub issuer: String,
+    /// Where people are sent.
+    #[serde(default)]
+    pub authorization_endpoint: Option<String>,
+    /// Where codes become tokens.
+    #[serde(default)]
+    pub token_endpoint: Option<String>,
+    /// Where clients register (RFC 7591).
+    #[serde(default)]
+    pub registration_endpoint: Option<String>,
+    /// Where tokens are revoked (RFC 7009).
+    #[serde(default)]
+    pub revocation_endpoint: Option<String>,
+    /// PKCE methods (RFC 7636).
+    #[serde(default)]
+    pub code_challenge_methods_supported: Option<Vec<String>>,
+    /// How clients authenticate at the token endpoint; absent means `client_secret_basic`.
+    #[serde(default)]
+    pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    /// Scopes.
+    #[serde(default)]
+    pub scopes_supported: Vec<String>,
+    /// Whether the callback carries `iss` (RFC 9207).
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
+    /// Whether a client id may be the URL of a document (Client ID Metadata Document).
+    #[serde(default)]
+    pub client_id_metadata_document_supported: bool,
+}
+
+/// Documents that may be kept as long as their server says. Nobody's in particular: they are public.
+struct Cached;
+
+impl Family for Cached {
+    const PREFIX: &'static str = "as-metadata:";
+    type Key = String;
+    type Value = ServerMetadata;
+}
+
+/// The metadata of `issuer`.
+pub async fn discover(platform: &Platform, issuer: &str) -> Result<ServerMetadata, OauthError> {
+    let refused = || OauthError::refused("the issuer identifier of the authorization server is not usable");
+    SafeUrl::parse(issuer, platform.settings.net).map_err(|_| refused())?;
+    let base = Url::parse(issuer).map_err(|_| refused())?;
+    let key = issuer.to_owned();
+    if let Some(cached) = kv::get::<Cached>(platform, &key).await? {
+        return Ok(cached);
+    }
+    let mut unreachable = false;
+    for place in places(&base) {
+        let Ok(url) = SafeUrl::parse(&place, platform.settings.net) else { continue };
+        let answer = match get(platform, url).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                log::info!("authorization server metadata: {error:?}");
+                unreachable = true;
+                continue;
+            }
+        };
+        let lifetime = answer.lifetime();
+        let document = answer.json.filter(|_| answer.status == 200);
+        let Some(found) = document.and_then(|json| serde_json::from_value::<ServerMetadata>(json).ok())
+        else {
+            continue;
+        };
+        check(&found, issuer)?;
+        if lifetime > Duration::ZERO {
+            kv::put::<Cached>(platform, &key, &found, lifetime).await?;
+        }
+        return Ok(found);
+    }
+    if unreachable {
+        return Err(OauthError::transient("the authorization server cannot be reached"));
+    }
+    Err(OauthError::refused("the authorization server publishes no metadata"))
+}
+
+fn check(found: &ServerMetadata, issuer: &str) -> Result<(), OauthError> {
+    if found.issuer != issuer {
+        return Err(OauthError::refused("the authorization server's metadata names another issuer"));
+    }
+    let methods = found.code_challenge_methods_supported.as_deref().unwrap_or_default();
+    if !methods.iter().any(|method| method == "S256") {
+        return Err(OauthError::refused("the authorization server does not announce PKCE with S256"));
+    }
+    Ok(())
+}
+
+/// RFC 8414 §3.1 with the path inserted, then OpenID Connect with it inserted and appended. The root of an issuer that
+/// has a path is never asked.
+fn places(issuer: &Url) -> Vec<String> {
+    let at = |path: String| {
+        let mut url = issuer.clone();
+        url.set_path(&path);
+        url.to_string()
+    };
+    let path = issuer.path().trim_end_matches('/');
+    let mut places = vec![
+        at(format!("/.well-known/oauth-authorization-server{path}")),
+        at(format!("/.well-known/openid-configuration{path}")),
+    ];
+    if !path.is_empty() {
+        places.push(at(format!("{path}/.well-known/openid-configuration")));
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_follow_the_issuers_path() {
+        let of = |issuer: &str| places(&Url::parse(issuer).unwrap());
+        assert_eq!(
+            of("https://as.example/t1"),
+            [
+                "https://as.example/.well-known/oauth-authorization-server/t1",
+                "https://as.example/.well-known/openid-configuration/t1",
+                "https://as.example/t1/.well-known/openid-configuration",
+            ]
+        );
+        assert_eq!(
+            of("https://as.example/"),
+            [
+                "https://as.example/.well-known/oauth-authorization-server",
+                "https://as.example/.well-known/openid-configuration",
+            ]
+        );
+    }
+
+    #[test]
+    fn issuers_are_compared_byte_for_byte_and_pkce_is_required() {
+        let document = |issuer: &str, methods: &str| -> ServerMetadata {
+            let text = format!(r#"{{"issuer":"{issuer}","code_challenge_methods_supported":{methods}}}"#);
+            serde_json::from_str(&text).unwrap()
+        };
+        let asked = "https://as.example";
+        assert!(check(&document(asked, r#"["plain","S256"]"#), asked).is_ok());
+        for (issuer, methods) in [
+            ("https://as.example/", r#"["S256"]"#),
+            ("https://AS.example", r#"["S256"]"#),
+            ("https://evil.example", r#"["S256"]"#),
+            (asked, r#"["plain"]"#),
+            (asked, "null"),
+        ] {
+            assert!(check(&document(issuer, methods), asked).is_err(), "{issuer} {methods}");
+        }
+    }
+}
