@@ -48,6 +48,9 @@ ALTER TABLE credentials ADD COLUMN wanted_scope TEXT;
 -- How often the user was sent to grant more without a call succeeding since.
 ALTER TABLE credentials ADD COLUMN step_ups INTEGER NOT NULL DEFAULT 0;
 
+-- How the upstream is spoken to: streamable HTTP, or HTTP+SSE (MCP 2024-11-05).
+ALTER TABLE integrations ADD COLUMN transport TEXT NOT NULL DEFAULT 'http' CHECK (transport IN ('http', 'sse'));
+
 CREATE INDEX credentials_refresh ON credentials (refresh_at) WHERE refresh_at IS NOT NULL;
 
 INSERT INTO schema_versions (version) VALUES (3);

@@ -4,6 +4,7 @@
 //! answers by an upstream. A session that the upstream no longer knows is opened anew, once: only a request that the
 //! upstream refused for its session (and so never ran) is sent again.
 
+mod sse_transport;
 mod wire;
 
 use std::rc::Rc;
@@ -14,6 +15,7 @@ use http::header::HeaderName;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+pub use self::sse_transport::SseSession;
 use self::wire::header_value;
 use super::headers::{NAME, PARAM_PREFIX, encode_value};
 use super::message::{Message, RawObject, raw, request};
@@ -21,7 +23,7 @@ use super::session::{Key, UpstreamSession};
 use super::sse::{EventStream, response_to};
 use super::{Era, LATEST_LEGACY, LEGACY, MODERN, implementation, meta};
 use crate::instance::SESSION;
-use crate::model::target::Upstream;
+use crate::model::target::{Transport, Upstream};
 use crate::platform::{FetchError, Limits, Outgoing, Release};
 use crate::vault::Unpresentable;
 use crate::{Error, Platform};
@@ -146,9 +148,10 @@ impl<'a> Client<'a> {
     /// Passes `call` on in the upstream's era. Returns the answer and the id that its response will carry.
     pub async fn call(&self, era: Era, call: &Call<'_>) -> Result<(Box<RawValue>, Answer), CallError> {
         let id = self.request_id()?;
-        let answer = match era {
-            Era::Modern => self.call_modern(&id, call).await?,
-            Era::Legacy => self.call_legacy(&id, call).await?,
+        let answer = match (self.upstream.transport, era) {
+            (Transport::Sse, _) => self.call_sse(&id, call).await?,
+            (Transport::Http, Era::Modern) => self.call_modern(&id, call).await?,
+            (Transport::Http, Era::Legacy) => self.call_legacy(&id, call).await?,
         };
         Ok((id, answer))
     }
@@ -195,31 +198,15 @@ impl<'a> Client<'a> {
     /// The handshake of the legacy era: `initialize`, then `notifications/initialized`.
     pub async fn initialize(&self) -> Result<UpstreamSession, CallError> {
         let id = self.request_id()?;
-        let params = raw(&json!({
-            "protocolVersion": LATEST_LEGACY,
-            "capabilities": {},
-            "clientInfo": implementation(),
-        }));
-        let answer = self.post(self.base_headers()?, request(&id, "initialize", &params)).await?;
+        let answer =
+            self.post(self.base_headers()?, request(&id, "initialize", &initialize_params())).await?;
         if answer.status >= 400 {
             return Err(CallError::Status(answer.status));
         }
         let session_id = answer.session_id;
-        let text = single(answer.reply, &id).await?;
-        let message =
-            Message::parse(&text).map_err(|_| CallError::NotMcp("no JSON-RPC response to initialize"))?;
-        let version =
-            message.result.and_then(|result| RawObject::parse(result.get())?.text("protocolVersion"));
-        let protocol_version =
-            version.ok_or(CallError::NotMcp("initialize was refused or did not name a protocol version"))?;
-        if !LEGACY.contains(&protocol_version.as_str()) {
-            return Err(CallError::NotMcp(
-                "initialize negotiated a protocol version that Postern does not know",
-            ));
-        }
+        let protocol_version = negotiated(&single(answer.reply, &id).await?)?;
         let session = UpstreamSession { id: session_id, protocol_version };
-        let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-        self.post(self.session_headers(&session)?, initialized.to_owned()).await?;
+        self.post(self.session_headers(&session)?, INITIALIZED.to_owned()).await?;
         Ok(session)
     }
 
@@ -299,6 +286,26 @@ impl<'a> Client<'a> {
             credential: self.upstream.credential.as_ref().map(|credential| credential.sealed.clone()),
             headers: self.upstream.headers.clone(),
         }
+    }
+}
+
+const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+
+fn initialize_params() -> Box<RawValue> {
+    raw(&json!({ "protocolVersion": LATEST_LEGACY, "capabilities": {}, "clientInfo": implementation() }))
+}
+
+/// The revision that an answer to `initialize` negotiates.
+fn negotiated(text: &str) -> Result<String, CallError> {
+    let message =
+        Message::parse(text).map_err(|_| CallError::NotMcp("no JSON-RPC response to initialize"))?;
+    let version = message.result.and_then(|result| RawObject::parse(result.get())?.text("protocolVersion"));
+    let version =
+        version.ok_or(CallError::NotMcp("initialize was refused or did not name a protocol version"))?;
+    if LEGACY.contains(&version.as_str()) {
+        Ok(version)
+    } else {
+        Err(CallError::NotMcp("initialize negotiated a protocol version that Postern does not know"))
     }
 }
 

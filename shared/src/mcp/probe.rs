@@ -10,14 +10,14 @@ use std::time::Duration;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::client::{CallError, Client, single};
+use super::client::{CallError, Client, SseSession, single};
 use super::headers::ParamHeader;
 use super::message::{Message, RawObject, code, raw};
 use super::session::UpstreamSession;
 use super::{Era, MODERN};
 use crate::Platform;
 use crate::model::integration::AuthMode;
-use crate::model::target::Upstream;
+use crate::model::target::{Transport, Upstream};
 use crate::model::tool::Tool;
 use crate::net::SafeUrl;
 use crate::platform::Limits;
@@ -41,6 +41,8 @@ const SUBJECT: &str = "system:probe";
 pub struct Probe {
     /// How the upstream speaks.
     pub era: Era,
+    /// How it is spoken to.
+    pub transport: Transport,
     /// The negotiated revision.
     pub protocol_version: String,
     /// Its usable tools.
@@ -55,15 +57,58 @@ pub async fn probe(platform: &Platform, upstream: &Upstream) -> Result<Probe, Ca
     let client = Client::new(platform, upstream, SUBJECT, Limits { idle, ..LIMITS });
     if discover(&client).await? {
         let mut catalogue = Catalogue::default();
-        catalogue.read(&client, None).await?;
-        return Ok(catalogue.probe(Era::Modern, MODERN.to_owned()));
+        catalogue.read(&client, &mut Conversation::Modern).await?;
+        return Ok(catalogue.probe(Era::Modern, Transport::Http, MODERN.to_owned()));
     }
-    let session = client.initialize().await?;
     let mut catalogue = Catalogue::default();
-    let read = catalogue.read(&client, Some(&session)).await;
-    client.end(&session).await;
-    read?;
-    Ok(catalogue.probe(Era::Legacy, session.protocol_version))
+    match client.initialize().await {
+        Ok(session) => {
+            let version = session.protocol_version.clone();
+            let mut conversation = Conversation::Legacy(session);
+            let read = catalogue.read(&client, &mut conversation).await;
+            if let Conversation::Legacy(session) = &conversation {
+                client.end(session).await;
+            }
+            read?;
+            Ok(catalogue.probe(Era::Legacy, Transport::Http, version))
+        }
+        // MCP transports, "Backwards Compatibility": then it may know only the older transport.
+        Err(CallError::Status(status @ (400 | 404 | 405))) => {
+            let session = client.open_sse().await.map_err(|error| match error {
+                CallError::AuthorizationRequired { .. } => error,
+                _ => CallError::Status(status),
+            })?;
+            let version = session.protocol_version.clone();
+            catalogue.read(&client, &mut Conversation::Sse(session)).await?;
+            Ok(catalogue.probe(Era::Legacy, Transport::Sse, version))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// How one probe's requests travel.
+enum Conversation {
+    Modern,
+    Legacy(UpstreamSession),
+    Sse(SseSession),
+}
+
+impl Conversation {
+    /// One request; the text of its response.
+    async fn ask(
+        &mut self,
+        client: &Client<'_>,
+        method: &str,
+        params: RawObject<'_>,
+    ) -> Result<String, CallError> {
+        let id = client.request_id()?;
+        let answer = match self {
+            Self::Modern => client.request_modern(&id, method, params).await?,
+            Self::Legacy(session) => client.request_legacy(session, &id, method, &params).await?,
+            Self::Sse(session) => return client.ask_sse(session, method, &params).await,
+        };
+        single(answer.reply, &id).await
+    }
 }
 
 /// The `WWW-Authenticate` of the server at `url` towards somebody without a credential, asked in both eras; `None` when it
@@ -74,6 +119,7 @@ pub async fn challenge(platform: &Platform, url: &SafeUrl) -> Option<String> {
         slug: "authorization".to_owned(),
         url: url.clone(),
         era: None,
+        transport: Transport::Http,
         protocol_version: None,
         auth_mode: AuthMode::None,
         headers: None,
@@ -142,11 +188,7 @@ struct Catalogue {
 }
 
 impl Catalogue {
-    async fn read(
-        &mut self,
-        client: &Client<'_>,
-        session: Option<&UpstreamSession>,
-    ) -> Result<(), CallError> {
+    async fn read(&mut self, client: &Client<'_>, conversation: &mut Conversation) -> Result<(), CallError> {
         let mut cursor: Option<String> = None;
         let mut seen = HashSet::new();
         for _ in 0..MOST_PAGES {
@@ -154,12 +196,7 @@ impl Catalogue {
             if let Some(cursor) = &cursor {
                 params.set("cursor", raw(cursor));
             }
-            let id = client.request_id()?;
-            let answer = match session {
-                Some(session) => client.request_legacy(session, &id, "tools/list", &params).await?,
-                None => client.request_modern(&id, "tools/list", params).await?,
-            };
-            let text = single(answer.reply, &id).await?;
+            let text = conversation.ask(client, "tools/list", params).await?;
             let message =
                 Message::parse(&text).map_err(|_| CallError::NotMcp("no JSON-RPC response to tools/list"))?;
             let Some(result) = message.result else {
@@ -205,8 +242,8 @@ impl Catalogue {
         Ok(())
     }
 
-    fn probe(self, era: Era, protocol_version: String) -> Probe {
-        Probe { era, protocol_version, tools: self.tools, skipped: self.skipped }
+    fn probe(self, era: Era, transport: Transport, protocol_version: String) -> Probe {
+        Probe { era, transport, protocol_version, tools: self.tools, skipped: self.skipped }
     }
 }
 

@@ -14,7 +14,17 @@ pub type EventStream = LocalBoxStream<'static, Result<String, FetchError>>;
 
 /// The events of a body, as they arrive.
 pub fn events(body: BodyStream) -> EventStream {
-    let data = |event: Sse| async move { Ok(event.data.filter(|data| !data.is_empty())) };
+    named_events(body).map_ok(|(_, data)| data).boxed_local()
+}
+
+/// The same with their names.
+pub fn named_events(
+    body: BodyStream,
+) -> LocalBoxStream<'static, Result<(Option<String>, String), FetchError>> {
+    let data = |event: Sse| async move {
+        let name = event.event;
+        Ok(event.data.filter(|data| !data.is_empty()).map(|data| (name, data)))
+    };
     SseByteStream::new(body)
         .map_err(|error| match error {
             sse_stream::Error::Body(inner) => match inner.downcast::<FetchError>() {

@@ -8,7 +8,7 @@ use super::probe::{Probe, probe};
 use crate::model::credential::SealedCredential;
 use crate::model::integration::{AuthMode, Category, Integration};
 use crate::model::oauth::OauthConfig;
-use crate::model::target::Upstream;
+use crate::model::target::{Transport, Upstream};
 use crate::net::SafeUrl;
 use crate::oauth::refresh::{self, Stale};
 use crate::oauth::{OauthError, client_credentials, protected_resource};
@@ -54,6 +54,7 @@ pub async fn validate(platform: &Platform, integration: &Integration, owner: &st
         slug: integration.slug.clone(),
         url,
         era: None,
+        transport: Transport::Http,
         protocol_version: None,
         auth_mode: content.auth_mode,
         headers: content.headers.clone(),
@@ -65,6 +66,7 @@ pub async fn validate(platform: &Platform, integration: &Integration, owner: &st
             let message = describe(&found);
             let found = Found {
                 era: found.era,
+                transport: found.transport,
                 protocol_version: &found.protocol_version,
                 tools: &found.tools,
                 message: &message,

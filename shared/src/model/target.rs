@@ -28,6 +28,8 @@ pub struct Upstream {
     pub url: SafeUrl,
     /// How it speaks MCP, as the last successful probe found; `None` before one.
     pub era: Option<Era>,
+    /// The transport that the last successful probe found.
+    pub transport: Transport,
     /// The revision that the last probe negotiated.
     pub protocol_version: Option<String>,
     /// Whose credential it wants.
@@ -38,4 +40,14 @@ pub struct Upstream {
     pub needs_reauth: bool,
     /// What to present, still sealed: the caller's own, else the organization's, else none.
     pub credential: Option<SealedCredential>,
+}
+
+super::integration::text_enum! {
+    /// How an upstream is spoken to.
+    Transport {
+        /// Streamable HTTP.
+        Http = "http",
+        /// HTTP+SSE (MCP 2024-11-05).
+        Sse = "sse",
+    }
 }

@@ -28,7 +28,7 @@ pub async fn find(platform: &Platform, key: Key) -> Result<Option<Rc<Target>>> {
     }
     let statement = Statement::new(
         "-- targets.find
-        SELECT i.id, i.slug, i.url, i.era, i.protocol_version, i.auth_mode, i.headers, c.id, c.owner, c.kind, c.sealed,
+        SELECT i.id, i.slug, i.url, i.era, i.transport, i.protocol_version, i.auth_mode, i.headers, c.id, c.owner, c.kind, c.sealed,
                c.expires_at, c.status, t.name, t.param_headers
         FROM integrations i
         JOIN tools t ON t.integration_id = i.id AND t.name = ?2 /* tool */ AND t.status = 'approved'
@@ -72,7 +72,8 @@ pub async fn slug_of(platform: &Platform, reference: &str) -> Result<Option<Rc<s
 fn from_row(platform: &Platform, row: Row) -> Result<Target> {
     let mut row = row.read();
     let (integration_id, slug, url) = (row.text()?, row.text()?, row.text()?);
-    let (era, protocol_version) = (row.optional_text()?, row.optional_text()?);
+    let (era, transport, protocol_version) =
+        (row.optional_text()?, row.text()?.parse()?, row.optional_text()?);
     let (auth_mode, headers) = (row.text()?.parse()?, row.optional_text()?);
     let credential =
         match (row.optional_text()?, row.optional_text()?, row.optional_text()?, row.optional_text()?) {
@@ -92,6 +93,7 @@ fn from_row(platform: &Platform, row: Row) -> Result<Target> {
         slug,
         url,
         era: era.map(|era| era.parse()).transpose()?,
+        transport,
         protocol_version,
         auth_mode,
         headers,

@@ -9,6 +9,7 @@ mod catalogue;
 use std::time::Duration;
 
 use crate::mcp::Era;
+use crate::model::target::Transport;
 use crate::model::tool::Tool;
 use crate::platform::Statement;
 use crate::seal::sha256_hex;
@@ -39,6 +40,8 @@ pub async fn claim_due(platform: &Platform, limit: u32) -> Result<Vec<String>> {
 pub struct Found<'a> {
     /// How the upstream speaks MCP.
     pub era: Era,
+    /// How it is spoken to.
+    pub transport: Transport,
     /// The negotiated revision.
     pub protocol_version: &'a str,
     /// Its whole catalogue.
@@ -66,7 +69,8 @@ pub async fn record_valid(platform: &Platform, probed: Probed<'_>, found: &Found
         UPDATE integrations
         SET era = ?3 /* era */, protocol_version = ?4 /* version */, validation_status = 'valid',
             validation_message = ?5 /* message */, last_validated_at = ?6 /* now */, next_validation_at = ?7 /* next */,
-            validation_lease_until = 0, consecutive_failures = 0, catalogue_hash = ?8 /* hash */
+            validation_lease_until = 0, consecutive_failures = 0, catalogue_hash = ?8 /* hash */,
+            transport = ?9 /* transport */
         WHERE id = ?1 /* id */ AND url = ?2 /* url */ AND archived_at IS NULL",
     );
     let hash = hash(found.tools);
@@ -78,7 +82,8 @@ pub async fn record_valid(platform: &Platform, probed: Probed<'_>, found: &Found
         .bind(found.message)
         .bind(now)
         .bind(now + INTERVAL + jitter(platform)?)
-        .bind(hash.as_str());
+        .bind(hash.as_str())
+        .bind(found.transport.as_str());
     let mut batch = vec![status];
     if probed.catalogue_hash != Some(hash.as_str()) {
         batch.extend(catalogue::replace(probed, now, found.tools)?);
