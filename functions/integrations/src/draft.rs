@@ -9,7 +9,7 @@ use shared::model::credential::{
 };
 use shared::model::credential_schema;
 use shared::model::integration::{AuthMode, Category, Content, ToolPolicy, check_token};
-use shared::model::oauth::OauthConfig;
+use shared::model::oauth::{Grant, OauthConfig};
 use shared::net::SafeUrl;
 use shared::seal::Secret;
 use shared::{Error, Platform, Result, vault};
@@ -26,6 +26,12 @@ pub(crate) struct OauthInput {
     client_secret: Option<Option<Secret<String>>>,
     authorization_url: Option<String>,
     token_url: Option<String>,
+    /// `prompt` of authorization requests, such as `consent`.
+    prompt: Option<String>,
+    /// Leaves `resource` out of every request.
+    omit_resource: Option<bool>,
+    /// How tokens are got; each user's consent when absent.
+    grant: Option<Grant>,
 }
 
 impl OauthInput {
@@ -39,6 +45,9 @@ impl OauthInput {
             client_secret: None,
             authorization_url: None,
             token_url: None,
+            prompt: None,
+            omit_resource: None,
+            grant: None,
         }
     }
 
@@ -52,6 +61,9 @@ impl OauthInput {
             client_id: self.client_id.clone(),
             authorization_url: self.authorization_url.clone(),
             token_url: self.token_url.clone(),
+            prompt: self.prompt.clone(),
+            omit_resource: self.omit_resource.unwrap_or_default(),
+            grant: self.grant,
         };
         config.check(platform.settings.net)?;
         let former_client = content.oauth.as_ref().and_then(|oauth| oauth.client_id.as_deref());

@@ -14,6 +14,7 @@ use shared::http::{Request, Response};
 use shared::model::credential::{Values, missing_keys, wanted_keys};
 use shared::model::credential_schema;
 use shared::model::integration::{AuthMode, Integration, IntegrationId, check_token};
+use shared::oauth::disconnect::disconnect;
 use shared::seal::Secret;
 use shared::store::credentials;
 use shared::{Error, Platform, Result, vault};
@@ -59,7 +60,7 @@ pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -
 /// 204, also where there is none.
 pub(crate) async fn revoke(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     let integration = usable(platform, &caller, &request).await?;
-    credentials::delete(platform, &integration.id, &caller.subject).await?;
+    disconnect(platform, &integration, &caller.subject, &caller.subject).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 

@@ -141,7 +141,9 @@ pub(crate) struct ConnectionView {
 }
 
 impl ConnectionView {
+    /// A grant that is gone is no connection.
     pub(crate) fn of(connection: Option<&Connection>) -> Self {
+        let connection = connection.filter(|connection| !connection.needs_reauth);
         let status =
             if connection.is_some() { ConnectionStatus::Connected } else { ConnectionStatus::Disconnected };
         Self {
