@@ -69,7 +69,7 @@ pub(crate) async fn start(args: &Args, secrets: &Secrets, persist: &Path, migrat
     Process::worker(args, &args.build.join("index.js"), start).await
 }
 
-/// Starts Postern on Spin's test host. It applies the migrations itself.
+/// Starts Postern on Spin's test host. It applies the migrations itself, at its first request.
 pub(crate) async fn start_on_spin(
     args: &Args,
     host: &Path,
@@ -79,7 +79,13 @@ pub(crate) async fn start_on_spin(
     let variables: BTreeMap<String, String> =
         bindings(secrets).into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     let manifest = args.root.join("spin.toml");
-    Process::spin(host, json!({ "manifest": manifest, "variables": variables, "state_dir": state })).await
+    let start = json!({ "manifest": manifest, "variables": variables, "state_dir": state });
+    let process = Process::spin(host, start).await?;
+    let authority = authority(process.url()?)?;
+    let request = Request::get("/health").header("host", authority).body(Full::default())?;
+    let answer = Connection::open(authority).await?.send(request).await?;
+    ensure!(answer.status == StatusCode::OK, "/health: {} {:?}", answer.status, answer.body);
+    Ok(process)
 }
 
 fn bindings(secrets: &Secrets) -> BTreeMap<&'static str, String> {

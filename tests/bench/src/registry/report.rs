@@ -147,9 +147,11 @@ impl Registry {
         if !self.lines.is_empty() {
             text.push_str("\nstatements of a request (+ after the answer), the same in both\n");
             for (route, names) in &self.statements {
-                let names: Vec<_> =
-                    names.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-                let _ = writeln!(text, "{route:<26}{}", names.join(", "));
+                let names = names.as_array().into_iter().flatten().filter_map(Value::as_str);
+                for (number, name) in names.enumerate() {
+                    let route = if number == 0 { route.as_str() } else { "" };
+                    let _ = writeln!(text, "    {route:<22}{name}");
+                }
             }
         }
         self.sweeps.iter().for_each(|sweep| sweep.tell(&mut text));

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Ground, Party,
+    Ground, Party, TOOLS,
     route::{Answering, FRESH, LIST, Route, Target},
     seed::{self, Seeds},
 };
@@ -151,24 +151,27 @@ impl Site {
         }
         let range = format!("name >= '{FRESH} ' AND name < '{FRESH}!'");
         let count = format!(
-            "SELECT count(*) AS stored, coalesce(sum(validation_status = 'valid'), 0) AS valid
-             FROM integrations WHERE {range}"
+            "SELECT count(*) AS stored, coalesce(sum(validation_status = 'valid'), 0) AS valid,
+                    coalesce(sum((SELECT count(*) FROM tools t WHERE t.integration_id = i.id)), 0) AS tools
+             FROM integrations i WHERE {range}"
         );
+        let tools_each = if route == Route::CreateProbed { TOOLS as u64 } else { 0 };
         let begun = SystemTime::now();
-        let (stored, valid) = loop {
+        let (stored, valid, tools) = loop {
             let rows = self.process.sql(&count, &[]).await?;
-            let number = |name: &str| rows.first().and_then(|row| row.get(name)).and_then(Value::as_u64);
-            let (stored, valid) = number("stored").zip(number("valid")).context("no count")?;
-            if stored == valid || begun.elapsed()? > PATIENCE {
-                break (stored, valid);
+            let number = |name: &str| {
+                rows.first().and_then(|row| row.get(name)).and_then(Value::as_u64).context("no count")
+            };
+            let (stored, valid, tools) = (number("stored")?, number("valid")?, number("tools")?);
+            if (valid, tools) == (stored, stored * tools_each) || begun.elapsed()? > PATIENCE {
+                break (stored, valid, tools);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
-        if stored != valid {
+        if (valid, tools) != (stored, stored * tools_each) {
+            let name = route.name();
             burst.fail(format!(
-                "{}: {} of {stored} were not validated after the answer",
-                route.name(),
-                stored - valid
+                "{name}: of {stored} rows, {valid} were validated after the answer, {tools} tools"
             ));
         }
         if burst.errors == 0 && stored != burst.count() {
