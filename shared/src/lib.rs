@@ -12,6 +12,7 @@ pub mod oauth;
 pub mod platform;
 #[cfg(feature = "port-suite")]
 pub mod port_suite;
+pub mod registry;
 pub mod seal;
 pub mod store;
 pub mod vault;

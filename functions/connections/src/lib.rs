@@ -1,5 +1,7 @@
-//! Users' connections to upstreams: what a caller can connect to and how (`/mcp/integrations…`).
+//! Connections to upstreams: what a caller can connect to and how (`/mcp/integrations…`, in the Kontext dialect), and
+//! customer-supplied MCP servers (`/v1/integrations/connections…`, in the Feather dialect).
 
+mod feather;
 mod own;
 
 use http::Method;
@@ -14,5 +16,16 @@ pub fn routes() -> Routes {
         .at(Method::DELETE, "/mcp/integrations/{id}/oauth/connection", own::revoke)
 }
 
+/// Routes of the Feather dialect.
+pub fn feather_routes() -> Routes {
+    Routes::new(Dialect::Feather, "/v1/integrations")
+        .at(Method::GET, "/v1/integrations/connections", feather::read::list)
+        .at(Method::POST, "/v1/integrations/connections/custom-mcp", feather::custom_mcp::connect)
+        .at(Method::POST, "/v1/integrations/connections/custom-mcp/discover", feather::discover::discover)
+        .at(Method::GET, "/v1/integrations/connections/{id}", feather::read::get)
+        .at(Method::DELETE, "/v1/integrations/connections/{id}", feather::read::remove)
+        .at(Method::POST, "/v1/integrations/connections/{id}/test-lease", feather::read::test_lease)
+}
+
 #[cfg(target_os = "wasi")]
-spin_runtime::component!(routes());
+spin_runtime::component!(routes(), feather_routes());

@@ -3,11 +3,8 @@
 
 mod about;
 mod catalog;
-mod draft;
 mod hoziron;
 mod kontext;
-mod place;
-mod probe;
 
 use http::Method;
 use shared::http::{Dialect, Routes};

@@ -34,6 +34,7 @@ fn isolate(env: &Env) -> Rc<Isolate> {
             gateway::routes(),
             gateway::integration_routes(),
             connections::routes(),
+            connections::feather_routes(),
             oauth_callback::routes(),
             admin::routes(),
             scheduled::routes(),

@@ -1,10 +1,12 @@
 //! Dialects: how the one [`Error`] looks in each public API. A handler never formats an error itself.
 
+mod feather;
 mod hoziron;
 mod json_rpc;
 mod kontext;
 mod problem;
 
+pub use feather::FeatherError;
 pub use hoziron::HozironError;
 pub use json_rpc::JsonRpcError;
 pub use kontext::KontextError;
@@ -23,6 +25,8 @@ pub enum Dialect {
     Kontext,
     /// `{error: {category, message, details}}`.
     Hoziron,
+    /// `{error: {code, message}, request_id}`.
+    Feather,
     /// RFC 9457 `application/problem+json`.
     Problem,
     /// A JSON-RPC 2.0 error object, for MCP endpoints.
@@ -35,6 +39,7 @@ pub fn render(dialect: Dialect, error: &Error, id: &RequestId) -> Response {
     let mut response = match dialect {
         Dialect::Kontext => kontext::render(status, error, id),
         Dialect::Hoziron => hoziron::render(status, error, id),
+        Dialect::Feather => feather::render(status, error, id),
         Dialect::Problem => problem::render(status, error, id),
         Dialect::JsonRpc => json_rpc::render(status, error, id),
     };

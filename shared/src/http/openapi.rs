@@ -10,7 +10,7 @@ use utoipa::openapi::security::{
 };
 use utoipa::openapi::{Components, Header, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema};
 
-use super::dialect::{Dialect, HozironError, JsonRpcError, KontextError, Problem};
+use super::dialect::{Dialect, FeatherError, HozironError, JsonRpcError, KontextError, Problem};
 use super::router::{Route, Routes};
 
 /// The security schemes that the router itself understands.
@@ -116,6 +116,7 @@ fn error_schema(dialect: Dialect, components: &mut Components) -> (String, &'sta
     match dialect {
         Dialect::Kontext => (add::<KontextError<'_>>(components), "application/json"),
         Dialect::Hoziron => (add::<HozironError<'_>>(components), "application/json"),
+        Dialect::Feather => (add::<FeatherError<'_>>(components), "application/json"),
         Dialect::Problem => (add::<Problem<'_>>(components), "application/problem+json"),
         Dialect::JsonRpc => (add::<JsonRpcError<'_>>(components), "application/json"),
     }

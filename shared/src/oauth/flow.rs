@@ -228,12 +228,7 @@ pub(super) async fn find_server(
     }
     let challenge = challenge(platform, &endpoint).await;
     let resource = protected_resource::discover(platform, &endpoint, challenge.as_deref()).await?;
-    let issuer = match (&config.issuer, &resource) {
-        (Some(issuer), _) => issuer.clone(),
-        (None, Some(resource)) => resource.authorization_servers.first().cloned().unwrap_or_default(),
-        // MCP 2025-03-26: the server's origin is its own authorization server.
-        (None, None) => endpoint.as_url().origin().ascii_serialization(),
-    };
+    let issuer = issuer(config, resource.as_ref(), &endpoint);
     let metadata = server_metadata::discover(platform, &issuer).await?;
     let token_endpoint = config.token_url.clone().or_else(|| metadata.token_endpoint.clone());
     Ok(Server {
@@ -247,6 +242,37 @@ pub(super) async fn find_server(
         resource,
         challenge,
     })
+}
+
+/// What connecting to a server by OAuth would take.
+pub struct Discovered {
+    /// Its authorization server.
+    pub metadata: ServerMetadata,
+    /// The scopes that it asks for, else those that it knows.
+    pub scopes: Vec<String>,
+}
+
+/// Finds out what connecting to the MCP server at `endpoint` would take.
+pub async fn discover_server(platform: &Platform, endpoint: &SafeUrl) -> Result<Discovered, OauthError> {
+    let challenge = challenge(platform, endpoint).await;
+    let resource = protected_resource::discover(platform, endpoint, challenge.as_deref()).await?;
+    let issuer = issuer(&OauthConfig::default(), resource.as_ref(), endpoint);
+    let metadata = server_metadata::discover(platform, &issuer).await?;
+    let challenged = challenge.as_deref().and_then(|challenge| bearer_parameter(challenge, "scope"));
+    let scopes = match challenged {
+        Some(scope) => words(&scope).into_iter().collect(),
+        None => resource.map(|resource| resource.scopes_supported).unwrap_or_default(),
+    };
+    Ok(Discovered { metadata, scopes })
+}
+
+fn issuer(config: &OauthConfig, resource: Option<&ProtectedResource>, endpoint: &SafeUrl) -> String {
+    match (&config.issuer, resource) {
+        (Some(issuer), _) => issuer.clone(),
+        (None, Some(resource)) => resource.authorization_servers.first().cloned().unwrap_or_default(),
+        // MCP 2025-03-26: the server's origin is its own authorization server.
+        (None, None) => endpoint.as_url().origin().ascii_serialization(),
+    }
 }
 
 pub(super) async fn client(

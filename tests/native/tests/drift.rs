@@ -30,7 +30,7 @@ fn functions() -> Vec<(&'static str, Vec<Routes>)> {
             vec![integrations::routes(), integrations::hoziron_routes(), integrations::about_routes()],
         ),
         ("gateway", vec![gateway::routes(), gateway::integration_routes()]),
-        ("connections", vec![connections::routes()]),
+        ("connections", vec![connections::routes(), connections::feather_routes()]),
         ("oauth-callback", vec![oauth_callback::routes()]),
         ("admin", vec![admin::routes()]),
         ("scheduled", vec![scheduled::routes()]),

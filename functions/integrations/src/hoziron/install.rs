@@ -21,9 +21,9 @@ use shared::{Code, Error, Platform, Result};
 use url::Url;
 
 use crate::catalog;
-use crate::draft::{Draft, OauthInput};
-use crate::place::{Placing, place};
-use crate::probe;
+use shared::mcp::validation::validate_later;
+use shared::registry::draft::{Draft, OauthInput};
+use shared::registry::place::{Placing, place};
 
 /// The body of an install.
 #[derive(Deserialize)]
@@ -109,7 +109,7 @@ pub(crate) async fn install(platform: &Platform, caller: Caller, request: Reques
         response.headers_mut().insert(LOCATION, location);
     }
     // (5)
-    probe::later(platform, placed, caller.subject);
+    validate_later(platform, placed, caller.subject);
     Ok(response)
 }
 
@@ -215,7 +215,12 @@ fn from_template(
         url,
         category: Category::GatewayRemoteMcp,
         auth_mode,
-        oauth: oauth.map(|oauth| OauthInput::declared(oauth.provider, oauth.issuer, oauth.scopes)),
+        oauth: oauth.map(|oauth| OauthInput {
+            provider: oauth.provider,
+            issuer: oauth.issuer,
+            scopes: Some(oauth.scopes),
+            ..OauthInput::default()
+        }),
         capabilities: None,
         credential_schema: None,
         // The default needs no row; without any credential, placeholders have nothing to stand for.

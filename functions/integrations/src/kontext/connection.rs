@@ -21,7 +21,7 @@ use shared::{Error, Platform, Result, vault};
 
 use super::load;
 use super::view::{ConnectionView, OneConnection};
-use crate::probe;
+use shared::mcp::validation::validate_later;
 
 /// The body of an add: one of the two.
 #[derive(Deserialize)]
@@ -46,7 +46,7 @@ pub(crate) async fn add(platform: &Platform, caller: Caller, request: Request) -
     let stored = load(platform, &caller, &request).await?;
     let connection = ConnectionView::of(stored.user_connection.as_ref());
     // Its tools may be known only now.
-    probe::later(platform, stored, caller.subject);
+    validate_later(platform, stored, caller.subject);
     json(StatusCode::CREATED, &OneConnection { connection })
 }
 

@@ -16,9 +16,9 @@ use shared::seal::Secret;
 use shared::{Platform, Result};
 
 use super::view::One;
-use crate::draft::{Draft, OauthInput, server_token, token_missing};
-use crate::place::{Placing, place};
-use crate::probe;
+use shared::mcp::validation::validate_later;
+use shared::registry::draft::{Draft, OauthInput, server_token, token_missing};
+use shared::registry::place::{Placing, place};
 
 /// The body of a create.
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ pub(crate) async fn create(platform: &Platform, caller: Caller, request: Request
         response.headers_mut().insert(LOCATION, location);
     }
     // (5)
-    probe::later(platform, integration, caller.subject);
+    validate_later(platform, integration, caller.subject);
     Ok(response)
 }
 

@@ -10,7 +10,7 @@ use shared::{Error, Platform, Result};
 
 use super::load;
 use super::view::OneOauth;
-use crate::draft::{OauthInput, oauth_misplaced};
+use shared::registry::draft::{OauthInput, oauth_misplaced};
 
 /// How often a write is tried when others write the same integration.
 const ATTEMPTS: u32 = 5;

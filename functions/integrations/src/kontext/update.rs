@@ -22,11 +22,11 @@ use shared::store::integrations::{self, Change, Inserted, New};
 use shared::{Error, Platform, Result, vault};
 
 use super::view::One;
-use crate::draft::{
+use shared::mcp::validation::validate_later;
+use shared::registry::draft::{
     OauthInput, check_capabilities, check_schema, check_url, oauth_misplaced, seal_headers, server_token,
     token_misplaced, token_missing,
 };
-use crate::probe;
 
 /// How often a write is tried when others write the same integration.
 const ATTEMPTS: u32 = 5;
@@ -81,7 +81,7 @@ pub(crate) async fn update(platform: &Platform, caller: Caller, request: Request
         let response = json(StatusCode::OK, &One { integration: (&stored).into() })?;
         // (5)
         if resets {
-            probe::later(platform, stored, caller.subject);
+            validate_later(platform, stored, caller.subject);
         }
         return Ok(response);
     }

@@ -1,59 +1,50 @@
 //! What a client wants an integration to be: checked field by field, then sealed for its id. Used by create and install;
 //! the rules between the fields also by updates.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use shared::http::json::present;
-use shared::model::credential::{
+use crate::http::json::present;
+use crate::model::credential::{
     HeaderTemplate, ORGANIZATION, SealedCredential, Values, check_templates, wanted_keys,
 };
-use shared::model::credential_schema;
-use shared::model::integration::{AuthMode, Category, Content, ToolPolicy, check_token};
-use shared::model::oauth::{Grant, OauthConfig};
-use shared::net::SafeUrl;
-use shared::seal::Secret;
-use shared::{Error, Platform, Result, vault};
+use crate::model::credential_schema;
+use crate::model::integration::{AuthMode, Category, Content, ToolPolicy, check_token};
+use crate::model::oauth::{Grant, OauthConfig};
+use crate::net::SafeUrl;
+use crate::seal::Secret;
+use crate::{Error, Platform, Result, vault};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// OAuth configuration as clients write it. Absent `clientSecret`: unchanged; `null`: removed.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct OauthInput {
-    provider: Option<String>,
-    issuer: Option<String>,
-    scopes: Option<Vec<String>>,
-    client_id: Option<String>,
+pub struct OauthInput {
+    /// The provider's name, for people.
+    pub provider: Option<String>,
+    /// Issuer identifier.
+    pub issuer: Option<String>,
+    /// Scopes to ask for; none when absent.
+    pub scopes: Option<Vec<String>>,
+    /// The registered client.
+    pub client_id: Option<String>,
+    /// Its secret.
     #[serde(default, deserialize_with = "present")]
-    client_secret: Option<Option<Secret<String>>>,
-    authorization_url: Option<String>,
-    token_url: Option<String>,
+    pub client_secret: Option<Option<Secret<String>>>,
+    /// Authorization endpoint.
+    pub authorization_url: Option<String>,
+    /// Token endpoint.
+    pub token_url: Option<String>,
     /// `prompt` of authorization requests, such as `consent`.
-    prompt: Option<String>,
+    pub prompt: Option<String>,
     /// Leaves `resource` out of every request.
-    omit_resource: Option<bool>,
+    pub omit_resource: Option<bool>,
     /// How tokens are got; each user's consent when absent.
-    grant: Option<Grant>,
+    pub grant: Option<Grant>,
 }
 
 impl OauthInput {
-    /// What an installation declares.
-    pub(crate) fn declared(provider: Option<String>, issuer: Option<String>, scopes: Vec<String>) -> Self {
-        Self {
-            provider,
-            issuer,
-            scopes: Some(scopes),
-            client_id: None,
-            client_secret: None,
-            authorization_url: None,
-            token_url: None,
-            prompt: None,
-            omit_resource: None,
-            grant: None,
-        }
-    }
-
     /// Checks it and puts it in place of what `content` of the integration `id` has. A secret that is not mentioned stays
     /// while the client is the same.
-    pub(crate) fn apply(&self, platform: &Platform, id: &str, content: &mut Content) -> Result<()> {
+    pub fn apply(&self, platform: &Platform, id: &str, content: &mut Content) -> Result<()> {
         let config = OauthConfig {
             provider: self.provider.clone(),
             issuer: self.issuer.clone(),
@@ -85,25 +76,36 @@ impl OauthInput {
 }
 
 /// A new integration's content, and its secrets still open.
-pub(crate) struct Draft {
-    pub(crate) name: String,
-    pub(crate) description: Option<String>,
-    pub(crate) url: String,
-    pub(crate) category: Category,
-    pub(crate) auth_mode: AuthMode,
-    pub(crate) oauth: Option<OauthInput>,
-    pub(crate) capabilities: Option<Box<RawValue>>,
-    pub(crate) credential_schema: Option<Box<RawValue>>,
-    pub(crate) headers: Option<Vec<HeaderTemplate>>,
-    pub(crate) tool_policy: ToolPolicy,
-    pub(crate) source: Option<String>,
+pub struct Draft {
+    /// Display name, checked.
+    pub name: String,
+    /// Free text, checked.
+    pub description: Option<String>,
+    /// MCP endpoint.
+    pub url: String,
+    /// What Postern does with it.
+    pub category: Category,
+    /// Whose credential.
+    pub auth_mode: AuthMode,
+    /// OAuth configuration.
+    pub oauth: Option<OauthInput>,
+    /// Declared capabilities.
+    pub capabilities: Option<Box<RawValue>>,
+    /// JSON Schema of users' credentials.
+    pub credential_schema: Option<Box<RawValue>>,
+    /// Header templates.
+    pub headers: Option<Vec<HeaderTemplate>>,
+    /// What happens to new and changed tools.
+    pub tool_policy: ToolPolicy,
+    /// What it is installed from.
+    pub source: Option<String>,
     /// The organization's credential.
-    pub(crate) credential: Option<Values>,
+    pub credential: Option<Values>,
 }
 
 impl Draft {
     /// Checks every field and the rules between them, and seals what is secret for the integration `id`.
-    pub(crate) fn seal(&self, platform: &Platform, id: &str) -> Result<(Content, Option<SealedCredential>)> {
+    pub fn seal(&self, platform: &Platform, id: &str) -> Result<(Content, Option<SealedCredential>)> {
         let mut content = Content {
             name: self.name.clone(),
             description: self.description.clone(),
@@ -138,14 +140,15 @@ impl Draft {
     }
 }
 
-pub(crate) fn check_url(platform: &Platform, url: &str) -> Result<String> {
+/// Checks an MCP endpoint; its normal form.
+pub fn check_url(platform: &Platform, url: &str) -> Result<String> {
     SafeUrl::parse(url, platform.settings.net)
         .map(|url| url.as_str().to_owned())
         .map_err(|refused| Error::invalid(refused.0))
 }
 
 /// `{tools?, resources?, prompts?}`, kept as declared; Kontext's own examples also show an array.
-pub(crate) fn check_capabilities(capabilities: Option<&RawValue>) -> Result<()> {
+pub fn check_capabilities(capabilities: Option<&RawValue>) -> Result<()> {
     match capabilities {
         Some(json) if !json.get().starts_with(['{', '[']) => {
             Err(Error::invalid("capabilities must be an object"))
@@ -154,12 +157,13 @@ pub(crate) fn check_capabilities(capabilities: Option<&RawValue>) -> Result<()> 
     }
 }
 
-pub(crate) fn check_schema(schema: Option<&RawValue>) -> Result<()> {
+/// Checks a credential schema.
+pub fn check_schema(schema: Option<&RawValue>) -> Result<()> {
     schema.map_or(Ok(()), credential_schema::check)
 }
 
 /// Checks and seals header templates; without any credential there is nothing to put into placeholders.
-pub(crate) fn seal_headers(
+pub fn seal_headers(
     platform: &Platform,
     id: &str,
     mode: AuthMode,
@@ -172,19 +176,23 @@ pub(crate) fn seal_headers(
     vault::seal_templates(platform, id, templates)
 }
 
-pub(crate) fn server_token(token: &Secret<String>) -> Result<Values> {
+/// Checks the organization's token.
+pub fn server_token(token: &Secret<String>) -> Result<Values> {
     check_token("serverToken", token.expose())?;
     Ok(Values::token(token.expose().clone()))
 }
 
-pub(crate) fn token_missing() -> Error {
+/// The mode wants a token and there is none.
+pub fn token_missing() -> Error {
     Error::invalid("serverToken is required when authMode is \"server_token\"")
 }
 
-pub(crate) fn token_misplaced() -> Error {
+/// There is a token and the mode wants none.
+pub fn token_misplaced() -> Error {
     Error::invalid("serverToken is only for authMode \"server_token\"")
 }
 
-pub(crate) fn oauth_misplaced() -> Error {
+/// There is an OAuth configuration and the mode wants none.
+pub fn oauth_misplaced() -> Error {
     Error::invalid("oauth is only for authMode \"oauth\"")
 }

@@ -1,28 +1,28 @@
 //! Storing a draft under its slug, in the place of an archived integration where that is wanted.
 
-use shared::model::integration::{Integration, State, slug};
-use shared::store::integrations::{Inserted, New, find, find_archived, insert, revive};
-use shared::{Error, Platform, Result};
+use crate::model::integration::{Integration, State, slug};
+use crate::store::integrations::{Inserted, New, find, find_archived, insert, revive};
+use crate::{Error, Platform, Result};
 
-use crate::draft::Draft;
+use super::draft::Draft;
 
 /// Slugs that are tried for one name.
 const MOST_SLUGS: u32 = 50;
 
 /// How a draft is to be stored.
-pub(crate) struct Placing<'a> {
+pub struct Placing<'a> {
     /// The slug that the client chose; else one is derived from the name.
-    pub(crate) slug: Option<&'a str>,
+    pub slug: Option<&'a str>,
     /// Whether it is in use at once.
-    pub(crate) state: State,
+    pub state: State,
     /// Whether an archived integration of that name comes back.
-    pub(crate) revives: bool,
+    pub revives: bool,
     /// Who will read it.
-    pub(crate) viewer: &'a str,
+    pub viewer: &'a str,
 }
 
 /// Stores `draft`. A taken name, or a taken slug that the client chose, is a duplicate.
-pub(crate) async fn place(platform: &Platform, draft: &Draft, placing: &Placing<'_>) -> Result<Integration> {
+pub async fn place(platform: &Platform, draft: &Draft, placing: &Placing<'_>) -> Result<Integration> {
     let mut archived: Option<String> = None;
     let mut attempt = 0;
     while attempt < MOST_SLUGS {

@@ -1,0 +1,35 @@
+//! The Feather dialect: connecting an MCP server that a customer brings, with static credentials or OAuth. Such a connection
+//! belongs to the organization.
+
+pub(crate) mod custom_mcp;
+pub(crate) mod discover;
+pub(crate) mod read;
+
+use serde::Deserialize;
+use shared::auth::Caller;
+use shared::http::Request;
+use shared::model::integration::{Integration, IntegrationId};
+use shared::store::integrations;
+use shared::{Error, Platform, Result};
+
+/// How to speak to the server: a hint. Streamable HTTP is tried first and HTTP+SSE last, whatever it says.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Transport {
+    /// Find out.
+    Auto,
+    /// Feather's default, which means the same.
+    Sse,
+    /// Streamable HTTP.
+    Http,
+    /// Streamable HTTP.
+    StreamableHttp,
+}
+
+/// The connection that the path names; 404.
+async fn load(platform: &Platform, caller: &Caller, request: &Request) -> Result<Integration> {
+    let not_found = || Error::not_found("connection not found");
+    let id: IntegrationId = request.param("id").map_err(|_| not_found())?;
+    let found = integrations::find(platform, &caller.subject, &id.to_string()).await?;
+    found.ok_or_else(not_found)
+}

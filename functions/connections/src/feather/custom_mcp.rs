@@ -1,0 +1,205 @@
+//! `POST /v1/integrations/connections/custom-mcp`.
+//!
+//! (1) Read strictly; (2) turn it into a draft: what `auth_type` does not use must not be there; (3) store it, also in the
+//! place of one that was removed; (4) static credentials are active at once, OAuth begins; a connection that cannot begin
+//! is not kept; (5) answer 201.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use shared::auth::Caller;
+use shared::http::request::json;
+use shared::http::{Request, Response};
+use shared::mcp::validation::validate_later;
+use shared::model::credential::{HeaderTemplate, ORGANIZATION, Values};
+use shared::model::integration::{AuthMode, Category, State, ToolPolicy, check_name, check_token};
+use shared::oauth::client::CALLBACKS;
+use shared::oauth::flow::{Start, begin};
+use shared::registry::draft::{Draft, OauthInput};
+use shared::registry::place::{Placing, place};
+use shared::seal::Secret;
+use shared::store::integrations;
+use shared::{Error, Platform, Result};
+
+use super::Transport;
+use super::read::Status;
+
+/// What kind of credential the server wants.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AuthType {
+    /// None.
+    #[default]
+    None,
+    /// `Authorization: Bearer`.
+    Bearer,
+    /// A key in a header of its own.
+    ApiKey,
+    /// OAuth, by the organization's consent.
+    Oauth,
+}
+
+/// The body of a connect. `null` is the same as absent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConnectRequest {
+    nickname: String,
+    server_url: String,
+    #[serde(default, rename = "transport")]
+    _transport: Option<Transport>,
+    auth_type: Option<AuthType>,
+    token: Option<Secret<String>>,
+    api_key: Option<Secret<String>>,
+    api_key_header: Option<String>,
+    headers: Option<BTreeMap<String, Secret<String>>>,
+    oauth_authorize_url: Option<String>,
+    oauth_token_url: Option<String>,
+    oauth_client_id: Option<String>,
+    oauth_client_secret: Option<Secret<String>>,
+    oauth_scopes: Option<Vec<String>>,
+}
+
+/// The answer; both URL fields are null on the static paths.
+#[derive(Serialize)]
+pub(crate) struct ConnectResponse {
+    connection_id: String,
+    status: Status,
+    vendor: &'static str,
+    authorize_url: Option<String>,
+    state: Option<String>,
+}
+
+/// The vendor of every connection of this kind.
+pub(crate) const VENDOR: &str = "custom_mcp";
+
+/// 201 `{connection_id, status, vendor, authorize_url, state}`; 400, 401, 403; 409 for a taken nickname; 502 when the
+/// authorization server cannot be used.
+pub(crate) async fn connect(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
+    caller.require_admin()?;
+    // (1)
+    let body: ConnectRequest = shared::http::json::parse(&request.body)?;
+    // (2), (3)
+    let draft = draft(body)?;
+    let placing = Placing { slug: None, state: State::Running, revives: true, viewer: &caller.subject };
+    let integration = place(platform, &draft, &placing).await?;
+    // (4)
+    let mut response = ConnectResponse {
+        connection_id: integration.id.clone(),
+        status: Status::Active,
+        vendor: VENDOR,
+        authorize_url: None,
+        state: None,
+    };
+    if draft.auth_mode == AuthMode::Oauth {
+        let start = Start {
+            integration: &integration,
+            owner: ORGANIZATION,
+            actor: &caller.subject,
+            callback: CALLBACKS[1],
+            return_url: None,
+            browser: None,
+        };
+        match begin(platform, &start).await {
+            Ok(started) => {
+                response.status = Status::PendingOauth;
+                response.authorize_url = Some(started.authorization_url);
+                response.state = Some(started.state);
+            }
+            Err(error) => {
+                integrations::archive(platform, &integration.id, true).await?;
+                return Err(error.into());
+            }
+        }
+    } else {
+        validate_later(platform, integration, caller.subject);
+    }
+    // (5)
+    json(StatusCode::CREATED, &response)
+}
+
+fn draft(body: ConnectRequest) -> Result<Draft> {
+    let auth_type = body.auth_type.unwrap_or_default();
+    let misplaced = [
+        ("token", body.token.is_some(), AuthType::Bearer),
+        ("api_key", body.api_key.is_some(), AuthType::ApiKey),
+        ("api_key_header", body.api_key_header.is_some(), AuthType::ApiKey),
+        ("oauth_authorize_url", body.oauth_authorize_url.is_some(), AuthType::Oauth),
+        ("oauth_token_url", body.oauth_token_url.is_some(), AuthType::Oauth),
+        ("oauth_client_id", body.oauth_client_id.is_some(), AuthType::Oauth),
+        ("oauth_client_secret", body.oauth_client_secret.is_some(), AuthType::Oauth),
+        (
+            "oauth_scopes",
+            body.oauth_scopes.as_ref().is_some_and(|scopes| !scopes.is_empty()),
+            AuthType::Oauth,
+        ),
+    ];
+    if let Some((field, ..)) = misplaced.iter().find(|(_, given, wanted)| *given && *wanted != auth_type) {
+        return Err(Error::invalid(format!("{field} does not go with this auth_type")));
+    }
+    let name = check_name(&body.nickname)
+        .map_err(|error| Error::invalid(error.message.replace("name", "nickname")))?;
+    let (auth_mode, first, credential) = match auth_type {
+        AuthType::None => (AuthMode::None, None, None),
+        AuthType::Oauth => (AuthMode::Oauth, None, None),
+        AuthType::Bearer => {
+            let token = required("token", body.token.as_ref())?;
+            (AuthMode::ServerToken, Some(HeaderTemplate::bearer()), Some(token))
+        }
+        AuthType::ApiKey => {
+            let name = body.api_key_header.clone().unwrap_or_else(|| "X-API-Key".to_owned());
+            let template = HeaderTemplate { name, value: "{token}".to_owned() };
+            (AuthMode::ServerToken, Some(template), Some(required("api_key", body.api_key.as_ref())?))
+        }
+    };
+    let oauth = (auth_mode == AuthMode::Oauth).then(|| OauthInput {
+        scopes: body.oauth_scopes,
+        client_id: body.oauth_client_id,
+        client_secret: body.oauth_client_secret.map(Some),
+        authorization_url: body.oauth_authorize_url,
+        token_url: body.oauth_token_url,
+        ..OauthInput::default()
+    });
+    Ok(Draft {
+        name,
+        description: None,
+        url: body.server_url,
+        category: Category::GatewayRemoteMcp,
+        auth_mode,
+        oauth,
+        capabilities: None,
+        credential_schema: None,
+        headers: headers(auth_mode, first, body.headers.unwrap_or_default())?,
+        tool_policy: ToolPolicy::Auto,
+        source: Some("custom-mcp".to_owned()),
+        credential,
+    })
+}
+
+fn required(field: &'static str, secret: Option<&Secret<String>>) -> Result<Values> {
+    let secret = secret.ok_or_else(|| Error::invalid(format!("{field} is required with this auth_type")))?;
+    check_token(field, secret.expose())?;
+    Ok(Values::token(secret.expose().clone()))
+}
+
+/// The credential's own header and the customer's further ones, whose values may be secrets: all of it is sealed.
+fn headers(
+    mode: AuthMode,
+    first: Option<HeaderTemplate>,
+    further: BTreeMap<String, Secret<String>>,
+) -> Result<Option<Vec<HeaderTemplate>>> {
+    if further.is_empty() && first.as_ref().is_none_or(|first| first.name == "Authorization") {
+        return Ok(None);
+    }
+    let mut templates: Vec<HeaderTemplate> = first.into_iter().collect();
+    if mode == AuthMode::Oauth {
+        templates.push(HeaderTemplate::bearer());
+    }
+    for (name, value) in further {
+        if value.expose().contains(['{', '}']) {
+            return Err(Error::invalid("a value in headers must not contain braces"));
+        }
+        templates.push(HeaderTemplate { name, value: value.expose().clone() });
+    }
+    Ok(Some(templates))
+}

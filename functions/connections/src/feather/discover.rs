@@ -1,0 +1,56 @@
+//! `POST /v1/integrations/connections/custom-mcp/discover`: what connecting a server by OAuth would take. Writes nothing.
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use shared::auth::Caller;
+use shared::http::request::json;
+use shared::http::{Request, Response};
+use shared::net::SafeUrl;
+use shared::oauth::flow::discover_server;
+use shared::{Error, Platform, Result};
+
+use super::Transport;
+
+/// The body.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DiscoverRequest {
+    server_url: String,
+    #[serde(default, rename = "transport")]
+    _transport: Option<Transport>,
+}
+
+/// What was found out.
+#[derive(Serialize)]
+pub(crate) struct DiscoverResponse {
+    /// Whether clients can register by themselves: then no client id is needed.
+    supports_dcr: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorize_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_url: Option<String>,
+    scopes: Vec<String>,
+}
+
+/// 200 `{supports_dcr, authorize_url?, token_url?, scopes}`, also for a server without OAuth; 400 for a URL that may not be
+/// dialled.
+pub(crate) async fn discover(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
+    caller.require_admin()?;
+    let body: DiscoverRequest = shared::http::json::parse(&request.body)?;
+    let url = SafeUrl::parse(&body.server_url, platform.settings.net)
+        .map_err(|refused| Error::invalid(refused.0.replace("url", "server_url")))?;
+    let found = discover_server(platform, &url).await;
+    if let Err(shared::oauth::OauthError::Internal(error)) = found {
+        return Err(error);
+    }
+    let found = found.ok();
+    json(
+        StatusCode::OK,
+        &DiscoverResponse {
+            supports_dcr: found.as_ref().is_some_and(|found| found.metadata.registration_endpoint.is_some()),
+            authorize_url: found.as_ref().and_then(|found| found.metadata.authorization_endpoint.clone()),
+            token_url: found.as_ref().and_then(|found| found.metadata.token_endpoint.clone()),
+            scopes: found.map(|found| found.scopes).unwrap_or_default(),
+        },
+    )
+}

@@ -1,0 +1,5 @@
+//! Bringing integrations into the registry: what a client wants (`draft`), and storing it under its slug (`place`). The
+//! same for every dialect that can create one.
+
+pub mod draft;
+pub mod place;
