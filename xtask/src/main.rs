@@ -48,6 +48,8 @@ enum Verb {
     Bench(verbs::bench::Args),
     /// Builds the components and runs `spin up`
     Spin(verbs::spin::Args),
+    /// Writes docs/openapi.json anew, out of the code
+    Openapi(verbs::openapi::Args),
     /// Applies the migrations to the remote database and deploys to Cloudflare
     Deploy(verbs::deploy::Args),
 }
@@ -75,6 +77,7 @@ fn run(verb: &Verb) -> anyhow::Result<()> {
         Verb::Conformance(args) => verbs::conformance::run(args),
         Verb::Bench(args) => verbs::bench::run(args),
         Verb::Spin(args) => verbs::spin::run(args),
+        Verb::Openapi(args) => verbs::openapi::run(args),
         Verb::Deploy(args) => verbs::deploy::run(args),
     }
 }

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
+use shared::http::dialect::Problem;
 use shared::http::request::json;
 use shared::http::{Request, Response};
 use shared::model::credential::ORGANIZATION;
@@ -13,23 +14,67 @@ use shared::store::integrations;
 use shared::{Error, Platform, Result};
 
 /// The body of `oauth-start`; it may be absent.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = OauthStart, description = "Where to go afterwards. The body may be left out.")]
 pub(crate) struct StartRequest {
+    /// Where the browser is sent in the end.
     return_url: Option<String>,
 }
 
 /// A started authorization.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = OauthStarted)]
 pub(crate) struct StartResponse {
+    /// Where to send the browser.
     authorization_url: String,
+    /// What the callback will know it by.
     state: String,
+    /// The callback.
     redirect_uri: String,
+    /// When it is too late to finish it.
     expires_at: Timestamp,
 }
 
 /// 200 `{authorization_url, state, redirect_uri, expires_at}`: the organization's own connection begins. 404; 409 when the
 /// connection is not one that people sign in to; 502 when its authorization server cannot be used.
+#[utoipa::path(
+    post,
+    path = "/api/v1/admin/gateway/connections/{name}/oauth-start",
+    operation_id = "startOauth",
+    tag = "Admin",
+    summary = "Begin to connect the organization to an upstream",
+    description = "The organization's own connection, by consent at the provider.",
+    params(("name" = String, Path, description = "The connection's name: an integration's slug.")),
+    request_body = Option<StartRequest>,
+    responses(
+        (status = 200, description = "Started.", body = StartResponse),
+        (
+            status = 400,
+            description = "`return_url` is not usable.",
+            body = Problem,
+            content_type = "application/problem+json"
+        ),
+        (
+            status = 404,
+            description = "No such connection.",
+            body = Problem,
+            content_type = "application/problem+json"
+        ),
+        (
+            status = 409,
+            description = "The connection is not one that people sign in to.",
+            body = Problem,
+            content_type = "application/problem+json"
+        ),
+        (
+            status = 502,
+            description = "The authorization server cannot be used.",
+            body = Problem,
+            content_type = "application/problem+json"
+        )
+    )
+)]
 pub(crate) async fn oauth_start(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let body = if request.body.is_empty() {

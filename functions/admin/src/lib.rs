@@ -1,9 +1,12 @@
 //! The admin API (`/api/v1/admin/…`), in problem details.
 
 mod gateway;
+mod openapi;
 
 use http::Method;
 use shared::http::{Dialect, Routes};
+
+pub use openapi::openapi;
 
 /// Routes of the admin API.
 pub fn routes() -> Routes {

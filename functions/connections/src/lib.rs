@@ -2,10 +2,13 @@
 //! customer-supplied MCP servers (`/v1/integrations/connections…`, in the Feather dialect).
 
 mod feather;
+mod openapi;
 mod own;
 
 use http::Method;
 use shared::http::{Dialect, Routes};
+
+pub use openapi::openapi;
 
 /// Routes by which users connect.
 pub fn routes() -> Routes {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use shared::auth::{Caller, authorize_connection};
 use shared::http::cursor::{self, Keyset};
+use shared::http::dialect::KontextError;
 use shared::http::request::{empty, json};
 use shared::http::{Request, Response};
 use shared::model::integration::{AuthMode, Category, Integration, IntegrationId, State};
@@ -19,7 +20,7 @@ const CURSOR: &str = "connectable integrations";
 const PAGE: u32 = 200;
 
 /// How a user connects.
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ConnectType {
     /// By consent at the provider.
@@ -33,30 +34,48 @@ pub(crate) enum ConnectType {
 }
 
 /// An integration as its users see it.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ConnectableIntegration)]
 pub(crate) struct Item<'a> {
+    /// A UUID.
+    #[schema(format = "uuid")]
     id: &'a str,
+    /// Unique short name: prefix of its tools.
     slug: &'a str,
+    /// Display name.
     name: &'a str,
+    /// The upstream's MCP endpoint.
+    #[schema(format = "uri")]
     url: &'a str,
     category: Category,
     connect_type: ConnectType,
     auth_mode: AuthMode,
+    /// A JSON Schema of what to paste.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, nullable = false)]
     credential_schema: Option<&'a RawValue>,
+    /// Whether it is connected by consent at the provider.
     requires_oauth: bool,
+    /// The caller's own; only where each user has one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     connection: Option<ItemConnection>,
 }
 
 /// The caller's own connection.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = OwnConnection)]
 pub(crate) struct ItemConnection {
+    /// Whether there is one that can be used.
     connected: bool,
+    /// The same in a word.
+    #[schema(example = "connected")]
     status: &'static str,
+    /// When the credential ends, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     expires_at: Option<Timestamp>,
 }
 
@@ -94,16 +113,33 @@ fn is_connected(integration: &Integration) -> bool {
 }
 
 /// `{items, nextCursor?}`.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ConnectablePage, description = "A page of integrations.")]
 pub(crate) struct Items<'a> {
+    /// In order of creation.
     items: Vec<Item<'a>>,
+    /// The `cursor` of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next_cursor: Option<String>,
 }
 
 /// 200 `{items, nextCursor?}`: the running integrations that the caller may use, in order of creation. A page may have
 /// fewer items than fit: what others may use is left out.
+#[utoipa::path(
+    get,
+    path = "/mcp/integrations",
+    operation_id = "listConnectable",
+    tag = "Connections",
+    summary = "List the integrations that the caller may use",
+    description = "Those that are running, in order of creation. A page may have fewer than fit.",
+    params(("cursor" = Option<String>, Query, nullable = false, description = "The former page's `nextCursor`.")),
+    responses(
+        (status = 200, description = "A page of them.", body = Items),
+        (status = 400, description = "`cursor` is not usable.", body = KontextError)
+    )
+)]
 pub(crate) async fn list(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     let keys = &platform.settings.keys;
     let after: Option<Keyset> =
@@ -127,23 +163,46 @@ pub(crate) async fn list(platform: &Platform, caller: Caller, request: Request) 
 }
 
 /// The body of an init; it may be absent.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = OauthInit, description = "Where to go afterwards. The body may be left out.")]
 pub(crate) struct InitRequest {
+    /// Where the browser is sent in the end.
     return_to: Option<String>,
 }
 
 /// A started authorization.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = OauthInitiated)]
 pub(crate) struct InitResponse {
+    /// Where to send the browser.
     authorization_url: String,
+    /// What the callback will know it by.
     state: String,
+    /// When it is too late to finish it.
     expires_at: Timestamp,
 }
 
 /// 200 `{authorizationUrl, state, expiresAt}`; 404; 409 where nobody connects by OAuth; 502 when the authorization server
 /// cannot be used.
+#[utoipa::path(
+    post,
+    path = "/mcp/integrations/{id}/oauth/init",
+    operation_id = "initOauth",
+    tag = "Connections",
+    summary = "Begin to connect the caller to an upstream",
+    description = "The caller's own connection, by consent at the provider.",
+    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
+    request_body = Option<InitRequest>,
+    responses(
+        (status = 200, description = "Started.", body = InitResponse),
+        (status = 400, description = "`returnTo` is not usable.", body = KontextError),
+        (status = 404, description = "No such integration, or one that the caller may not use.", body = KontextError),
+        (status = 409, description = "Nobody connects to it by OAuth.", body = KontextError),
+        (status = 502, description = "The authorization server cannot be used.", body = KontextError)
+    )
+)]
 pub(crate) async fn init(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     let integration = usable(platform, &caller, &request).await?;
     check_connectable(&integration)?;
@@ -172,14 +231,30 @@ pub(crate) async fn init(platform: &Platform, caller: Caller, request: Request) 
 }
 
 /// Whether the caller is connected; snake case, as this route always was.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(description = "Whether the caller is connected.")]
 pub(crate) struct OauthConnection {
+    /// Whether there is a connection that can be used.
     connected: bool,
+    /// When the credential ends, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     expires_at: Option<Timestamp>,
 }
 
 /// 200 `{connected, expires_at?}`; 404.
+#[utoipa::path(
+    get,
+    path = "/mcp/integrations/{id}/oauth/connection",
+    operation_id = "getOauthConnection",
+    tag = "Connections",
+    summary = "Whether the caller is connected to an upstream",
+    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
+    responses(
+        (status = 200, description = "The connection, also where there is none.", body = OauthConnection),
+        (status = 404, description = "No such integration, or one that the caller may not use.", body = KontextError)
+    )
+)]
 pub(crate) async fn connection(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     let integration = usable(platform, &caller, &request).await?;
     let expires_at = integration.user_connection.and_then(|connection| connection.expires_at);
@@ -187,6 +262,19 @@ pub(crate) async fn connection(platform: &Platform, caller: Caller, request: Req
 }
 
 /// 204, also where there is none: revoked at the provider (RFC 7009), then here.
+#[utoipa::path(
+    delete,
+    path = "/mcp/integrations/{id}/oauth/connection",
+    operation_id = "revokeOauthConnection",
+    tag = "Connections",
+    summary = "Disconnect the caller from an upstream",
+    description = "Revoked at the provider (RFC 7009) where it offers that, then deleted here.",
+    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
+    responses(
+        (status = 204, description = "There is none now."),
+        (status = 404, description = "No such integration, or one that the caller may not use.", body = KontextError)
+    )
+)]
 pub(crate) async fn revoke(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     let integration = usable(platform, &caller, &request).await?;
     disconnect(platform, &integration, &caller.subject, &caller.subject).await?;

@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use serde_json::value::RawValue;
 use shared::auth::{Caller, authorize_connection};
+use shared::http::dialect::JsonRpcError;
 use shared::http::request::with_type;
 use shared::http::{Request, Response};
 use shared::mcp::catalogue::{self, Scope};
@@ -26,11 +27,67 @@ use crate::reply::Reply;
 const LIST_TTL_MS: u128 = shared::instance::FRESH.as_millis();
 
 /// `POST /mcp`.
+#[utoipa::path(
+    post,
+    path = "/mcp",
+    operation_id = "mcp",
+    tag = "MCP",
+    summary = "The tools of all running integrations",
+    description = "An MCP endpoint. Tools are named `<slug>__<tool>`; the caller sees those that its persona allows.",
+    request_body(
+        content = Value,
+        content_type = "application/json",
+        description = "A JSON-RPC 2.0 message, or a batch of them, as agents up to 2025-03-26 send."
+    ),
+    responses(
+        (
+            status = 200,
+            description = "The answer: one JSON-RPC message, or a stream of them whose last one is the response. An agent \
+                           up to 2025-11-25 that initializes gets an `MCP-Session-Id`.",
+            content((Value = "application/json"), (String = "text/event-stream"))
+        ),
+        (status = 202, description = "A notification, or a response: nothing to answer."),
+        (status = 400, description = "No message of the protocol, or headers that do not fit it.", body = Value, content_type = "application/json"),
+        (status = 404, description = "The session is not this caller's, or the method is not known.", body = Value, content_type = "application/json"),
+        (status = 406, description = "`Accept` has neither of the two forms.", body = JsonRpcError)
+    )
+)]
 pub(crate) async fn all(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     serve(&Context { platform, caller: &caller, request: &request, scope: Scope::All }).await
 }
 
 /// `POST /integrations/{id}/mcp`; 404 for an integration that is not there, not running or not for this caller.
+#[utoipa::path(
+    post,
+    path = "/integrations/{id}/mcp",
+    operation_id = "mcpOfOne",
+    tag = "MCP",
+    summary = "The tools of one integration",
+    description = "An MCP endpoint. Tools have their upstream's names; the caller sees those that its persona allows.",
+    params(("id" = String, Path, description = "The integration's slug or UUID.")),
+    request_body(
+        content = Value,
+        content_type = "application/json",
+        description = "A JSON-RPC 2.0 message, or a batch of them, as agents up to 2025-03-26 send."
+    ),
+    responses(
+        (
+            status = 200,
+            description = "The answer: one JSON-RPC message, or a stream of them whose last one is the response. An agent \
+                           up to 2025-11-25 that initializes gets an `MCP-Session-Id`.",
+            content((Value = "application/json"), (String = "text/event-stream"))
+        ),
+        (status = 202, description = "A notification, or a response: nothing to answer."),
+        (status = 400, description = "No message of the protocol, or headers that do not fit it.", body = Value, content_type = "application/json"),
+        (
+            status = 404,
+            description = "The integration is not there, not running or not for this caller; the session is not this \
+                           caller's; or the method is not known.",
+            body = Value, content_type = "application/json"
+        ),
+        (status = 406, description = "`Accept` has neither of the two forms.", body = JsonRpcError)
+    )
+)]
 pub(crate) async fn one(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     // (1)
     let slug = store::targets::slug_of(platform, request.text_param("id")).await?;

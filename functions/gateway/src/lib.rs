@@ -9,10 +9,13 @@ mod call;
 mod connect;
 mod endpoint;
 mod exchange;
+mod openapi;
 mod reply;
 
 use http::Method;
 use shared::http::{Dialect, Routes};
+
+pub use openapi::openapi;
 
 /// Largest message: 4 MiB, as the reference SDK's servers.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use shared::model::credential::HeaderTemplate;
 use shared::model::integration::AuthMode;
 use shared::{Error, Result};
+use utoipa::openapi::schema::Type;
 
 /// Packed by `build.rs`: a JSON array, by id.
 const PACKED: &str = include_str!(concat!(env!("OUT_DIR"), "/catalog.json"));
@@ -17,7 +18,8 @@ const ALIAS: &str = "-connector";
 const LONGEST_VALUE: usize = 100;
 
 /// A hosted MCP server. Its serialized form is the API's.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize, utoipa::ToSchema)]
+#[schema(as = CatalogServer, description = "A hosted MCP server that can be installed by id.")]
 pub(crate) struct Entry {
     /// Kebab-case, at most 40 characters, a usable slug.
     pub(crate) id: String,
@@ -26,6 +28,7 @@ pub(crate) struct Entry {
     /// One line.
     pub(crate) description: String,
     /// One of six.
+    #[schema(schema_with = categories)]
     pub(crate) category: String,
     /// MCP endpoint; with `{key}` for each of `variables`.
     pub(crate) url: String,
@@ -39,20 +42,28 @@ pub(crate) struct Entry {
     pub(crate) tags: Vec<String>,
     /// How its authorization server is met, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) oauth: Option<Oauth>,
     /// Where the credentials go.
     #[serde(default, skip_serializing)]
     pub(crate) headers: Vec<HeaderTemplate>,
     /// What an organization or a user may bring instead of consent.
     #[serde(default)]
+    #[schema(required = true)]
     pub(crate) credentials: Vec<Credential>,
     /// What the URL needs to know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) variables: Vec<Variable>,
 }
 
+/// The schema of `category`.
+fn categories() -> utoipa::openapi::Object {
+    utoipa::openapi::ObjectBuilder::new().schema_type(Type::String).enum_values(Some(CATEGORIES)).build()
+}
+
 /// How an entry's authorization server is met.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize, utoipa::ToSchema)]
+#[schema(as = CatalogOauth)]
 pub(crate) struct Oauth {
     /// The provider's name.
     pub(crate) provider: String,
@@ -63,7 +74,7 @@ pub(crate) struct Oauth {
 }
 
 /// Where a client id comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Registration {
     /// The authorization server registers clients by itself.
@@ -73,7 +84,8 @@ pub(crate) enum Registration {
 }
 
 /// One value of an entry's credential.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize, utoipa::ToSchema)]
+#[schema(as = CatalogCredential)]
 pub(crate) struct Credential {
     /// Its key in templates.
     pub(crate) key: String,
@@ -83,11 +95,13 @@ pub(crate) struct Credential {
     pub(crate) secret: bool,
     /// Where to get one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "uri")]
     pub(crate) get_url: Option<String>,
 }
 
 /// One placeholder of an entry's URL.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize, utoipa::ToSchema)]
+#[schema(as = CatalogVariable)]
 pub(crate) struct Variable {
     /// Its name in the URL.
     pub(crate) key: String,

@@ -5,9 +5,12 @@ mod about;
 mod catalog;
 mod hoziron;
 mod kontext;
+mod openapi;
 
 use http::Method;
 use shared::http::{Dialect, Routes};
+
+pub use openapi::openapi;
 
 /// Routes of the Kontext dialect.
 pub fn routes() -> Routes {

@@ -14,16 +14,67 @@ use crate::connect::browser;
 use crate::{CONNECTED, PORTAL};
 
 /// `/oauth/callback`.
+#[utoipa::path(
+    get,
+    path = "/oauth/callback",
+    operation_id = "finishOauth",
+    tag = "Sign-in",
+    summary = "Finish an authorization",
+    params(
+        ("state" = Option<String>, Query, nullable = false, description = "What the authorization is known by."),
+        ("code" = Option<String>, Query, nullable = false, description = "The authorization code."),
+        ("error" = Option<String>, Query, nullable = false, description = "Why there is none."),
+        ("iss" = Option<String>, Query, nullable = false, description = "The authorization server's issuer (RFC 9207).")
+    ),
+    responses(
+        (status = 302, description = "Connected; on to where the authorization was started from."),
+        (status = 400, description = "A page that says why it did not work.", body = String, content_type = "text/html")
+    )
+)]
 pub(crate) async fn kontext(platform: &Platform, request: Request) -> Result<Response> {
     handle(platform, &request, CONNECTED).await
 }
 
 /// `/v1/integrations/oauth/callback`.
+#[utoipa::path(
+    get,
+    path = "/v1/integrations/oauth/callback",
+    operation_id = "finishOauthFeather",
+    tag = "Sign-in",
+    summary = "Finish an authorization of the Feather dialect",
+    params(
+        ("state" = Option<String>, Query, nullable = false, description = "What the authorization is known by."),
+        ("code" = Option<String>, Query, nullable = false, description = "The authorization code."),
+        ("error" = Option<String>, Query, nullable = false, description = "Why there is none."),
+        ("iss" = Option<String>, Query, nullable = false, description = "The authorization server's issuer (RFC 9207).")
+    ),
+    responses(
+        (status = 302, description = "Connected; on to where the authorization was started from."),
+        (status = 400, description = "A page that says why it did not work.", body = String, content_type = "text/html")
+    )
+)]
 pub(crate) async fn feather(platform: &Platform, request: Request) -> Result<Response> {
     handle(platform, &request, CONNECTED).await
 }
 
 /// `/api/v1/admin/oauth/callback`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin/oauth/callback",
+    operation_id = "finishOauthAdmin",
+    tag = "Sign-in",
+    summary = "Finish an authorization of the admin API",
+    params(
+        ("state" = Option<String>, Query, nullable = false, description = "What the authorization is known by."),
+        ("code" = Option<String>, Query, nullable = false, description = "The authorization code."),
+        ("error" = Option<String>, Query, nullable = false, description = "Why there is none."),
+        ("iss" = Option<String>, Query, nullable = false, description = "The authorization server's issuer (RFC 9207).")
+    ),
+    responses(
+        (status = 302, description = "Connected; on to where the authorization was started from."),
+        (status = 400, description = "A page that says why it did not work.", body = String, content_type = "text/html")
+    )
+)]
 pub(crate) async fn admin(platform: &Platform, request: Request) -> Result<Response> {
     handle(platform, &request, PORTAL).await
 }

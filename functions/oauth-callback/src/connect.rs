@@ -18,6 +18,18 @@ use shared::{Error, Platform, Result};
 use url::Url;
 
 /// 200: a page with a button; 400 for a ticket that is forged or has expired.
+#[utoipa::path(
+    get,
+    path = "/oauth/connect",
+    operation_id = "askToConnect",
+    tag = "Sign-in",
+    summary = "Ask who opens a connect link",
+    params(("ticket" = String, Query, description = "Who will be connected to what.")),
+    responses(
+        (status = 200, description = "A page with a button.", body = String, content_type = "text/html"),
+        (status = 400, description = "A page: the link is forged or has expired.", body = String, content_type = "text/html")
+    )
+)]
 pub(crate) async fn ask(platform: &Platform, request: Request) -> Result<Response> {
     let token = request.query("ticket").unwrap_or_default();
     let Some((ticket, integration)) = redeem(platform, &token).await? else { return Ok(expired()) };
@@ -30,6 +42,28 @@ pub(crate) async fn ask(platform: &Platform, request: Request) -> Result<Respons
 }
 
 /// 200: a page that leads to the authorization server, and a cookie; 400 as above, or when the server cannot be used.
+#[utoipa::path(
+    post,
+    path = "/oauth/connect",
+    operation_id = "connect",
+    tag = "Sign-in",
+    summary = "Begin to connect in this browser",
+    request_body(
+        content = Object,
+        content_type = "application/x-www-form-urlencoded",
+        description = "The page's form: `ticket`."
+    ),
+    responses(
+        (
+            status = 200,
+            description = "A page that leads to the authorization server.",
+            body = String,
+            content_type = "text/html",
+            headers(("Set-Cookie" = String, description = "What lets this browser alone finish."))
+        ),
+        (status = 400, description = "A page: the link is forged or has expired, or the authorization server cannot be used.", body = String, content_type = "text/html")
+    )
+)]
 pub(crate) async fn start(platform: &Platform, request: Request) -> Result<Response> {
     let token = url::form_urlencoded::parse(&request.body)
         .find(|(key, _)| key == "ticket")

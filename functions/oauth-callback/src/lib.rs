@@ -3,8 +3,10 @@
 
 mod callback;
 mod connect;
+mod openapi;
 
 use http::{Method, StatusCode};
+use shared::http::dialect::Problem;
 use shared::http::html::{Action, page};
 use shared::http::request::json;
 use shared::http::{Dialect, Request, Response, Routes};
@@ -12,6 +14,8 @@ use shared::oauth::client;
 use shared::oauth::client::{CALLBACKS, DOCUMENT};
 use shared::oauth::ticket;
 use shared::{Platform, Result};
+
+pub use openapi::openapi;
 
 /// The callbacks, one path per dialect.
 pub fn routes() -> Routes {
@@ -23,7 +27,7 @@ pub fn routes() -> Routes {
         .public(Method::GET, ticket::PATH, connect::ask)
         .public(Method::POST, ticket::PATH, connect::start)
         .public(Method::GET, CONNECTED, connected)
-        .public(Method::GET, PORTAL, connected)
+        .public(Method::GET, PORTAL, portal)
         .public(Method::GET, DOCUMENT, client_metadata)
 }
 
@@ -36,13 +40,50 @@ const CONNECTED: &str = "/oauth/connected";
 const PORTAL: &str = "/portal/admin/connections";
 
 /// 200: there is nothing more to do.
+#[utoipa::path(
+    get,
+    path = "/oauth/connected",
+    operation_id = "getConnected",
+    tag = "Sign-in",
+    summary = "The last page of an authorization",
+    responses((status = 200, description = "A page.", body = String, content_type = "text/html"))
+)]
 #[allow(clippy::unused_async)] // a handler
 async fn connected(_platform: &Platform, _request: Request) -> Result<Response> {
     let text = "The connection is stored. You can close this window and go on where you came from.";
     Ok(page(StatusCode::OK, "Connected", text, &Action::None))
 }
 
+/// The same for administrators.
+#[utoipa::path(
+    get,
+    path = "/portal/admin/connections",
+    operation_id = "getPortalConnected",
+    tag = "Sign-in",
+    summary = "The last page of an administrator's authorization",
+    responses((status = 200, description = "A page.", body = String, content_type = "text/html"))
+)]
+async fn portal(platform: &Platform, request: Request) -> Result<Response> {
+    connected(platform, request).await
+}
+
 /// 200: the document (OAuth Client ID Metadata Document); 404 while Postern is not reached by https.
+#[utoipa::path(
+    get,
+    path = "/oauth/client-metadata.json",
+    operation_id = "getClientMetadata",
+    tag = "Sign-in",
+    summary = "Postern's OAuth Client ID Metadata Document",
+    responses(
+        (status = 200, description = "The document.", body = Object, content_type = "application/json"),
+        (
+            status = 404,
+            description = "Postern is not reached by https.",
+            body = Problem,
+            content_type = "application/problem+json"
+        )
+    )
+)]
 #[allow(clippy::unused_async)] // a handler
 async fn client_metadata(platform: &Platform, _request: Request) -> Result<Response> {
     json(StatusCode::OK, &client::document(platform)?)

@@ -5,6 +5,7 @@
 //! A tick claims its work in SQL, so it may be lost or run twice at once without harm, and the next one goes on
 //! where it ended.
 
+mod openapi;
 mod route;
 
 use futures_util::{StreamExt as _, stream};
@@ -15,6 +16,8 @@ use shared::model::credential::ORGANIZATION;
 use shared::oauth::refresh;
 use shared::store::{integrations, oauth_flows, validations};
 use shared::{Platform, Result};
+
+pub use openapi::openapi;
 
 /// A job that a runtime's scheduler starts.
 pub struct Job {

@@ -2,7 +2,8 @@
 
 use http::StatusCode;
 use http::header::AUTHORIZATION;
-use serde_json::json;
+use serde::Serialize;
+use shared::http::dialect::Problem;
 use shared::http::request::json;
 use shared::http::{Request, Response};
 use shared::seal::constant_time_eq;
@@ -10,8 +11,43 @@ use shared::{Code, Error, Platform, Result};
 
 use crate::JOBS;
 
+/// What one tick did.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct Tick {
+    /// The job.
+    #[schema(example = "validate")]
+    job: &'static str,
+    /// How much of its work this tick took up.
+    processed: usize,
+}
+
 /// 200 `{job, processed}`; 401 without the token; 404 for an unknown job, and for every job while `SCHEDULER_TOKEN` is
 /// not set.
+#[utoipa::path(
+    post,
+    path = "/_scheduled/{job}",
+    operation_id = "runJob",
+    tag = "Jobs",
+    summary = "Run one tick of a job",
+    description = "A tick is bounded; the next one goes on where it ended. Two at once do no harm.",
+    params(("job" = String, Path, description = "The job's name: `validate` or `refresh`.")),
+    security(("schedulerToken" = [])),
+    responses(
+        (status = 200, description = "The tick is over.", body = Tick),
+        (
+            status = 401,
+            description = "The token is missing or wrong.",
+            body = Problem,
+            content_type = "application/problem+json"
+        ),
+        (
+            status = 404,
+            description = "No such job, or `SCHEDULER_TOKEN` is not set.",
+            body = Problem,
+            content_type = "application/problem+json"
+        )
+    )
+)]
 pub(crate) async fn tick(platform: &Platform, request: Request) -> Result<Response> {
     let not_found = || Error::not_found("no such job");
     let token = platform.settings.scheduler_token.as_ref().ok_or_else(not_found)?;
@@ -22,5 +58,5 @@ pub(crate) async fn tick(platform: &Platform, request: Request) -> Result<Respon
     }
     let job = JOBS.iter().find(|job| job.name == request.text_param("job")).ok_or_else(not_found)?;
     let processed = crate::tick(platform, job).await?;
-    json(StatusCode::OK, &json!({ "job": job.name, "processed": processed }))
+    json(StatusCode::OK, &Tick { job: job.name, processed })
 }

@@ -4,11 +4,12 @@
 use http::Method;
 use utoipa::ToSchema;
 use utoipa::openapi::content::Content;
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{Components, Header, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema};
+use utoipa::openapi::{Components, Object, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema, Type};
 
 use super::dialect::{Dialect, FeatherError, HozironError, JsonRpcError, KontextError, Problem};
 use super::router::{Route, Routes};
@@ -17,28 +18,41 @@ use super::router::{Route, Routes};
 const BEARER: &str = "bearer";
 const API_KEY: &str = "apiKey";
 
-/// Status, name, description and header of the router's own answers.
-const REFUSALS: [(u16, &str, &str, Option<(&str, &str)>); 5] = [
-    (
-        401,
-        "Unauthenticated",
-        "No credential, or one that is unknown or expired.",
-        Some(("WWW-Authenticate", "The scheme to authenticate with.")),
-    ),
-    (
-        403,
-        "Forbidden",
-        "The caller may not do this, or the request comes from a page of a browser origin that is not allowed.",
-        None,
-    ),
-    (413, "TooLarge", "The request's body is larger than this route takes.", None),
-    (500, "Internal", "A defect of Postern's.", None),
-    (
-        503,
-        "Unavailable",
-        "A setting is missing or wrong, and the message names it; or the store is overloaded.",
-        Some(("Retry-After", "Seconds after which to try again, where that may help.")),
-    ),
+/// An answer of the router's own.
+struct Refusal {
+    status: u16,
+    name: &'static str,
+    description: &'static str,
+    /// Its name and description.
+    header: Option<(&'static str, &'static str)>,
+}
+
+const REFUSALS: [Refusal; 5] = [
+    Refusal {
+        status: 401,
+        name: "Unauthenticated",
+        description: "No credential, or one that is unknown or expired.",
+        header: Some(("WWW-Authenticate", "The scheme to authenticate with.")),
+    },
+    Refusal {
+        status: 403,
+        name: "Forbidden",
+        description: "The caller may not do this, or the request comes from a page of a browser origin that is not allowed.",
+        header: None,
+    },
+    Refusal {
+        status: 413,
+        name: "TooLarge",
+        description: "The request's body is larger than this route takes.",
+        header: None,
+    },
+    Refusal { status: 500, name: "Internal", description: "A defect of Postern's.", header: None },
+    Refusal {
+        status: 503,
+        name: "Unavailable",
+        description: "A setting is missing or wrong, and the message names it; or the store is overloaded.",
+        header: Some(("Retry-After", "Seconds after which to try again, where that may help.")),
+    },
 ];
 
 impl Routes {
@@ -53,31 +67,37 @@ impl Routes {
             if !route.public {
                 protect(operation, components);
             }
-            for refusal in REFUSALS.iter().filter(|(status, ..)| may_answer(*status, route)) {
-                let (status, name, description, header) = refusal;
-                let name = format!("{:?}{name}", self.dialect);
+            for refusal in REFUSALS.iter().filter(|refusal| refusal.may_answer(route)) {
+                let name = format!("{:?}{}", self.dialect, refusal.name);
                 let response = Ref::from_response_name(&name);
-                operation.responses.responses.entry(status.to_string()).or_insert(response.into());
+                operation.responses.responses.entry(refusal.status.to_string()).or_insert(response.into());
                 let content = Content::new(Some(Ref::from_schema_name(&schema)));
-                let mut refused =
-                    ResponseBuilder::new().description(*description).content(media_type, content);
-                if let Some((header, description)) = header {
-                    let mut value = Header::default();
-                    value.description = Some((*description).to_owned());
-                    refused = refused.header(*header, value);
-                }
+                let refused = refusal.response().content(media_type, content);
                 components.responses.entry(name).or_insert(RefOr::<Response>::from(refused));
             }
         }
     }
 }
 
-/// Whether the router itself may answer `route` with `status`.
-fn may_answer(status: u16, route: &Route) -> bool {
-    match status {
-        401 => !route.public,
-        413 => [Method::POST, Method::PUT, Method::PATCH].contains(&route.method),
-        _ => true,
+impl Refusal {
+    /// Whether the router itself may answer `route` with it.
+    fn may_answer(&self, route: &Route) -> bool {
+        match self.status {
+            401 => !route.public,
+            413 => [Method::POST, Method::PUT, Method::PATCH].contains(&route.method),
+            _ => true,
+        }
+    }
+
+    fn response(&self) -> ResponseBuilder {
+        let response = ResponseBuilder::new().description(self.description);
+        match self.header {
+            Some((name, description)) => {
+                let header = HeaderBuilder::new().schema(Some(Object::with_type(Type::String)));
+                response.header(name, header.description(Some(description)).build())
+            }
+            None => response,
+        }
     }
 }
 

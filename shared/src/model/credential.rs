@@ -158,8 +158,10 @@ fn is_key(key: &str) -> bool {
 #[serde(deny_unknown_fields)]
 pub struct HeaderTemplate {
     /// The header's name.
+    #[schema(example = "Authorization")]
     pub name: String,
-    /// The value with its placeholders.
+    /// The value with its placeholders: `{key}`, or `{base64(user:password)}` for Basic authentication.
+    #[schema(example = "Bearer {token}", write_only)]
     pub value: String,
 }
 

@@ -50,9 +50,10 @@ impl std::fmt::Display for IntegrationId {
     }
 }
 
-/// An enum whose variants have one text form, in JSON and in the database.
+/// An enum whose variants have one text form, in JSON and in the database. `$text` is a `tt`, as a `literal` would be
+/// opaque to the derives that read `rename`.
 macro_rules! text_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:tt),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
         pub enum $name { $($(#[$variant_doc])* #[serde(rename = $text)] $variant),+ }

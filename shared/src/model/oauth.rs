@@ -14,30 +14,38 @@ const MOST_SCOPES: usize = 100;
 pub struct OauthConfig {
     /// The provider's name, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub provider: Option<String>,
     /// The authorization server's issuer identifier (RFC 8414 §2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub issuer: Option<String>,
     /// Scopes to ask for (RFC 6749 §3.3).
     #[serde(default)]
+    #[schema(required = true)]
     pub scopes: Vec<String>,
     /// The client identifier that the operator registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub client_id: Option<String>,
     /// Authorization endpoint; beats a discovered one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub authorization_url: Option<String>,
     /// Token endpoint; beats a discovered one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub token_url: Option<String>,
     /// `prompt` of authorization requests, such as `consent`; not sent when absent (OpenID Connect Core §3.1.2.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub prompt: Option<String>,
     /// Leaves `resource` (RFC 8707) out of every request, for servers that refuse it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub omit_resource: bool,
     /// How tokens are got; each user's consent when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub grant: Option<Grant>,
 }
 

@@ -15,23 +15,29 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// OAuth configuration as clients write it. Absent `clientSecret`: unchanged; `null`: removed.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(description = "An OAuth configuration. What is missing is discovered (RFC 9728, RFC 8414).")]
 pub struct OauthInput {
     /// The provider's name, for people.
     pub provider: Option<String>,
-    /// Issuer identifier.
+    /// The authorization server's issuer identifier (RFC 8414 §2): an https URL.
+    #[schema(format = "uri")]
     pub issuer: Option<String>,
-    /// Scopes to ask for; none when absent.
+    /// Scopes to ask for (RFC 6749 §3.3).
+    #[schema(max_items = 100)]
     pub scopes: Option<Vec<String>>,
-    /// The registered client.
+    /// The client identifier that was registered with the authorization server.
     pub client_id: Option<String>,
-    /// Its secret.
+    /// Its secret: sealed at once, never returned. Left out, it stays as long as `clientId` does; `null` removes it.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1, max_length = 16384)]
     pub client_secret: Option<Option<Secret<String>>>,
-    /// Authorization endpoint.
+    /// Authorization endpoint; beats a discovered one.
+    #[schema(format = "uri")]
     pub authorization_url: Option<String>,
-    /// Token endpoint.
+    /// Token endpoint; beats a discovered one.
+    #[schema(format = "uri")]
     pub token_url: Option<String>,
     /// `prompt` of authorization requests, such as `consent`.
     pub prompt: Option<String>,

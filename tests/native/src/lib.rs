@@ -7,6 +7,7 @@
 mod app;
 mod fetch;
 mod kv;
+pub mod openapi;
 mod sqlite;
 mod system;
 

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use shared::auth::Caller;
+use shared::http::dialect::HozironError;
 use shared::http::{Request, Response};
 use shared::model::credential::{HeaderTemplate, TOKEN, Values, wanted_keys};
 use shared::model::integration::{
@@ -21,23 +22,32 @@ use shared::{Code, Error, Platform, Result};
 use url::Url;
 
 use crate::catalog;
+use crate::openapi::{config, credential_values};
 use shared::mcp::validation::validate_later;
 use shared::registry::draft::{Draft, OauthInput};
 use shared::registry::place::{Placing, place};
 
 /// The body of an install.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(description = "What to install. Unknown fields are refused.")]
 pub(crate) struct InstallRequest {
+    #[schema(inline)]
     source: Source,
+    /// The slug to install it under; otherwise the catalogue id, or one made of the URL's host.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$")]
     id: Option<String>,
+    /// Display name.
+    #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
+    #[schema(schema_with = credential_values, required = false)]
     credentials: Option<BTreeMap<String, Secret<String>>>,
+    #[schema(schema_with = config, required = false)]
     config: Option<BTreeMap<String, Value>>,
 }
 
 /// Where to install from.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(untagged, expecting = "source must be a catalogue id, an https URL or a template object")]
 enum Source {
     /// A catalogue id or a URL.
@@ -47,40 +57,92 @@ enum Source {
 }
 
 /// What a catalogue entry would say.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = IntegrationTemplate)]
 struct Template {
+    /// The upstream's MCP endpoint: https, at a public name or address.
+    #[schema(format = "uri")]
     url: String,
+    /// Display name.
     name: Option<String>,
+    /// Free text for people.
+    #[schema(max_length = 2000)]
     description: Option<String>,
+    /// Whose credential is presented; otherwise it follows from what else is given.
     auth_mode: Option<AuthMode>,
+    /// Headers to present instead of `Authorization: Bearer {token}`. Sealed as a whole, never returned.
+    #[schema(min_items = 1)]
     headers: Option<Vec<HeaderTemplate>>,
+    /// The keys that the headers need.
     #[serde(default)]
     credentials: Vec<DeclaredCredential>,
+    /// How its authorization server is met.
     oauth: Option<DeclaredOauth>,
 }
 
 /// A key that a template declares; only documents what its headers need.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DeclaredCredential {
+    /// Its name in the headers' placeholders.
     key: String,
+    /// For people.
     #[serde(default, rename = "label")]
     _label: Option<String>,
+    /// Whether it must not be shown while it is typed.
     #[serde(default, rename = "secret")]
     _secret: Option<bool>,
 }
 
-#[derive(Deserialize)]
+/// How a template's authorization server is met. What is missing is discovered.
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DeclaredOauth {
+    /// The provider's name, for people.
     provider: Option<String>,
+    /// The authorization server's issuer identifier (RFC 8414 §2): an https URL.
+    #[schema(format = "uri")]
     issuer: Option<String>,
+    /// Scopes to ask for (RFC 6749 §3.3).
     #[serde(default)]
     scopes: Vec<String>,
 }
 
+/// Whether an id is installed now.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(description = "Whether something is installed now.")]
+pub(crate) struct Installation {
+    /// Its slug.
+    pub(super) id: String,
+    pub(super) installed: bool,
+}
+
 /// 201 `{id, installed: true}`; 400, 401, 403, 404, 409.
+#[utoipa::path(
+    post,
+    path = "/integrations/install",
+    operation_id = "install",
+    tag = "Hoziron",
+    summary = "Install an integration",
+    description = "It is born stopped. The upstream is probed after the answer, so that its tools are known soon.",
+    request_body = InstallRequest,
+    responses(
+        (
+            status = 201,
+            description = "Installed, not started.",
+            body = Installation,
+            headers(("Location" = String, description = "Where it is."))
+        ),
+        (
+            status = 400,
+            description = "A field or a rule between two of them is broken, or a credential has an unknown key.",
+            body = HozironError
+        ),
+        (status = 404, description = "The catalogue has no such entry.", body = HozironError),
+        (status = 409, description = "Something of this id or name is already installed.", body = HozironError)
+    )
+)]
 pub(crate) async fn install(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     // (1)
@@ -103,7 +165,7 @@ pub(crate) async fn install(platform: &Platform, caller: Caller, request: Reques
         placed => placed?,
     };
     // (4)
-    let body = json!({ "id": placed.slug, "installed": true });
+    let body = Installation { id: placed.slug.clone(), installed: true };
     let mut response = shared::http::request::json(StatusCode::CREATED, &body)?;
     if let Ok(location) = HeaderValue::from_str(&format!("/integrations/{}", placed.slug)) {
         response.headers_mut().insert(LOCATION, location);

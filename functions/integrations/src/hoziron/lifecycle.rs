@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use http::StatusCode;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
+use shared::http::dialect::HozironError;
+use shared::http::request::json;
 use shared::http::{Request, Response};
 use shared::mcp::validation::{Verdict, validate};
 use shared::model::credential::{ORGANIZATION, wanted_keys};
@@ -17,17 +18,55 @@ use shared::seal::Secret;
 use shared::store::{credentials, integrations};
 use shared::{Code, Error, Platform, Result, vault};
 
-use super::install::check_keys;
+use super::install::{Installation, check_keys};
 use super::load;
+use super::read::Status;
+use crate::openapi::credential_values;
 
 /// The body of a start; it may be absent.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(description = "Added to what the organization's credential has. The body may be left out.")]
 pub(crate) struct StartRequest {
+    #[schema(schema_with = credential_values, required = false)]
     credentials: Option<BTreeMap<String, Secret<String>>>,
 }
 
+/// What an integration does now.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(description = "What an installed integration does now.")]
+pub(crate) struct Lifecycle {
+    /// Its slug.
+    id: String,
+    status: Status,
+    /// How often it was started; only while it is running. Not a process id: there is no process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pid: Option<i64>,
+}
+
 /// 200 `{id, status: "running", pid}`; 409 while credentials are missing; 502 when the upstream is unusable.
+#[utoipa::path(
+    post,
+    path = "/integrations/{id}/start",
+    operation_id = "start",
+    tag = "Hoziron",
+    summary = "Start an integration",
+    description = "Probes the upstream, stores its tools and offers them. A running one stays as it is.",
+    params(("id" = String, Path, description = "The integration's slug.")),
+    request_body = Option<StartRequest>,
+    responses(
+        (status = 200, description = "It is running.", body = Lifecycle),
+        (status = 400, description = "`id` cannot be a slug, or a credential has an unknown key.", body = HozironError),
+        (status = 404, description = "No such integration is installed.", body = HozironError),
+        (
+            status = 409,
+            description = "Credentials are missing: `details.missing` has their keys. Or it was changed meanwhile.",
+            body = HozironError
+        ),
+        (status = 502, description = "The upstream is not usable; it stays stopped.", body = HozironError)
+    )
+)]
 pub(crate) async fn start(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let body = if request.body.is_empty() {
@@ -47,6 +86,22 @@ pub(crate) async fn start(platform: &Platform, caller: Caller, request: Request)
 }
 
 /// 200 like start, with a new `pid` and its uptime from zero. When the upstream is unusable it stays as it was.
+#[utoipa::path(
+    post,
+    path = "/integrations/{id}/restart",
+    operation_id = "restart",
+    tag = "Hoziron",
+    summary = "Start an integration anew",
+    description = "Probes the upstream and counts its uptime from zero, under a new `pid`.",
+    params(("id" = String, Path, description = "The integration's slug.")),
+    responses(
+        (status = 200, description = "It is running.", body = Lifecycle),
+        (status = 400, description = "`id` cannot be a slug.", body = HozironError),
+        (status = 404, description = "No such integration is installed.", body = HozironError),
+        (status = 409, description = "Credentials are missing: `details.missing` has their keys.", body = HozironError),
+        (status = 502, description = "The upstream is not usable; it stays as it was.", body = HozironError)
+    )
+)]
 pub(crate) async fn restart(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let integration = load(platform, &request).await?;
@@ -56,15 +111,46 @@ pub(crate) async fn restart(platform: &Platform, caller: Caller, request: Reques
 }
 
 /// 200 `{id, status: "stopped"}`. Its tools leave every list and are refused; catalogue and credentials stay.
+#[utoipa::path(
+    post,
+    path = "/integrations/{id}/stop",
+    operation_id = "stop",
+    tag = "Hoziron",
+    summary = "Stop an integration",
+    description = "Its tools leave every list and are refused. What is known of it stays. A stopped one stays as it is.",
+    params(("id" = String, Path, description = "The integration's slug.")),
+    responses(
+        (status = 200, description = "It is stopped.", body = Lifecycle),
+        (status = 400, description = "`id` cannot be a slug.", body = HozironError),
+        (status = 404, description = "No such integration is installed.", body = HozironError)
+    )
+)]
 pub(crate) async fn stop(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let integration = load(platform, &request).await?;
     integrations::stop(platform, &integration.id).await?;
-    let body = json!({ "id": integration.slug, "status": "stopped" });
-    shared::http::request::json(StatusCode::OK, &body)
+    json(StatusCode::OK, &Lifecycle { id: integration.slug, status: Status::Stopped, pid: None })
 }
 
 /// 200 `{id, installed: false}`; 409 while it is running, unless `?force=true`. Secrets and catalogue are deleted.
+#[utoipa::path(
+    delete,
+    path = "/integrations/{id}",
+    operation_id = "remove",
+    tag = "Hoziron",
+    summary = "Remove an integration",
+    description = "Its credentials and its catalogue are deleted.",
+    params(
+        ("id" = String, Path, description = "The integration's slug."),
+        ("force" = Option<bool>, Query, nullable = false, description = "Also while it is running; `false`.")
+    ),
+    responses(
+        (status = 200, description = "Removed.", body = Installation),
+        (status = 400, description = "`id` cannot be a slug, or `force` is not a boolean.", body = HozironError),
+        (status = 404, description = "No such integration is installed.", body = HozironError),
+        (status = 409, description = "It is running, and `force` is not `true`.", body = HozironError)
+    )
+)]
 pub(crate) async fn remove(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let force = match request.query("force").as_deref() {
@@ -80,8 +166,7 @@ pub(crate) async fn remove(platform: &Platform, caller: Caller, request: Request
             "the integration is running: stop it first, or remove it with ?force=true",
         ));
     }
-    let body = json!({ "id": integration.slug, "installed": false });
-    shared::http::request::json(StatusCode::OK, &body)
+    json(StatusCode::OK, &Installation { id: integration.slug, installed: false })
 }
 
 /// Adds to the organization's credential.
@@ -123,6 +208,6 @@ async fn probe(platform: &Platform, caller: &Caller, integration: &Integration) 
 }
 
 fn running(integration: &Integration) -> Result<Response> {
-    let body = json!({ "id": integration.slug, "status": "running", "pid": integration.generation });
-    shared::http::request::json(StatusCode::OK, &body)
+    let (id, pid) = (integration.slug.clone(), Some(integration.generation));
+    json(StatusCode::OK, &Lifecycle { id, status: Status::Running, pid })
 }

@@ -9,6 +9,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 use shared::auth::{Caller, authorize_connection};
+use shared::http::dialect::KontextError;
 use shared::http::request::{empty, json};
 use shared::http::{Request, Response};
 use shared::model::credential::{Values, missing_keys, wanted_keys};
@@ -21,17 +22,47 @@ use shared::{Error, Platform, Result, vault};
 
 use super::load;
 use super::view::{ConnectionView, OneConnection};
+use crate::openapi::credential_values;
 use shared::mcp::validation::validate_later;
 
 /// The body of an add: one of the two.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AddConnection, description = "Either `token` or `credentials`. Both are sealed at once, never returned.")]
 pub(crate) struct AddRequest {
+    /// The only value that the integration's headers need.
+    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1, max_length = 16384)]
     token: Option<Secret<String>>,
+    #[schema(schema_with = credential_values, required = false)]
     credentials: Option<BTreeMap<String, Secret<String>>>,
 }
 
 /// 201 `{connection}`. Replaces the caller's former credential. 400 unless `authMode` is `user_token`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/integrations/{id}/connection",
+    operation_id = "addConnection",
+    tag = "Kontext",
+    summary = "Store the caller's own credential",
+    description = "Open to every caller who may use the integration, but for service accounts. Replaces a former one.",
+    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
+    request_body = AddRequest,
+    responses(
+        (status = 201, description = "Stored.", body = OneConnection),
+        (
+            status = 400,
+            description = "The credential does not fit the `credentialSchema` or the headers, or `authMode` is not \
+                           `user_token`.",
+            body = KontextError
+        ),
+        (
+            status = 404,
+            description = "No such integration, or one that the caller may not use.",
+            body = KontextError
+        ),
+        (status = 409, description = "The integration was changed meanwhile: try again.", body = KontextError)
+    )
+)]
 pub(crate) async fn add(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     let integration = usable(platform, &caller, &request).await?;
     if integration.content.auth_mode != AuthMode::UserToken {
@@ -51,6 +82,22 @@ pub(crate) async fn add(platform: &Platform, caller: Caller, request: Request) -
 }
 
 /// 200 `{connection}`, also where there is none.
+#[utoipa::path(
+    get,
+    path = "/api/v1/integrations/{id}/connection",
+    operation_id = "getConnection",
+    tag = "Kontext",
+    summary = "Whether the caller has a credential stored",
+    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
+    responses(
+        (status = 200, description = "The connection, also where there is none.", body = OneConnection),
+        (
+            status = 404,
+            description = "No such integration, or one that the caller may not use.",
+            body = KontextError
+        )
+    )
+)]
 pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     let integration = usable(platform, &caller, &request).await?;
     let connection = ConnectionView::of(integration.user_connection.as_ref());
@@ -58,6 +105,22 @@ pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -
 }
 
 /// 204, also where there is none.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/integrations/{id}/connection",
+    operation_id = "revokeConnection",
+    tag = "Kontext",
+    summary = "Delete the caller's own credential",
+    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
+    responses(
+        (status = 204, description = "There is none now."),
+        (
+            status = 404,
+            description = "No such integration, or one that the caller may not use.",
+            body = KontextError
+        )
+    )
+)]
 pub(crate) async fn revoke(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     let integration = usable(platform, &caller, &request).await?;
     disconnect(platform, &integration, &caller.subject, &caller.subject).await?;

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use shared::auth::Caller;
+use shared::http::dialect::KontextError;
 use shared::http::request::{empty, json};
 use shared::http::{Request, Response};
 use shared::model::integration::{AuthMode, Content, Integration};
@@ -16,6 +17,22 @@ use shared::registry::draft::{OauthInput, oauth_misplaced};
 const ATTEMPTS: u32 = 5;
 
 /// 200 `{oauth}`; 404 where there is none: in another `authMode`, or after it was removed.
+#[utoipa::path(
+    get,
+    path = "/api/v1/integrations/{id}/oauth",
+    operation_id = "getOauth",
+    tag = "Kontext",
+    summary = "Read an integration's OAuth configuration",
+    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
+    responses(
+        (status = 200, description = "The configuration, without its secret.", body = OneOauth),
+        (
+            status = 404,
+            description = "No such integration, or one in another `authMode` or without a configuration.",
+            body = KontextError
+        )
+    )
+)]
 pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     answer(&load(platform, &caller, &request).await?)
@@ -23,6 +40,22 @@ pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -
 
 /// 200 `{oauth}`. Replaces all of it, but for a `clientSecret` that is not mentioned while the client is the same.
 /// 400 in another `authMode`.
+#[utoipa::path(
+    put,
+    path = "/api/v1/integrations/{id}/oauth",
+    operation_id = "replaceOauth",
+    tag = "Kontext",
+    summary = "Replace an integration's OAuth configuration",
+    description = "Replaces all of it, but for a `clientSecret` that is left out while `clientId` is the same.",
+    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
+    request_body = OauthInput,
+    responses(
+        (status = 200, description = "The configuration as it is now.", body = OneOauth),
+        (status = 400, description = "A field is not usable, or `authMode` is not `oauth`.", body = KontextError),
+        (status = 404, description = "No such integration.", body = KontextError),
+        (status = 409, description = "Others keep changing the integration: try again.", body = KontextError)
+    )
+)]
 pub(crate) async fn replace(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let input: OauthInput = shared::http::json::parse(&request.body)?;
@@ -41,6 +74,19 @@ pub(crate) async fn replace(platform: &Platform, caller: Caller, request: Reques
 }
 
 /// 204, also when there was none. An integration whose `authMode` stays `oauth` then has no configuration of its own.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/integrations/{id}/oauth",
+    operation_id = "removeOauth",
+    tag = "Kontext",
+    summary = "Remove an integration's OAuth configuration",
+    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
+    responses(
+        (status = 204, description = "There is none now."),
+        (status = 404, description = "No such integration.", body = KontextError),
+        (status = 409, description = "Others keep changing the integration: try again.", body = KontextError)
+    )
+)]
 pub(crate) async fn remove(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     for _ in 0..ATTEMPTS {

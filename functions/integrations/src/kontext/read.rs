@@ -3,6 +3,7 @@
 use http::StatusCode;
 use shared::auth::Caller;
 use shared::http::cursor::{self, Keyset};
+use shared::http::dialect::KontextError;
 use shared::http::request::{empty, json};
 use shared::http::{Request, Response};
 use shared::model::integration::IntegrationId;
@@ -15,6 +16,22 @@ use super::view::{One, Page};
 const CURSOR: &str = "integrations";
 
 /// 200 `{items, nextCursor?}`, in order of creation. Query: `limit` (1–200, 50), `cursor`, `name` (substring).
+#[utoipa::path(
+    get,
+    path = "/api/v1/integrations",
+    operation_id = "listIntegrations",
+    tag = "Kontext",
+    summary = "List integrations, in order of creation",
+    params(
+        ("limit" = Option<u32>, Query, nullable = false, minimum = 1, maximum = 200,  description = "Most items of a page; 50."),
+        ("cursor" = Option<String>, Query, nullable = false, description = "The former page's `nextCursor`."),
+        ("name" = Option<String>, Query, nullable = false, description = "Only those whose name has this in it.")
+    ),
+    responses(
+        (status = 200, description = "A page of them.", body = Page),
+        (status = 400, description = "`limit` or `cursor` is not usable.", body = KontextError)
+    )
+)]
 pub(crate) async fn list(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let limit = limit(&request)?;
@@ -47,6 +64,18 @@ pub(super) fn limit(request: &Request) -> Result<u32> {
 }
 
 /// 200 `{integration}`; 404.
+#[utoipa::path(
+    get,
+    path = "/api/v1/integrations/{id}",
+    operation_id = "getIntegration",
+    tag = "Kontext",
+    summary = "Read an integration",
+    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
+    responses(
+        (status = 200, description = "As it is now.", body = One),
+        (status = 404, description = "No such integration.", body = KontextError)
+    )
+)]
 pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let integration = load(platform, &caller, &request).await?;
@@ -54,6 +83,19 @@ pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -
 }
 
 /// 204; 404. Archives: its secrets and catalogue are deleted, its name stays taken until it is revived.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/integrations/{id}",
+    operation_id = "archiveIntegration",
+    tag = "Kontext",
+    summary = "Archive an integration",
+    description = "Its credentials and its catalogue are deleted. Its name stays taken until it is revived.",
+    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
+    responses(
+        (status = 204, description = "Archived."),
+        (status = 404, description = "No such integration.", body = KontextError)
+    )
+)]
 pub(crate) async fn archive(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let id: IntegrationId = request.param("id")?;
@@ -65,6 +107,19 @@ pub(crate) async fn archive(platform: &Platform, caller: Caller, request: Reques
 }
 
 /// 200 `{integration}` with fresh validation fields, also when the upstream turns out unusable; 404.
+#[utoipa::path(
+    post,
+    path = "/api/v1/integrations/{id}/validate",
+    operation_id = "validateIntegration",
+    tag = "Kontext",
+    summary = "Probe the upstream now",
+    description = "Stores the tools that it offers. An upstream that turns out unusable is an answer like any other.",
+    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
+    responses(
+        (status = 200, description = "With fresh validation fields.", body = One),
+        (status = 404, description = "No such integration.", body = KontextError)
+    )
+)]
 pub(crate) async fn validate(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let integration = load(platform, &caller, &request).await?;

@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde_json::Value;
 use shared::auth::Caller;
 use shared::http::cursor::{self, Keyset};
+use shared::http::dialect::KontextError;
 use shared::http::request::json;
 use shared::http::{Request, Response};
 use shared::model::tool::ToolStatus;
@@ -19,6 +20,26 @@ use super::view::{OneTool, ToolPage, ToolView};
 const PAGE_BYTES: usize = 1024 * 1024;
 
 /// 200 `{items, nextCursor?}`, in order of discovery. Query: `limit` (1–200, 50), `cursor`, `status`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/integrations/{id}/tools",
+    operation_id = "listTools",
+    tag = "Kontext",
+    summary = "List an integration's tools for review",
+    description = "In order of discovery, each with its approved definition and with what the upstream changed since. \
+                   A page may have fewer tools than `limit`, as large definitions fill it.",
+    params(
+        ("id" = String, Path, format = "uuid", description = "The integration's id."),
+        ("limit" = Option<u32>, Query, nullable = false, minimum = 1, maximum = 200,  description = "Most items of a page; 50."),
+        ("cursor" = Option<String>, Query, nullable = false, description = "The former page's `nextCursor`."),
+        ("status" = Option<ToolStatus>, Query, nullable = false, description = "Only those that stand there.")
+    ),
+    responses(
+        (status = 200, description = "A page of them.", body = ToolPage),
+        (status = 400, description = "`limit`, `cursor` or `status` is not usable.", body = KontextError),
+        (status = 404, description = "No such integration.", body = KontextError)
+    )
+)]
 pub(crate) async fn list(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let limit = limit(&request)?;
@@ -62,6 +83,23 @@ fn fitting(found: &[Reviewed], limit: usize) -> usize {
 }
 
 /// 200 `{tool}`: what the last probe found is offered from now on; a tool that is gone is forgotten. 404, 409.
+#[utoipa::path(
+    post,
+    path = "/api/v1/integrations/{id}/tools/{tool}/approve",
+    operation_id = "approveTool",
+    tag = "Kontext",
+    summary = "Approve a tool as it is now",
+    description = "What the last probe found is offered from now on. A tool that is gone is forgotten.",
+    params(
+        ("id" = String, Path, format = "uuid", description = "The integration's id."),
+        ("tool" = String, Path, description = "The tool's id.")
+    ),
+    responses(
+        (status = 200, description = "The tool as it stands now.", body = OneTool),
+        (status = 404, description = "No such integration, or no such tool.", body = KontextError),
+        (status = 409, description = "The tool was changed meanwhile: look at it again.", body = KontextError)
+    )
+)]
 pub(crate) async fn approve(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let (integration, tool) = find(platform, &caller, &request).await?;
@@ -74,6 +112,23 @@ pub(crate) async fn approve(platform: &Platform, caller: Caller, request: Reques
 }
 
 /// 200 `{tool}`: it stays out of lists and calls until its upstream changes it again. 404, 409.
+#[utoipa::path(
+    post,
+    path = "/api/v1/integrations/{id}/tools/{tool}/reject",
+    operation_id = "rejectTool",
+    tag = "Kontext",
+    summary = "Reject a tool as it is now",
+    description = "It stays out of lists and calls until its upstream changes it again.",
+    params(
+        ("id" = String, Path, format = "uuid", description = "The integration's id."),
+        ("tool" = String, Path, description = "The tool's id.")
+    ),
+    responses(
+        (status = 200, description = "The tool as it stands now.", body = OneTool),
+        (status = 404, description = "No such integration, or no such tool.", body = KontextError),
+        (status = 409, description = "The tool is gone, or was changed meanwhile: look at it again.", body = KontextError)
+    )
+)]
 pub(crate) async fn reject(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let (integration, tool) = find(platform, &caller, &request).await?;

@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::auth::Caller;
+use shared::http::dialect::KontextError;
 use shared::http::json::present;
 use shared::http::request::json;
 use shared::http::{Request, Response};
@@ -22,6 +23,7 @@ use shared::store::integrations::{self, Change, Inserted, New};
 use shared::{Error, Platform, Result, vault};
 
 use super::view::One;
+use crate::openapi::capabilities_or_null;
 use shared::mcp::validation::validate_later;
 use shared::registry::draft::{
     OauthInput, check_capabilities, check_schema, check_url, oauth_misplaced, seal_headers, server_token,
@@ -32,36 +34,86 @@ use shared::registry::draft::{
 const ATTEMPTS: u32 = 5;
 
 /// The body of an update: what is absent stays. `null` clears what may be missing.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(
+    as = UpdateIntegration,
+    description = "What is left out stays as it is. `null` removes what may be missing. Unknown fields are refused."
+)]
 pub(crate) struct UpdateRequest {
+    /// Display name, unlike that of any other integration.
     #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false, min_length = 1, max_length = 200)]
     name: Option<String>,
+    /// Free text for people.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, max_length = 2000)]
     description: Option<Option<String>>,
+    /// The upstream's MCP endpoint. Another one has to be validated anew.
     #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false, format = "uri")]
     url: Option<String>,
+    /// What Postern does with it.
     #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
     category: Option<Category>,
+    /// Whose credential is presented. With another one the users' connections are deleted.
     #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
     auth_mode: Option<AuthMode>,
+    /// Only for `authMode` `oauth`.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<OauthInput>)]
     oauth: Option<Option<OauthInput>>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(schema_with = capabilities_or_null)]
     capabilities: Option<Option<Box<RawValue>>>,
+    /// A JSON Schema that credentials which users paste have to fit; without remote references.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Object>)]
     credential_schema: Option<Option<Box<RawValue>>>,
+    /// The organization's token, only for `authMode` `server_token`; required on the way there. Sealed at once, never
+    /// returned.
     #[serde(default, deserialize_with = "present")]
+    #[schema(
+        value_type = Option<String>, nullable = false, format = Password, write_only, min_length = 1, max_length = 16384
+    )]
     server_token: Option<Secret<String>>,
+    /// Headers to present instead of `Authorization: Bearer {token}`. Sealed as a whole, never returned.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<HeaderTemplate>>, min_items = 1)]
     credential_headers: Option<Option<Vec<HeaderTemplate>>>,
+    /// What happens to tools that a probe finds new or changed.
     #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
     tool_policy: Option<ToolPolicy>,
+    /// `true` revives the integration if it is archived.
     #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
     confirm_unarchive: Option<bool>,
 }
 
 /// 200 `{integration}`; 400, 401, 403, 404, 409.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/integrations/{id}",
+    operation_id = "updateIntegration",
+    tag = "Kontext",
+    summary = "Change an integration, or revive an archived one",
+    description = "Another `url` or `authMode` resets its validation, and the upstream is probed after the answer.",
+    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
+    request_body = UpdateRequest,
+    responses(
+        (status = 200, description = "As it is now.", body = One),
+        (status = 400, description = "A field, or a rule between two of them, is broken.", body = KontextError),
+        (status = 404, description = "No such integration, or an archived one.", body = KontextError),
+        (
+            status = 409,
+            description = "The name is taken (`code` is `duplicate`), or others keep changing it (`conflict`).",
+            body = KontextError
+        )
+    )
+)]
 pub(crate) async fn update(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let id: IntegrationId = request.param("id")?;

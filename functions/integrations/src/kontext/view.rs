@@ -12,38 +12,67 @@ use shared::platform::Timestamp;
 use shared::store::tools::Reviewed;
 use shared::{Error, Result};
 
+use crate::openapi::capabilities;
+
 /// The Kontext integration object, with `slug`, `description`, `credentialHeadersConfigured`, `toolPolicy`, `state` and
 /// `consecutiveFailures` added.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Integration, description = "One upstream MCP server that Postern knows. No field can hold a secret.")]
 pub(crate) struct IntegrationView<'a> {
+    /// A UUID.
+    #[schema(format = "uuid")]
     id: &'a str,
+    /// Unique short name: prefix of its tools, id in the Hoziron dialect.
+    #[schema(example = "github")]
     slug: &'a str,
+    /// Display name.
     name: &'a str,
+    /// Free text for people.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     description: Option<&'a str>,
+    /// The upstream's MCP endpoint.
+    #[schema(format = "uri")]
     url: &'a str,
     category: Category,
     auth_mode: AuthMode,
+    /// Only with `authMode` `oauth`, and not when it was removed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     oauth: Option<OauthView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = capabilities, required = false)]
     capabilities: Option<&'a RawValue>,
+    /// A JSON Schema of what users paste.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, nullable = false)]
     credential_schema: Option<&'a RawValue>,
+    /// Whether the organization's token is stored.
     server_token_configured: bool,
+    /// Whether its headers are not just `Authorization: Bearer {token}`.
     credential_headers_configured: bool,
     tool_policy: ToolPolicy,
     state: State,
     validation_status: ValidationStatus,
+    /// What the last probe found.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     validation_message: Option<&'a str>,
+    /// When the last probe was.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     last_validated_at: Option<Timestamp>,
+    /// Failed probes since the last good one.
+    #[schema(minimum = 0)]
     consecutive_failures: i64,
+    /// The caller's own; only with `authMode` `oauth` and `user_token`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     user_connection: Option<ConnectionView>,
+    /// When it was registered.
     created_at: Timestamp,
+    /// When an operator last changed it.
     updated_at: Timestamp,
 }
 
@@ -79,26 +108,34 @@ impl<'a> From<&'a Integration> for IntegrationView<'a> {
 }
 
 /// `{integration}`.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = IntegrationAnswer, description = "One integration.")]
 pub(crate) struct One<'a> {
     pub(crate) integration: IntegrationView<'a>,
 }
 
 /// `{items, nextCursor?}`.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = IntegrationPage, description = "A page of integrations.")]
 pub(crate) struct Page<'a> {
+    /// In order of creation.
     pub(crate) items: Vec<IntegrationView<'a>>,
+    /// The `cursor` of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) next_cursor: Option<String>,
 }
 
 /// An OAuth configuration, without its secret.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Oauth)]
 pub(crate) struct OauthView<'a> {
     #[serde(flatten)]
+    #[schema(value_type = OauthConfig)]
     config: &'a OauthConfig,
+    /// Whether the secret of `clientId` is stored.
     client_secret_configured: bool,
 }
 
@@ -111,7 +148,8 @@ impl<'a> OauthView<'a> {
 }
 
 /// `{oauth}`.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = OauthAnswer, description = "An OAuth configuration.")]
 pub(crate) struct OneOauth<'a> {
     oauth: OauthView<'a>,
 }
@@ -123,20 +161,27 @@ impl<'a> OneOauth<'a> {
 }
 
 /// Whether the caller has a credential stored.
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ConnectionStatus {
+    /// It has.
     Connected,
+    /// It has not.
     Disconnected,
 }
 
 /// The calling user's connection.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Connection)]
 pub(crate) struct ConnectionView {
+    /// Whether the caller has a credential stored.
     connected: bool,
+    /// The same in a word.
     status: ConnectionStatus,
+    /// When the credential ends, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     expires_at: Option<Timestamp>,
 }
 
@@ -155,31 +200,43 @@ impl ConnectionView {
 }
 
 /// `{connection}`.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ConnectionAnswer, description = "The calling user's connection.")]
 pub(crate) struct OneConnection {
     pub(crate) connection: ConnectionView,
 }
 
 /// A tool under review.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Tool)]
 pub(crate) struct ToolView<'a> {
+    /// Stable: the same for the same integration and name for ever.
+    #[schema(pattern = "^[0-9a-f]{24}$")]
     id: &'a str,
+    /// The upstream's own name for it.
     name: &'a str,
     status: ToolStatus,
     /// Whether agents see it while the integration is running.
     offered: bool,
     /// The approved definition; of a tool that was never approved the one found.
+    #[schema(value_type = Object)]
     definition: &'a RawValue,
     /// What the upstream has now, where that is something else.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, nullable = false)]
     found: Option<&'a RawValue>,
     /// What leads from `definition` to `found`.
     diff: Vec<Difference>,
+    /// When a probe first found it.
     first_seen_at: Timestamp,
+    /// When a probe last found it changed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     changed_at: Option<Timestamp>,
+    /// When it was last approved.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     approved_at: Option<Timestamp>,
 }
 
@@ -205,22 +262,29 @@ impl<'a> ToolView<'a> {
 }
 
 /// What happened to one member.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ChangeKind {
+    /// It is new.
     Added,
+    /// It is gone.
     Removed,
+    /// It has another value.
     Changed,
 }
 
 /// One member that differs; applied in order, the differences lead from one definition to the other.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ToolDifference)]
 pub(crate) struct Difference {
     /// JSON pointer (RFC 6901).
+    #[schema(example = "/inputSchema/properties/query")]
     path: String,
     change: ChangeKind,
+    /// The former value; absent for what was added.
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<Value>,
+    /// The new value; absent for what was removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     after: Option<Value>,
 }
@@ -252,16 +316,21 @@ fn broken(error: serde_json::Error) -> Error {
 }
 
 /// `{tool}`.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ToolAnswer, description = "One tool.")]
 pub(crate) struct OneTool<'a> {
     pub(crate) tool: ToolView<'a>,
 }
 
 /// `{items, nextCursor?}`.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(description = "A page of tools.")]
 pub(crate) struct ToolPage<'a> {
+    /// In order of discovery.
     pub(crate) items: Vec<ToolView<'a>>,
+    /// The `cursor` of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) next_cursor: Option<String>,
 }

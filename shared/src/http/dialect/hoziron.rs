@@ -10,7 +10,6 @@ use crate::{Code, Error};
 /// An error of the Hoziron dialect.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct HozironError<'a> {
-    /// What happened.
     #[schema(inline)]
     error: Failure<'a>,
 }
@@ -22,7 +21,6 @@ struct Failure<'a> {
     category: Category,
     /// What is wrong, for people. Never quotes a secret.
     message: &'a str,
-    /// Facts for programs.
     #[schema(inline)]
     details: Details<'a>,
 }

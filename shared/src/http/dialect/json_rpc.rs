@@ -19,7 +19,6 @@ pub struct JsonRpcError<'a> {
     /// Always null: the message was not read.
     #[schema(value_type = Value)]
     id: (),
-    /// What happened.
     #[schema(inline)]
     error: Failure<'a>,
 }
@@ -31,7 +30,6 @@ struct Failure<'a> {
     code: u16,
     /// What is wrong, for people.
     message: &'a str,
-    /// Facts for programs.
     #[schema(inline)]
     data: Data<'a>,
 }
