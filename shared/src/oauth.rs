@@ -1,12 +1,13 @@
 //! How Postern, as an OAuth client, gets and keeps tokens for upstream MCP servers (MCP authorization, 2026-07-28).
 //!
-//! The way of a grant: `protected_resource` and `server_metadata` find out who issues tokens, `client` who Postern is to
-//! them; `flow` sends a person there and `callback` takes what comes back to `tokens`; `refresh` keeps it alive.
+//! The way of a grant: `discovery` finds out who issues tokens (`protected_resource`, `server_metadata`) and who Postern is
+//! to them (`client`); `flow` sends a person there and `callback` takes what comes back to `tokens`; `refresh` keeps it alive.
 
 pub mod callback;
 pub mod client;
 pub mod client_credentials;
 pub mod disconnect;
+pub mod discovery;
 pub mod flow;
 pub mod http;
 pub mod protected_resource;

@@ -22,7 +22,7 @@ use shared::store::targets;
 use shared::{Code, Platform, Result};
 
 use crate::audit::Audit;
-use crate::connect;
+use crate::connect::{self, NotReady};
 use crate::endpoint::Context;
 use crate::exchange::Exchange;
 use crate::reply::Reply;
@@ -166,21 +166,11 @@ async fn pass_on(
         let bridge = bridge(id.to_owned());
         answer(connect::answer(context, &bridge, upstream, declared.as_deref(), reason)?, audit)
     };
-    let mut used = match connect::ready(context, Rc::clone(&target)).await {
-        Ok(used) => used,
+    let request = Call { method: "tools/call", name: &target.tool, params, meta: own_meta, mirrored };
+    let (used, called) = match send_with_credential(context, &target, &request).await {
+        Ok(sent) => sent,
         Err(reason) => return give_up(audit, reason),
     };
-    let request = Call { method: "tools/call", name: &target.tool, params, meta: own_meta, mirrored };
-    let mut called = send(context, &used, &request).await;
-    if let Err(error) = &called
-        && let Some(renewed) = connect::refused(context, &used, error).await
-    {
-        used = match renewed {
-            Ok(used) => used,
-            Err(reason) => return give_up(audit, reason),
-        };
-        called = send(context, &used, &request).await;
-    }
     let upstream_id = called.as_ref().map_or_else(|_| id.to_owned(), |(upstream_id, _)| upstream_id.clone());
     let bridge = bridge(upstream_id);
     let outcome = match called {
@@ -203,11 +193,27 @@ async fn pass_on(
     answer(outcome, audit)
 }
 
-async fn send(
+type Called = Result<(Box<RawValue>, Answer), CallError>;
+
+/// Sends `request` with a credential that lasts, and once more with a renewed one when the upstream refuses the first.
+async fn send_with_credential(
     context: &Context<'_>,
-    target: &Target,
+    target: &Rc<Target>,
     request: &Call<'_>,
-) -> Result<(Box<RawValue>, Answer), CallError> {
+) -> Result<(Rc<Target>, Called), NotReady> {
+    let used = connect::ready(context, Rc::clone(target)).await?;
+    let called = send(context, &used, request).await;
+    if let Err(error) = &called
+        && let Some(renewed) = connect::refused(context, &used, error).await
+    {
+        let renewed = renewed?;
+        let called = send(context, &renewed, request).await;
+        return Ok((renewed, called));
+    }
+    Ok((used, called))
+}
+
+async fn send(context: &Context<'_>, target: &Target, request: &Call<'_>) -> Called {
     // A tool is in the catalogue only after a probe found out the era.
     let era = target.upstream.era.unwrap_or(Era::Modern);
     Client::new(context.platform, &target.upstream, &context.caller.subject, limits(context.platform))

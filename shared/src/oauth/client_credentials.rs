@@ -1,7 +1,7 @@
 //! The client credentials grant (RFC 6749 §4.4): the organization's own access, without any person.
 
 use super::OauthError;
-use super::flow::{client, find_server, resource};
+use super::discovery::{client, find_server, resource};
 use super::refresh::{schedule, store_set};
 use super::tokens::{self, Granted, TokenSet};
 use crate::model::auth_event::EventType;

@@ -4,28 +4,25 @@
 //! the operator has not named it; (3) the client; (4) the scope; (5) everything that the callback will need is put
 //! under a fresh state, once, for ten minutes; (6) the URL is made.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::OauthError;
-use super::client::{Client, identify, public_url};
-use super::protected_resource::{self, ProtectedResource, bearer_parameter};
-use super::server_metadata::{self, ServerMetadata};
-use crate::mcp::probe::challenge;
+use super::client::{Client, public_url};
+use super::discovery::{client, find_server, resource, scope};
 use crate::model::auth_event::EventType;
 use crate::model::integration::{AuthMode, Integration};
-use crate::model::oauth::OauthConfig;
 use crate::net::SafeUrl;
 use crate::platform::Timestamp;
 use crate::seal::{Secret, sha256_hex};
-use crate::store::{auth_events, credentials, oauth_flows};
-use crate::{Error, Platform, Result, vault};
+use crate::store::{auth_events, oauth_flows};
+use crate::{Error, Platform, Result};
 
 /// How long a person may take.
 pub const LIFETIME: Duration = Duration::from_mins(10);
@@ -126,15 +123,6 @@ impl Flow {
     }
 }
 
-/// What was found out about the upstream's authorization server.
-pub(super) struct Server {
-    pub(super) metadata: Option<ServerMetadata>,
-    pub(super) resource: Option<ProtectedResource>,
-    pub(super) challenge: Option<String>,
-    pub(super) authorization_endpoint: Option<String>,
-    pub(super) token_endpoint: String,
-}
-
 /// Starts an authorization.
 pub async fn begin(platform: &Platform, start: &Start<'_>) -> Result<Started, OauthError> {
     let integration = start.integration;
@@ -157,20 +145,17 @@ pub async fn begin(platform: &Platform, start: &Start<'_>) -> Result<Started, Oa
     let resource = resource(&config, integration, &server);
     // (5)
     let verifier = Secret::new(URL_SAFE_NO_PAD.encode(platform.random::<64>()?));
-    let state = URL_SAFE_NO_PAD.encode(platform.random::<32>()?);
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose().as_bytes()));
-    let client_id = client.client_id.clone();
+    let state = URL_SAFE_NO_PAD.encode(platform.random::<32>()?);
+    let metadata = server.metadata.as_ref();
     let flow = Flow {
         verifier,
-        issuer: server.metadata.as_ref().map(|metadata| metadata.issuer.clone()),
-        iss_required: server
-            .metadata
-            .as_ref()
-            .is_some_and(|metadata| metadata.authorization_response_iss_parameter_supported),
+        issuer: metadata.map(|metadata| metadata.issuer.clone()),
+        iss_required: metadata.is_some_and(|found| found.authorization_response_iss_parameter_supported),
         token_endpoint: server.token_endpoint.clone(),
-        revocation_endpoint: server.metadata.as_ref().and_then(|found| found.revocation_endpoint.clone()),
-        resource: resource.clone(),
-        scope: scope.clone(),
+        revocation_endpoint: metadata.and_then(|metadata| metadata.revocation_endpoint.clone()),
+        resource,
+        scope,
         redirect_uri: redirect_uri.clone(),
         client,
         return_url: start.return_url.clone(),
@@ -179,160 +164,36 @@ pub async fn begin(platform: &Platform, start: &Start<'_>) -> Result<Started, Oa
     };
     let expires_at = platform.now() + LIFETIME;
     oauth_flows::insert(platform, &integration.id, start.owner, &state, &flow, expires_at).await?;
-    auth_events::record(
-        platform,
-        integration,
-        start.owner,
-        EventType::ConnectStarted,
-        start.actor,
-        url.host_str(),
-        None,
-    )
-    .await?;
+    let event = EventType::ConnectStarted;
+    auth_events::record(platform, integration, start.owner, event, start.actor, url.host_str(), None).await?;
     // (6)
-    {
-        let mut query = url.query_pairs_mut();
-        query.append_pair("response_type", "code");
-        query.append_pair("client_id", &client_id);
-        query.append_pair("redirect_uri", &redirect_uri);
-        query.append_pair("state", &state);
-        query.append_pair("code_challenge", &challenge);
-        query.append_pair("code_challenge_method", "S256");
-        for (name, value) in [("scope", scope), ("resource", resource), ("prompt", config.prompt)] {
-            if let Some(value) = value {
-                query.append_pair(name, &value);
-            }
+    let authorization_url = authorization_url(url, &flow, &state, &challenge, config.prompt.as_deref());
+    Ok(Started { authorization_url, state, redirect_uri, expires_at })
+}
+
+/// RFC 6749 §4.1.1; what the endpoint's URL has in its query already stays.
+fn authorization_url(
+    mut url: Url,
+    flow: &Flow,
+    state: &str,
+    challenge: &str,
+    prompt: Option<&str>,
+) -> String {
+    url.query_pairs_mut()
+        .append_pair("response_type", "code")
+        .append_pair("client_id", &flow.client.client_id)
+        .append_pair("redirect_uri", &flow.redirect_uri)
+        .append_pair("state", state)
+        .append_pair("code_challenge", challenge)
+        .append_pair("code_challenge_method", "S256");
+    let optional =
+        [("scope", flow.scope.as_deref()), ("resource", flow.resource.as_deref()), ("prompt", prompt)];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            url.query_pairs_mut().append_pair(name, value);
         }
     }
-    Ok(Started { authorization_url: url.into(), state, redirect_uri, expires_at })
-}
-
-/// Finds the authorization server: what the operator named beats what is discovered.
-pub(super) async fn find_server(
-    platform: &Platform,
-    integration: &Integration,
-    config: &OauthConfig,
-) -> Result<Server, OauthError> {
-    let endpoint = SafeUrl::parse(&integration.content.url, platform.settings.net)
-        .map_err(|_| OauthError::refused("the integration's URL may not be dialled any more"))?;
-    if let (None, Some(token_endpoint)) = (&config.issuer, &config.token_url)
-        && (config.authorization_url.is_some() || config.is_client_credentials())
-    {
-        return Ok(Server {
-            metadata: None,
-            resource: None,
-            challenge: None,
-            authorization_endpoint: config.authorization_url.clone(),
-            token_endpoint: token_endpoint.clone(),
-        });
-    }
-    let challenge = challenge(platform, &endpoint).await;
-    let resource = protected_resource::discover(platform, &endpoint, challenge.as_deref()).await?;
-    let issuer = issuer(config, resource.as_ref(), &endpoint);
-    let metadata = server_metadata::discover(platform, &issuer).await?;
-    let token_endpoint = config.token_url.clone().or_else(|| metadata.token_endpoint.clone());
-    Ok(Server {
-        authorization_endpoint: config
-            .authorization_url
-            .clone()
-            .or_else(|| metadata.authorization_endpoint.clone()),
-        token_endpoint: token_endpoint
-            .ok_or_else(|| OauthError::refused("the authorization server has no token endpoint"))?,
-        metadata: Some(metadata),
-        resource,
-        challenge,
-    })
-}
-
-/// What connecting to a server by OAuth would take.
-pub struct Discovered {
-    /// Its authorization server.
-    pub metadata: ServerMetadata,
-    /// The scopes that it asks for, else those that it knows.
-    pub scopes: Vec<String>,
-}
-
-/// Finds out what connecting to the MCP server at `endpoint` would take.
-pub async fn discover_server(platform: &Platform, endpoint: &SafeUrl) -> Result<Discovered, OauthError> {
-    let challenge = challenge(platform, endpoint).await;
-    let resource = protected_resource::discover(platform, endpoint, challenge.as_deref()).await?;
-    let issuer = issuer(&OauthConfig::default(), resource.as_ref(), endpoint);
-    let metadata = server_metadata::discover(platform, &issuer).await?;
-    let challenged = challenge.as_deref().and_then(|challenge| bearer_parameter(challenge, "scope"));
-    let scopes = match challenged {
-        Some(scope) => words(&scope).into_iter().collect(),
-        None => resource.map(|resource| resource.scopes_supported).unwrap_or_default(),
-    };
-    Ok(Discovered { metadata, scopes })
-}
-
-fn issuer(config: &OauthConfig, resource: Option<&ProtectedResource>, endpoint: &SafeUrl) -> String {
-    match (&config.issuer, resource) {
-        (Some(issuer), _) => issuer.clone(),
-        (None, Some(resource)) => resource.authorization_servers.first().cloned().unwrap_or_default(),
-        // MCP 2025-03-26: the server's origin is its own authorization server.
-        (None, None) => endpoint.as_url().origin().ascii_serialization(),
-    }
-}
-
-pub(super) async fn client(
-    platform: &Platform,
-    integration: &Integration,
-    config: &OauthConfig,
-    metadata: Option<&ServerMetadata>,
-) -> Result<Client, OauthError> {
-    match (&config.client_id, metadata) {
-        (Some(client_id), _) => {
-            let secret = vault::open_client_secret(platform, integration)?;
-            Ok(Client::given(metadata, client_id, secret))
-        }
-        (None, Some(metadata)) => identify(platform, metadata).await,
-        (None, None) => Err(OauthError::refused("oauth.clientId is required where the endpoints are given")),
-    }
-}
-
-/// The operator's scopes, else those of the challenge, else those of the resource; together with what was asked for
-/// before and what a refused call has asked for since. `offline_access` only where the server knows it.
-async fn scope(
-    platform: &Platform,
-    integration: &Integration,
-    config: &OauthConfig,
-    owner: &str,
-    server: &Server,
-) -> Result<Option<String>, OauthError> {
-    let challenged = server.challenge.as_deref().and_then(|challenge| bearer_parameter(challenge, "scope"));
-    let mut scopes: BTreeSet<String> = if !config.scopes.is_empty() {
-        config.scopes.iter().cloned().collect()
-    } else if let Some(challenged) = challenged {
-        words(&challenged)
-    } else {
-        server.resource.iter().flat_map(|resource| resource.scopes_supported.iter().cloned()).collect()
-    };
-    scopes.extend(
-        credentials::wanted_scope(platform, &integration.id, owner).await?.iter().flat_map(|s| words(s)),
-    );
-    let knows_offline =
-        |metadata: &ServerMetadata| metadata.scopes_supported.iter().any(|s| s == "offline_access");
-    if server.metadata.as_ref().is_some_and(knows_offline) {
-        scopes.insert("offline_access".to_owned());
-    } else if config.scopes.is_empty() {
-        scopes.remove("offline_access");
-    }
-    let text = scopes.into_iter().collect::<Vec<_>>().join(" ");
-    Ok(Some(text).filter(|text| !text.is_empty()))
-}
-
-fn words(scope: &str) -> BTreeSet<String> {
-    scope.split_ascii_whitespace().map(ToOwned::to_owned).collect()
-}
-
-/// The resource indicator (RFC 8707), unless the operator leaves it out: some servers refuse the parameter.
-pub(super) fn resource(config: &OauthConfig, integration: &Integration, server: &Server) -> Option<String> {
-    if config.omit_resource {
-        return None;
-    }
-    let published = server.resource.as_ref().map(|resource| resource.resource.clone());
-    published.or_else(|| Some(integration.content.url.clone()))
+    url.into()
 }
 
 /// A safe place to go to afterwards: a path on Postern's own origin.

@@ -6,7 +6,7 @@ use shared::auth::Caller;
 use shared::http::request::json;
 use shared::http::{Request, Response};
 use shared::net::SafeUrl;
-use shared::oauth::flow::discover_server;
+use shared::oauth::discovery::discover_server;
 use shared::{Error, Platform, Result};
 
 use super::Transport;
