@@ -177,7 +177,7 @@ fn spin_components_have_what_they_need_and_no_more() {
         let dials = ["integrations", "gateway", "connections", "oauth-callback", "admin", "scheduled"]
             .contains(&name.as_str());
         assert_eq!(list("allowed_outbound_hosts").contains(&"https://*:*".to_owned()), dials, "{name}");
-        let source = format!("target/wasm32-wasip2/release/{}.wasm", name.replace('-', "_"));
+        let source = format!("target/wasm32-wasip2/component/{}.wasm", name.replace('-', "_"));
         assert_eq!(component["source"].as_str(), Some(source.as_str()));
     }
 }

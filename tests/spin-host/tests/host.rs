@@ -38,7 +38,8 @@ fn build() {
             .args([
                 "build",
                 "--quiet",
-                "--release",
+                "--profile",
+                "component",
                 "--package",
                 "spin-host-fixture",
                 "--target",

@@ -73,7 +73,7 @@ fn component(package: &str) -> Result<()> {
     let step = console::step(format!("cargo build --target wasm32-wasip2 of {package}"));
     let mut cargo = Command::new("cargo");
     cargo
-        .args(["build", "--release", "--target", "wasm32-wasip2", "--package", package])
+        .args(["build", "--profile", "component", "--target", "wasm32-wasip2", "--package", package])
         .current_dir(workspace::root());
     process::run(&mut cargo, &format!("cargo build of the component {package}"))?;
     step.done();
