@@ -1,6 +1,8 @@
 //! What is presented to an upstream: the operator's header templates filled in to the letter, the organization's
 //! credential for everybody, a user's own for nobody else.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use black_box::{Integration, Postern, api::Api, mcp};
@@ -168,6 +170,9 @@ async fn users(endpoint: &str) -> Result<Users> {
     Ok(Users { postern, stub, integration, callers })
 }
 
+/// How many calls users have made.
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
 impl Users {
     async fn connect(&self, user: usize, token: &str) -> Result<()> {
         let connection = path(&self.integration.id, "connection");
@@ -186,7 +191,8 @@ impl Users {
         .enumerate()
         {
             let agent = Agent::open(era, self.callers[user].clone(), path).await?;
-            let message = format!("{user}-{n}-{}", token.unwrap_or("none"));
+            // One of its own, so that the upstream's record tells this call from every other.
+            let message = format!("call {n} of user {user}, no. {}.", CALLS.fetch_add(1, Ordering::Relaxed));
             let result =
                 agent.call(json!(1), tool, json!({"message": message})).await?.result(&json!(1))?.clone();
             let call = fixtures::calls(&self.stub)

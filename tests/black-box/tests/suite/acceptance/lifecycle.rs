@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{hoziron_refuses, world};
 use crate::{
+    agent_by_hand::{Agent, Modern},
     dialects::hoziron,
     fixtures,
     registry::{self, Hoziron},
@@ -168,12 +169,16 @@ async fn row_17_stop_an_integration() -> Result<()> {
         Ok((reply.http.status == 404).then_some(()))
     })
     .await?;
-    stub.forget_requests();
-    let agent = crate::agent_by_hand::Agent::open(crate::agent_by_hand::Modern, developer, "/mcp").await?;
-    let reply = agent.call(json!(1), "row-17__echo", json!({"message": "after"})).await?;
-    let error = reply.error(&json!(1))?;
-    assert!(error["message"].as_str().unwrap_or_default().contains("Unknown tool"), "{error}");
-    assert!(stub.requests().is_empty(), "a stopped one is dialled");
+    let agent = Agent::open(Modern, developer, "/mcp").await?;
+    fixtures::seen(&world.postern, "its tools are refused", async || {
+        stub.forget_requests();
+        let reply = agent.call(json!(1), "row-17__echo", json!({"message": "after"})).await?;
+        let Ok(error) = reply.error(&json!(1)) else { return Ok(None) };
+        assert!(error["message"].as_str().unwrap_or_default().contains("Unknown tool"), "{error}");
+        assert!(stub.requests().is_empty(), "a stopped one is dialled");
+        Ok(Some(()))
+    })
+    .await?;
 
     client.stop("row-17").await?;
     assert_eq!(client.tools("row-17").await?.len(), 7, "its catalogue is kept");
