@@ -13,7 +13,7 @@ use shared::store::integrations;
 use shared::{Error, Platform, Result};
 
 /// How to speak to the server: a hint. Streamable HTTP is tried first and HTTP+SSE last, whatever it says.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Transport {
     /// Find out.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use utoipa::openapi::info::LicenseBuilder;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, ServerBuilder};
 
+use crate::functions;
+
 const DESCRIPTION: &str = "\
 Postern is an MCP gateway and control plane. One registry of upstream MCP servers is managed in two dialects; agents use \
 it at the MCP endpoints.
@@ -28,16 +30,8 @@ pub fn document() -> OpenApi {
         .license(Some(license.build()));
     let here = ServerBuilder::new().url("/").description(Some("The deployment that serves this document."));
     let mut document = OpenApiBuilder::new().info(info.build()).servers(Some([here.build()])).build();
-    let functions = [
-        integrations::openapi(),
-        connections::openapi(),
-        admin::openapi(),
-        oauth_callback::openapi(),
-        gateway::openapi(),
-        scheduled::openapi(),
-    ];
-    for function in functions {
-        document.merge(function);
+    for function in functions() {
+        document.merge(function.openapi);
     }
     document
 }

@@ -24,17 +24,7 @@ fn manifest(file: &str) -> Table {
 
 /// Every function with its route tables.
 fn functions() -> Vec<(&'static str, Vec<Routes>)> {
-    vec![
-        (
-            "integrations",
-            vec![integrations::routes(), integrations::hoziron_routes(), integrations::about_routes()],
-        ),
-        ("gateway", vec![gateway::routes(), gateway::integration_routes()]),
-        ("connections", vec![connections::routes(), connections::feather_routes()]),
-        ("oauth-callback", vec![oauth_callback::routes()]),
-        ("admin", vec![admin::routes()]),
-        ("scheduled", vec![scheduled::routes()]),
-    ]
+    native::functions().into_iter().map(|function| (function.name, function.tables)).collect()
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use shared::auth::Caller;
+use shared::http::dialect::FeatherError;
 use shared::http::request::json;
 use shared::http::{Request, Response};
 use shared::mcp::validation::validate_later;
@@ -26,7 +27,7 @@ use super::Transport;
 use super::read::Status;
 
 /// What kind of credential the server wants.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum AuthType {
     /// None.
@@ -41,32 +42,67 @@ pub(crate) enum AuthType {
 }
 
 /// The body of a connect. `null` is the same as absent.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(
+    as = ConnectCustomMcp,
+    description = "A customer's MCP server. What `auth_type` does not use must not be there; `null` is the same as absent."
+)]
 pub(crate) struct ConnectRequest {
+    /// Display name, unlike that of any other connection.
+    #[schema(min_length = 1, max_length = 200)]
     nickname: String,
+    /// The server's MCP endpoint: https, at a public name or address.
+    #[schema(format = "uri")]
     server_url: String,
+    /// A hint; what the server speaks is found out.
     #[serde(default, rename = "transport")]
     _transport: Option<Transport>,
+    /// `none` unless said otherwise.
     auth_type: Option<AuthType>,
+    /// Required with `bearer`. Sealed at once, never returned.
+    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1, max_length = 16384)]
     token: Option<Secret<String>>,
+    /// Required with `api_key`. Sealed at once, never returned.
+    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1, max_length = 16384)]
     api_key: Option<Secret<String>>,
+    /// Where the key goes; `X-API-Key` unless said otherwise.
     api_key_header: Option<String>,
+    /// Further headers. Sealed at once, never returned.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     headers: Option<BTreeMap<String, Secret<String>>>,
+    /// Authorization endpoint, where it cannot be discovered.
+    #[schema(format = "uri")]
     oauth_authorize_url: Option<String>,
+    /// Token endpoint, where it cannot be discovered.
+    #[schema(format = "uri")]
     oauth_token_url: Option<String>,
+    /// The client identifier, where clients cannot register by themselves.
     oauth_client_id: Option<String>,
+    /// Its secret. Sealed at once, never returned.
+    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1, max_length = 16384)]
     oauth_client_secret: Option<Secret<String>>,
+    /// Scopes to ask for.
+    #[schema(max_items = 100)]
     oauth_scopes: Option<Vec<String>>,
 }
 
 /// The answer; both URL fields are null on the static paths.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = CustomMcpConnected, description = "A new connection.")]
 pub(crate) struct ConnectResponse {
+    /// A UUID.
+    #[schema(format = "uuid")]
     connection_id: String,
     status: Status,
+    /// Always `custom_mcp`.
+    #[schema(example = "custom_mcp")]
     vendor: &'static str,
+    /// Where to send the browser; null unless `auth_type` is `oauth`.
+    #[schema(required = true)]
     authorize_url: Option<String>,
+    /// What the callback will know the authorization by; null unless `auth_type` is `oauth`.
+    #[schema(required = true)]
     state: Option<String>,
 }
 
@@ -75,6 +111,21 @@ pub(crate) const VENDOR: &str = "custom_mcp";
 
 /// 201 `{connection_id, status, vendor, authorize_url, state}`; 400, 401, 403; 409 for a taken nickname; 502 when the
 /// authorization server cannot be used.
+#[utoipa::path(
+    post,
+    path = "/v1/integrations/connections/custom-mcp",
+    operation_id = "connectCustomMcp",
+    tag = "Feather",
+    summary = "Connect a customer's MCP server",
+    description = "With static credentials it is active at once; with OAuth it waits for the provider's redirect.",
+    request_body = ConnectRequest,
+    responses(
+        (status = 201, description = "Connected, or on the way.", body = ConnectResponse),
+        (status = 400, description = "A field, or a rule between two of them, is broken.", body = FeatherError),
+        (status = 409, description = "The nickname is taken.", body = FeatherError),
+        (status = 502, description = "The authorization server cannot be used; nothing is kept.", body = FeatherError)
+    )
+)]
 pub(crate) async fn connect(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     // (1)

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::auth::Caller;
 use shared::http::cursor::{self, Keyset};
+use shared::http::dialect::FeatherError;
 use shared::http::request::{empty, json};
 use shared::http::{Request, Response};
 use shared::mcp::validation::{Verdict, validate};
@@ -27,8 +28,9 @@ const PAGE: u32 = 200;
 const MOST_TOOLS: u32 = 500;
 
 /// Where a connection stands.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = FeatherStatus)]
 pub(crate) enum Status {
     /// Usable.
     Active,
@@ -60,34 +62,65 @@ fn has_credential(integration: &Integration) -> bool {
 }
 
 /// A connection.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = FeatherConnection, description = "A connection to an MCP server.")]
 pub(crate) struct ConnectionView<'a> {
+    /// A UUID.
+    #[schema(format = "uuid")]
     id: &'a str,
+    /// Always `custom_mcp`.
+    #[schema(example = "custom_mcp")]
     integration_key: &'static str,
+    /// Unique short name: prefix of its tools.
     nickname_slug: &'a str,
+    /// Display name.
     nickname: &'a str,
+    /// Always `custom_mcp`.
+    #[schema(example = "custom_mcp")]
     vendor: &'static str,
+    /// The server's MCP endpoint.
+    #[schema(format = "uri")]
     server_url: &'a str,
     status: Status,
+    /// Why it is not active.
+    #[schema(required = true)]
     status_reason: Option<&'a str>,
+    /// `synced` once its tools are known, else `pending`.
+    #[schema(example = "synced")]
     tools_status: &'static str,
+    /// When its tools were last looked at.
+    #[schema(required = true)]
     tools_synced_at: Option<Timestamp>,
+    /// When it was connected.
     created_at: Timestamp,
+    /// When somebody last changed it.
     updated_at: Timestamp,
+    /// Its tools; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     tools: Option<Vec<ToolView<'a>>>,
 }
 
 /// One tool of a connection.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = FeatherTool)]
 pub(crate) struct ToolView<'a> {
+    /// Stable: the same for the same connection and name for ever.
     id: &'a str,
+    /// The connection.
+    #[schema(format = "uuid")]
     connection_id: &'a str,
+    /// The server's own name for it.
     tool_path: &'a str,
+    /// Its name at `/mcp`.
     slug: String,
+    /// Whether agents see it while the connection is in use.
     is_enabled: bool,
     /// Its definition as its server has it.
+    #[schema(value_type = Object)]
     definition: &'a RawValue,
+    /// When its server last had it.
+    #[schema(required = true)]
     last_seen_at: Option<Timestamp>,
 }
 
@@ -113,6 +146,23 @@ impl<'a> From<&'a Integration> for ConnectionView<'a> {
 }
 
 /// 200: an array, in order of creation, with a `Link` to the next page where there is one. Query: `cursor`.
+#[utoipa::path(
+    get,
+    path = "/v1/integrations/connections",
+    operation_id = "listConnections",
+    tag = "Feather",
+    summary = "List connections, in order of creation",
+    params(("cursor" = Option<String>, Query, nullable = false, description = "As in the former page's `Link`.")),
+    responses(
+        (
+            status = 200,
+            description = "A page of them.",
+            body = [ConnectionView],
+            headers(("Link" = String, description = "The next page, where there is one (RFC 8288)."))
+        ),
+        (status = 400, description = "`cursor` is not usable.", body = FeatherError)
+    )
+)]
 pub(crate) async fn list(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let keys = &platform.settings.keys;
@@ -135,6 +185,18 @@ pub(crate) async fn list(platform: &Platform, caller: Caller, request: Request) 
 }
 
 /// 200: the connection with its tools; 404.
+#[utoipa::path(
+    get,
+    path = "/v1/integrations/connections/{id}",
+    operation_id = "readConnection",
+    tag = "Feather",
+    summary = "Read a connection, with its tools",
+    params(("id" = String, Path, format = "uuid", description = "The connection's id.")),
+    responses(
+        (status = 200, description = "As it is now.", body = ConnectionView),
+        (status = 404, description = "No such connection.", body = FeatherError)
+    )
+)]
 pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let id = load(platform, &caller, &request).await?.id;
@@ -160,15 +222,34 @@ pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -
 }
 
 /// What a probe of the credential said.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = TestLease)]
 pub(crate) struct Lease<'a> {
+    /// Whether the server can be used.
     ok: bool,
+    /// Who was asked.
+    #[schema(format = "uri")]
     url: &'a str,
+    /// Why it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     detail: Option<String>,
 }
 
 /// 200 `{ok, url, detail?}`: the server was asked with the organization's credential; 404.
+#[utoipa::path(
+    post,
+    path = "/v1/integrations/connections/{id}/test-lease",
+    operation_id = "testLease",
+    tag = "Feather",
+    summary = "Try a connection's credential",
+    description = "Asks the server now, with the organization's credential.",
+    params(("id" = String, Path, format = "uuid", description = "The connection's id.")),
+    responses(
+        (status = 200, description = "What came of it.", body = Lease),
+        (status = 404, description = "No such connection.", body = FeatherError)
+    )
+)]
 pub(crate) async fn test_lease(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let integration = load(platform, &caller, &request).await?;
@@ -185,6 +266,19 @@ pub(crate) async fn test_lease(platform: &Platform, caller: Caller, request: Req
 }
 
 /// 204: revoked at the provider, then forgotten with all its secrets; 404.
+#[utoipa::path(
+    delete,
+    path = "/v1/integrations/connections/{id}",
+    operation_id = "disconnect",
+    tag = "Feather",
+    summary = "Disconnect an MCP server",
+    description = "Its grant is revoked at the provider, its credentials and its catalogue are deleted.",
+    params(("id" = String, Path, format = "uuid", description = "The connection's id.")),
+    responses(
+        (status = 204, description = "Gone."),
+        (status = 404, description = "No such connection.", body = FeatherError)
+    )
+)]
 pub(crate) async fn remove(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let integration = load(platform, &caller, &request).await?;

@@ -9,7 +9,6 @@ use crate::http::request::{RequestId, Response, with_type};
 /// An error of the Feather dialect.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct FeatherError<'a> {
-    /// What happened.
     #[schema(inline)]
     error: Failure<'a>,
     /// The request's id, as in the header `X-Request-Id`.
@@ -20,6 +19,7 @@ pub struct FeatherError<'a> {
 #[derive(Serialize, utoipa::ToSchema)]
 struct Failure<'a> {
     /// The kind of failure, for programs.
+    #[schema(example = "validation_error")]
     code: &'a str,
     /// What is wrong, for people. Never quotes a secret.
     message: &'a str,
