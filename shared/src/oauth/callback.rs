@@ -12,7 +12,7 @@ use crate::model::auth_event::EventType;
 use crate::model::integration::{AuthMode, Integration};
 use crate::seal::{constant_time_eq, sha256_hex};
 use crate::store::integrations::{NOBODY, find};
-use crate::store::{auth_events, oauth_flows};
+use crate::store::{auth_events, oauth_clients, oauth_flows};
 use crate::{Platform, Result};
 
 /// The parameters of a callback.
@@ -74,29 +74,23 @@ pub async fn finish(
     let Some(integration) = find(platform, NOBODY, &taken.integration_id).await? else {
         return refused("The integration is not there any more.");
     };
-    // (2)
-    if !is_same_browser(&flow, browser) || !flow.redirect_uri.ends_with(path) {
-        return refused("This sign-in was started in another browser. Start it again in this one.");
-    }
-    // (3)
-    if !issuer_matches(&flow, parameters.iss.as_deref()) {
-        return refused("The answer does not come from the authorization server that was asked.");
-    }
-    // (4)
-    if let Some(error) = &parameters.error {
-        return refused(&format!("The authorization server answered: {}", known_error(error)));
-    }
-    let Some(code) = parameters.code.as_deref().filter(|code| !code.is_empty()) else {
-        return refused("The authorization server's answer has no code.");
-    };
-    if integration.content.auth_mode != AuthMode::Oauth {
-        return refused("The integration does not use OAuth any more.");
-    }
+    // (2), (3), (4)
+    let code = code(&flow, &integration, parameters, browser, path)?;
     // (5)
     let owner = taken.owner;
     let return_url = flow.return_url.clone();
     let actor = flow.actor.clone();
-    let set = exchange(platform, flow, code).await?;
+    let registered_at = flow.issuer.clone().filter(|_| flow.client.registered);
+    let set = match (exchange(platform, flow, code).await, registered_at) {
+        (Err(OauthError::Terminal("invalid_client")), Some(issuer)) => {
+            // The server has forgotten the client: the next start registers anew.
+            oauth_clients::forget(platform, &issuer).await?;
+            return refused(
+                "The authorization server does not know Postern any more. Start the sign-in again.",
+            );
+        }
+        (exchanged, _) => exchanged?,
+    };
     // (6)
     let host = set.set.host();
     if !store_set(platform, &integration, &owner, &set.set, schedule(platform, set.expires_in)).await? {
@@ -113,6 +107,36 @@ pub async fn finish(
     )
     .await?;
     Ok(Finished { integration, owner, return_url })
+}
+
+/// The code, if everything around it is as it must be.
+fn code<'a>(
+    flow: &Flow,
+    integration: &Integration,
+    parameters: &'a Parameters,
+    browser: Option<&str>,
+    path: &str,
+) -> Result<&'a str, Unfinished> {
+    let refused = |text: &str| Err(Unfinished(text.to_owned()));
+    // (2)
+    if !is_same_browser(flow, browser) || !flow.redirect_uri.ends_with(path) {
+        return refused("This sign-in was started in another browser. Start it again in this one.");
+    }
+    // (3)
+    if !issuer_matches(flow, parameters.iss.as_deref()) {
+        return refused("The answer does not come from the authorization server that was asked.");
+    }
+    // (4)
+    if let Some(error) = &parameters.error {
+        return refused(&format!("The authorization server answered: {}", known_error(error)));
+    }
+    if integration.content.auth_mode != AuthMode::Oauth {
+        return refused("The integration does not use OAuth any more.");
+    }
+    match parameters.code.as_deref() {
+        Some(code) if !code.is_empty() => Ok(code),
+        _ => refused("The authorization server's answer has no code."),
+    }
 }
 
 fn is_same_browser(flow: &Flow, browser: Option<&str>) -> bool {
