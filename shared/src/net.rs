@@ -26,20 +26,43 @@ pub struct SafeUrl(Url);
 pub struct Refused(pub &'static str);
 
 const MAX_LENGTH: usize = 2048;
-/// Suffixes that resolve inside a network, or to whatever address the name spells.
-const PRIVATE_SUFFIXES: [&str; 12] = [
+/// Suffixes that resolve inside a network or nowhere (RFC 6762 appendix G, and what clusters and clouds use).
+const PRIVATE_SUFFIXES: [&str; 15] = [
     "localhost",
     "local",
     "localdomain",
+    "localdomain6",
     "internal",
     "intranet",
+    "private",
+    "corp",
+    "home",
     "lan",
-    "home.arpa",
+    "arpa",
+    "svc",
+    "consul",
+    "docker",
+    "metadata.tencentyun.com",
+];
+/// Public suffixes under which every name resolves to whatever address it spells, or to one's own machine.
+const WILDCARD_SUFFIXES: [&str; 17] = [
     "nip.io",
     "sslip.io",
     "xip.io",
     "localtest.me",
     "lvh.me",
+    "vcap.me",
+    "lacolhost.com",
+    "localho.st",
+    "fuf.me",
+    "traefik.me",
+    "localhost.direct",
+    "local.gd",
+    "local-ip.sh",
+    "local-ip.co",
+    "rbndr.us",
+    "1u.ms",
+    "plex.direct",
 ];
 
 impl SafeUrl {
@@ -52,10 +75,14 @@ impl SafeUrl {
             return Err(Refused("url must not contain white space, control characters or backslashes"));
         }
         let url = Url::parse(text).map_err(|_| Refused("url must be an absolute https URL"))?;
+        if url.as_str().len() > MAX_LENGTH {
+            return Err(Refused("url must have at most 2048 characters, percent-encoded"));
+        }
         if !matches!(url.scheme(), "https" | "http") {
             return Err(Refused("url must be an https URL"));
         }
-        if !url.username().is_empty() || url.password().is_some() || authority(text).contains('@') {
+        let authority = authority(text).ok_or(Refused("url must be an absolute https URL"))?;
+        if !url.username().is_empty() || url.password().is_some() || authority.contains('@') {
             return Err(Refused("url must not contain user information"));
         }
         if url.fragment().is_some() {
@@ -86,10 +113,12 @@ impl SafeUrl {
     }
 }
 
-/// The text between `//` and the path. An empty user (`https://@host`) is lost by the parser, so it is looked for here.
-fn authority(text: &str) -> &str {
-    let rest = text.split_once("//").map_or("", |(_, rest)| rest);
-    rest.split(['/', '?', '#']).next().unwrap_or("")
+/// The text between `//` and the path. The parser takes any number of slashes and loses an empty user (`https://@host`),
+/// so both are looked for here.
+fn authority(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once(':')?;
+    let authority = rest.strip_prefix("//")?.split(['/', '?', '#']).next()?;
+    (!authority.is_empty()).then_some(authority)
 }
 
 fn is_loopback(host: &Host<&str>) -> bool {
@@ -120,19 +149,29 @@ fn check_name(name: &str) -> Result<(), Refused> {
     }
     let is_below =
         |suffix: &str| name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    if PRIVATE_SUFFIXES.iter().any(|suffix| is_below(suffix)) {
+    if PRIVATE_SUFFIXES.iter().chain(&WILDCARD_SUFFIXES).any(|suffix| is_below(suffix)) {
         return Err(Refused("url must not point to a private host name"));
     }
     if !name.contains('.') {
         return Err(Refused("url host must be a fully qualified name"));
     }
+    if name.len() > 253 || !name.split('.').all(is_label) {
+        return Err(Refused("url host must be a name that DNS knows"));
+    }
     Ok(())
 }
 
-/// The IANA special-purpose registry, less what is globally reachable.
+/// RFC 1035 §2.3, and underscores, which some hosts have. The parser takes far more than other readers of a URL do.
+fn is_label(label: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=63).contains(&label.len()) && label.bytes().all(is_allowed)
+}
+
+/// The IANA special-purpose registry, less what is globally reachable; and the host of every machine on Azure.
 fn is_global_v4(address: Ipv4Addr) -> bool {
+    const AZURE_HOST: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
     let [a, b, c, _] = address.octets();
-    !matches!(
+    let is_special = matches!(
         (a, b, c),
         (0 | 10 | 127 | 224.., _, _)
             | (100, 64..=127, _)
@@ -144,7 +183,8 @@ fn is_global_v4(address: Ipv4Addr) -> bool {
             | (198, 18..=19, _)
             | (198, 51, 100)
             | (203, 0, 113)
-    )
+    );
+    !is_special && address != AZURE_HOST
 }
 
 /// Only global unicast `2000::/3`, less what is inside it for other uses: `2001::/23` (Teredo, ORCHID, benchmarking),
