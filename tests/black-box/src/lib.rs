@@ -16,6 +16,7 @@ pub mod environment;
 mod host;
 pub mod key;
 pub mod mcp;
+pub mod oauth;
 mod postern;
 mod process;
 mod runtime;

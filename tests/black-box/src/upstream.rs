@@ -19,6 +19,15 @@ pub struct Upstream {
 impl Upstream {
     /// `@modelcontextprotocol/server-everything` over Streamable HTTP: a legacy server with sessions.
     pub async fn everything() -> Result<Self> {
+        Self::everything_over("streamableHttp", "mcp").await
+    }
+
+    /// The same over HTTP+SSE, the transport of MCP 2024-11-05.
+    pub async fn everything_sse() -> Result<Self> {
+        Self::everything_over("sse", "sse").await
+    }
+
+    async fn everything_over(transport: &str, path: &str) -> Result<Self> {
         let port = free_port()?;
         let mut command = Command::new(environment::path(environment::NODE)?);
         command
@@ -28,10 +37,10 @@ impl Upstream {
                 environment::path(environment::TOOLS)?
                     .join("@modelcontextprotocol/server-everything/dist/index.js"),
             )
-            .arg("streamableHttp")
+            .arg(transport)
             .env("PORT", port.to_string())
             .env("POSTERN_LEAVE_WITH_STDIN", "1");
-        Self::start("server-everything", &mut command, port).await
+        Self::start("server-everything", &mut command, port, path).await
     }
 
     /// The Python SDK's everything-server: both eras on one endpoint.
@@ -42,7 +51,7 @@ impl Upstream {
             .arg(environment::path(environment::PEERS)?.join("python_upstream.py"))
             .arg(environment::path(environment::MCP_SDIST)?)
             .arg(port.to_string());
-        Self::start("the Python everything-server", &mut command, port).await
+        Self::start("the Python everything-server", &mut command, port, "mcp").await
     }
 
     /// Our own stub, in this process: what to use where an upstream has to misbehave or to be looked into.
@@ -50,10 +59,10 @@ impl Upstream {
         Stub::start(options)
     }
 
-    async fn start(name: &'static str, command: &mut Command, port: u16) -> Result<Self> {
+    async fn start(name: &'static str, command: &mut Command, port: u16, path: &str) -> Result<Self> {
         let mut process = Process::spawn(name, command, |_| {})?;
         process.wait_for_port(port).await?;
-        Ok(Self { url: format!("http://127.0.0.1:{port}/mcp"), _process: process })
+        Ok(Self { url: format!("http://127.0.0.1:{port}/{path}"), _process: process })
     }
 
     /// The URL of its MCP endpoint.

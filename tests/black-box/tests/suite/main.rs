@@ -26,6 +26,7 @@ mod fixtures;
 mod health;
 mod kill;
 mod lifecycle;
+mod oauth;
 mod port_suite;
 mod presentation;
 mod real_upstreams;

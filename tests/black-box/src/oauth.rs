@@ -1,0 +1,223 @@
+//! Authorization servers, MCP servers that they protect, and the browsers of people who consent.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    process::Command,
+    sync::Mutex,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use reqwest::{Url, header::LOCATION, redirect::Policy};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use crate::{
+    api::{Answer, Api},
+    environment,
+    key::ApiKey,
+    process::{Process, lock},
+};
+
+/// Where Postern says that it is reached. [`Browser`] knows where that really is.
+pub const PUBLIC_URL: &str = "https://postern.test";
+
+/// An authorization server with MCP servers behind it; see `tests/peers/oauth/main.mjs`.
+pub struct Provider {
+    /// Issuer identifier.
+    pub issuer: String,
+    /// The secret of the clients that it knows from the start, `confidential` and `machine`.
+    pub client_secret: String,
+    upstream: String,
+    lossy: String,
+    control: String,
+    _process: Process,
+}
+
+impl Provider {
+    /// Starts one. `options` are those of `main.mjs`, beyond where Postern is.
+    pub async fn start(postern: &str, options: Value) -> Result<Self> {
+        const LIMIT: Duration = Duration::from_secs(30);
+        let client_secret = ApiKey::generate()?.text;
+        let mut line = json!({"postern": postern, "publicUrl": PUBLIC_URL, "clientSecret": client_secret});
+        for (name, value) in options.as_object().into_iter().flatten() {
+            line[name] = value.clone();
+        }
+        let mut command = Command::new(environment::path(environment::NODE)?);
+        command.arg(environment::path(environment::PEERS)?.join("oauth/main.mjs"));
+        let (sender, ready) = oneshot::channel();
+        let mut sender = Some(sender);
+        let mut process = Process::spawn("the authorization server", &mut command, move |line| {
+            if let Some(sender) = sender.take() {
+                // Whoever waited may have given up.
+                let _ = sender.send(line);
+            }
+        })?;
+        process.write_line(&line.to_string())?;
+        let Ok(Ok(line)) = tokio::time::timeout(LIMIT, ready).await else {
+            bail!(process.failure(&format!("is not ready after {LIMIT:?}")));
+        };
+        let ready: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
+        let text = |name: &str| ready[name].as_str().map(str::to_owned).with_context(|| line.clone());
+        Ok(Self {
+            issuer: text("issuer")?,
+            client_secret,
+            upstream: text("upstream")?,
+            lossy: text("lossy")?,
+            control: text("control")?,
+            _process: process,
+        })
+    }
+
+    /// The protected MCP server of both eras.
+    pub fn mcp(&self) -> String {
+        format!("{}/mcp", self.upstream)
+    }
+
+    /// The protected MCP server of the legacy era, with sessions.
+    pub fn legacy(&self) -> String {
+        format!("{}/legacy", self.upstream)
+    }
+
+    /// A token endpoint before the real one that loses answers on demand.
+    pub fn lossy(&self) -> String {
+        format!("{}/token", self.lossy)
+    }
+
+    /// What the servers have seen.
+    pub async fn seen(&self) -> Result<Value> {
+        Api::to(&self.control)?.get("/").await?.expect(200)
+    }
+
+    /// Changes how the servers behave.
+    pub async fn set(&self, change: Value) -> Result<()> {
+        Api::to(&self.control)?.post("/", &change).await?.expect(200).map(drop)
+    }
+
+    /// How many token requests of a grant were answered with tokens, and how many were not.
+    pub async fn token_requests(&self, grant: &str) -> Result<(usize, usize)> {
+        let seen = self.seen().await?;
+        let requests = seen["tokens"].as_array().context("no token requests")?;
+        let of_grant = requests.iter().filter(|request| request["grant"] == grant);
+        let (good, bad): (Vec<_>, Vec<_>) = of_grant.partition(|request| request["ok"] == true);
+        Ok((good.len(), bad.len()))
+    }
+
+    /// Whether a token is good, as the authorization server itself says (RFC 7662).
+    pub async fn is_active(&self, token: &str) -> Result<bool> {
+        let request = Api::to(&self.issuer)?
+            .request(reqwest::Method::POST, "/token/introspection")
+            .basic_auth("auditor", Some(&self.client_secret))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("token={token}"));
+        let answer = Answer::of(request).await?.expect(200)?;
+        answer["active"].as_bool().with_context(|| format!("no verdict: {answer}"))
+    }
+
+    /// Every secret that was issued or presented so far, once.
+    pub async fn issued(&self) -> Result<Vec<String>> {
+        let seen = self.seen().await?;
+        let mut issued: Vec<String> = serde_json::from_value(seen["issued"].clone())?;
+        issued.sort_unstable();
+        issued.dedup();
+        Ok(issued)
+    }
+}
+
+/// A person's browser, without a screen: it keeps cookies, follows links and presses buttons.
+pub struct Browser {
+    client: reqwest::Client,
+    postern: String,
+    account: String,
+    cookies: Mutex<HashMap<String, BTreeMap<String, String>>>,
+}
+
+impl Browser {
+    /// The browser of somebody who has an account at the authorization server. `postern` is where Postern really is.
+    pub fn new(postern: &str, account: &str) -> Result<Self> {
+        let client =
+            reqwest::Client::builder().redirect(Policy::none()).timeout(Duration::from_mins(1)).build()?;
+        let postern = postern.trim_end_matches('/').to_owned();
+        Ok(Self { client, postern, account: account.to_owned(), cookies: Mutex::default() })
+    }
+
+    /// Opens a URL and goes no further.
+    pub async fn open(&self, url: &str) -> Result<Answer> {
+        self.send(url, |client, place| client.get(place)).await
+    }
+
+    /// Sends a form from a page of the same origin.
+    pub async fn submit(&self, url: &str, fields: &[(&str, &str)]) -> Result<Answer> {
+        let origin = Url::parse(url)?.origin().ascii_serialization();
+        let mut form = Url::parse("http://form.invalid")?;
+        form.query_pairs_mut().extend_pairs(fields);
+        let body = form.query().unwrap_or_default().to_owned();
+        self.send(url, |client, place| {
+            let request =
+                client.post(place).header("origin", &origin).header("sec-fetch-site", "same-origin");
+            request.header("content-type", "application/x-www-form-urlencoded").body(body)
+        })
+        .await
+    }
+
+    /// Signs in and consents at the authorization server. Returns the URL that it sends the person back to.
+    pub async fn consent(&self, authorization_url: &str) -> Result<String> {
+        const REDIRECTS: usize = 12;
+        let mut url = authorization_url.to_owned();
+        for _ in 0..REDIRECTS {
+            let answer = self.open(&url).await?;
+            let location = answer.header(LOCATION.as_str());
+            ensure!(!location.is_empty(), "{url} leads nowhere: {} {}", answer.status, answer.text);
+            url = Url::parse(&url)?.join(location)?.into();
+            if url.starts_with(PUBLIC_URL) {
+                return Ok(url);
+            }
+        }
+        bail!("{authorization_url} redirects more than {REDIRECTS} times")
+    }
+
+    async fn send(
+        &self,
+        url: &str,
+        request: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder,
+    ) -> Result<Answer> {
+        let place = match url.strip_prefix(PUBLIC_URL) {
+            Some(path) => format!("{}{path}", self.postern),
+            None => url.to_owned(),
+        };
+        let origin = Url::parse(url)?.origin().ascii_serialization();
+        let mut request = request(&self.client, &place);
+        let cookies = self.cookies_for(&origin);
+        if !cookies.is_empty() {
+            request = request.header("cookie", cookies);
+        }
+        let answer = Answer::of(request).await?;
+        self.keep(&origin, &answer);
+        Ok(answer)
+    }
+
+    /// The `Cookie` header for an origin. The authorization server is also told whose browser this is.
+    fn cookies_for(&self, origin: &str) -> String {
+        let cookies = lock(&self.cookies);
+        let kept = cookies.get(origin).into_iter().flatten().map(|(name, value)| format!("{name}={value}"));
+        let account = (origin != PUBLIC_URL).then(|| format!("account={}", self.account));
+        kept.chain(account).collect::<Vec<_>>().join("; ")
+    }
+
+    fn keep(&self, origin: &str, answer: &Answer) {
+        let mut cookies = lock(&self.cookies);
+        let jar = cookies.entry(origin.to_owned()).or_default();
+        for cookie in answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok()) {
+            let pair = cookie.split(';').next().and_then(|pair| pair.split_once('='));
+            if let Some((name, value)) = pair {
+                jar.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+}
+
+/// The value of a query parameter of a URL.
+pub fn parameter(url: &str, name: &str) -> Result<Option<String>> {
+    let url = Url::parse(url).with_context(|| url.to_owned())?;
+    Ok(url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()))
+}

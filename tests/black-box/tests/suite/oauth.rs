@@ -1,0 +1,178 @@
+//! Connecting to upstreams by OAuth, with a strict authorization server, protected MCP servers and the browsers of people
+//! who consent: none of them ours.
+
+mod admin;
+mod callback;
+mod feather;
+
+use anyhow::{Context as _, Result, ensure};
+use black_box::{
+    Integration, Postern,
+    api::{Answer, Api},
+    oauth::{Browser, PUBLIC_URL, Provider},
+};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::{
+    fixtures,
+    registry::{self, INTEGRATIONS},
+};
+
+/// Where people end up when nobody said where.
+const CONNECTED: &str = "/oauth/connected";
+
+/// An id that leads nowhere.
+const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
+
+/// Postern and an authorization server that know each other.
+struct World {
+    postern: Postern,
+    provider: Provider,
+    developer: String,
+    guest: String,
+}
+
+impl World {
+    /// A world of one's own; `options` are the authorization server's.
+    async fn new(options: Value) -> Result<Self> {
+        let settings = registry::settings()?.with("PUBLIC_URL", PUBLIC_URL);
+        let postern = fixtures::postern_with(settings).await?;
+        let provider = Provider::start(&postern.url(""), options).await?;
+        Ok(Self {
+            developer: postern.insert_key("developer", &["developer"], None).await?,
+            guest: postern.insert_key("guest", &["guest"], None).await?,
+            postern,
+            provider,
+        })
+    }
+
+    fn admin(&self) -> Result<Api> {
+        self.postern.admin()
+    }
+
+    /// May use everything and manage nothing.
+    fn developer(&self) -> Result<Api> {
+        self.postern.caller(&self.developer)
+    }
+
+    /// May use nothing that there is.
+    fn guest(&self) -> Result<Api> {
+        self.postern.caller(&self.guest)
+    }
+
+    /// The world that tests share which change nothing that others see.
+    async fn shared() -> Result<&'static Self> {
+        static WORLD: OnceCell<World> = OnceCell::const_new();
+        WORLD.get_or_try_init(async || Self::new(json!({})).await).await
+    }
+
+    /// Somebody who may use everything, as a new user.
+    async fn user(&self, name: &str) -> Result<Api> {
+        self.postern.caller(&self.postern.insert_key(name, &["developer"], None).await?)
+    }
+
+    /// A browser of somebody with this account at the authorization server.
+    fn browser(&self, account: &str) -> Result<Browser> {
+        Browser::new(&self.postern.url(""), account)
+    }
+
+    /// Registers an integration whose users connect by OAuth.
+    async fn integration(&self, name: &str, url: &str, oauth: Value) -> Result<Integration> {
+        let body = json!({"name": name, "url": url, "authMode": "oauth", "oauth": oauth});
+        Integration::of(&self.admin()?.post(INTEGRATIONS, &body).await?.expect(201)?)
+    }
+
+    /// Connects `user` as `account`, without looking at anything on the way but the end.
+    async fn connect(&self, user: &Api, account: &str, integration: &Integration) -> Result<()> {
+        let started = init(user, &integration.id).await?;
+        let browser = self.browser(account)?;
+        let back = browser.consent(text(&started, "authorizationUrl")?).await?;
+        arrived(&browser.open(&back).await?, CONNECTED)
+    }
+
+    /// The same, and waits until the integration's tools are known.
+    async fn connect_first(&self, user: &Api, account: &str, integration: &Integration) -> Result<()> {
+        self.connect(user, account, integration).await?;
+        self.tools_known(integration).await
+    }
+
+    /// Waits until an integration's tools are known, to every instance.
+    async fn tools_known(&self, integration: &Integration) -> Result<()> {
+        black_box::eventually("the tools are known", async || {
+            let tools = fixtures::modern_tools(&self.admin()?, &integration.path()).await?;
+            Ok((!tools.is_empty()).then_some(()))
+        })
+        .await
+    }
+}
+
+/// `POST /mcp/integrations/{id}/oauth/init` that works.
+async fn init(user: &Api, id: &str) -> Result<Value> {
+    user.call("POST", &format!("/mcp/integrations/{id}/oauth/init")).await?.expect(200)
+}
+
+/// `object` with further members, or other ones.
+fn with(mut object: Value, members: &Value) -> Value {
+    for (name, value) in members.as_object().into_iter().flatten() {
+        object[name] = value.clone();
+    }
+    object
+}
+
+/// A member that is a text.
+fn text<'v>(value: &'v Value, name: &str) -> Result<&'v str> {
+    value[name].as_str().with_context(|| format!("no text {name} in {value}"))
+}
+
+/// A 302 to this place, with nothing else in it.
+fn arrived(answer: &Answer, place: &str) -> Result<()> {
+    ensure!(answer.status == 302, "expected 302, got {}: {}", answer.status, answer.text);
+    ensure!(answer.header("location") == place, "not to {place}: {:?}", answer.headers);
+    ensure!(answer.text.is_empty(), "a body: {}", answer.text);
+    Ok(())
+}
+
+/// A page for people with this status: under a policy that runs nothing, kept by nobody, framed by nobody.
+fn is_page(answer: &Answer, status: u16) -> Result<&str> {
+    ensure!(answer.status == status, "expected {status}, got {}: {}", answer.status, answer.text);
+    ensure!(answer.header("content-type") == "text/html; charset=utf-8", "{:?}", answer.headers);
+    let policy: Vec<_> = answer.header("content-security-policy").split(';').map(str::trim).collect();
+    for directive in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"] {
+        ensure!(policy.contains(&directive), "no {directive} in {policy:?}");
+    }
+    ensure!(!policy.iter().any(|directive| directive.starts_with("script-src")), "{policy:?}");
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+    ] {
+        ensure!(answer.header(name) == value, "{name}: {:?}", answer.headers);
+    }
+    ensure!(answer.text.starts_with("<!doctype html>"), "{}", answer.text);
+    ensure!(!answer.text.to_ascii_lowercase().contains("<script"), "{}", answer.text);
+    Ok(&answer.text)
+}
+
+/// What `whoami` at the protected server answers.
+async fn whoami(user: &Api, slug: &str) -> Result<Value> {
+    let result = registry::call(user, slug, "whoami", json!({})).await?;
+    ensure!(result["isError"] != true, "{result}");
+    let text = black_box::mcp::text(&result);
+    serde_json::from_str(text).with_context(|| format!("not what whoami answers: {result}"))
+}
+
+/// 43 characters of base64url: 256 bits.
+fn is_256_bits(text: &str) -> bool {
+    text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// How many milliseconds from now a time is that Postern wrote.
+async fn from_now(postern: &Postern, time: &Value) -> Result<i64> {
+    let sql = "SELECT CAST((julianday(?1) - 2440587.5) * 86400000 AS INTEGER) AS ms, \
+               CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS now";
+    let rows = postern.sql(sql, json!([time])).await?;
+    let number = |name: &str| rows[0][name].as_i64().with_context(|| format!("{time} is no time"));
+    Ok(number("ms")? - number("now")?)
+}

@@ -1,0 +1,448 @@
+//! Row 81: `POST /v1/integrations/connections/custom-mcp` and its neighbours, in the Feather dialect.
+
+use anyhow::{Context as _, Result, ensure};
+use black_box::{
+    Integration, Upstream,
+    api::{Answer, Api},
+    oauth::{PUBLIC_URL, parameter},
+};
+use serde_json::{Value, json};
+use stub_upstream::{Options, Stub};
+
+use super::{UNKNOWN, World, arrived, is_256_bits, text, whoami, with};
+use crate::{dialects::keys, fixtures, registry};
+
+const CONNECTIONS: &str = "/v1/integrations/connections";
+const CUSTOM: &str = "/v1/integrations/connections/custom-mcp";
+const DISCOVER: &str = "/v1/integrations/connections/custom-mcp/discover";
+
+/// `{error: {code, message}, request_id}` with this status; returns the message.
+fn refused(answer: &Answer, status: u16) -> Result<String> {
+    let body = answer.expect(status)?;
+    ensure!(answer.header("content-type").starts_with("application/json"), "{:?}", answer.headers);
+    ensure!(keys(&body) == ["error", "request_id"] && keys(&body["error"]) == ["code", "message"], "{body}");
+    ensure!(body["request_id"] == answer.header("x-request-id"), "{body}");
+    ensure!(!text(&body["error"], "code")?.is_empty(), "{body}");
+    Ok(text(&body["error"], "message")?.to_owned())
+}
+
+/// Connects, and checks the whole answer of a connection that needs nobody's consent.
+async fn connect_static(world: &World, body: Value) -> Result<String> {
+    let answer = world.admin()?.post(CUSTOM, &body).await?;
+    let created = answer.expect(201).with_context(|| body.to_string())?;
+    let id = text(&created, "connection_id")?.to_owned();
+    let expected = json!({
+        "connection_id": id, "status": "active", "vendor": "custom_mcp", "authorize_url": null, "state": null,
+    });
+    ensure!(created == expected, "{created}");
+    Ok(id)
+}
+
+async fn get(world: &World, id: &str) -> Result<Value> {
+    world.admin()?.get(&format!("{CONNECTIONS}/{id}")).await?.expect(200)
+}
+
+/// The connection, when its tools are known.
+async fn synced(world: &World, id: &str) -> Result<Integration> {
+    black_box::eventually("its tools are known", async || {
+        let connection = get(world, id).await?;
+        Ok((connection["tools_status"] == "synced").then_some(()))
+    })
+    .await?;
+    world.postern.integration(id).await
+}
+
+/// Calls `echo` as somebody who did not make the connection; returns the headers that the stub then saw.
+async fn headers(world: &World, stub: &Stub, id: &str) -> Result<stub_upstream::Recorded> {
+    let integration = synced(world, id).await?;
+    world.tools_known(&integration).await?;
+    stub.forget_requests();
+    registry::echo(&world.developer()?, &integration.slug, "hello").await?;
+    fixtures::calls(stub).pop().context("no call arrived")
+}
+
+async fn lease(world: &World, id: &str) -> Result<Value> {
+    world.admin()?.call("POST", &format!("{CONNECTIONS}/{id}/test-lease")).await?.expect(200)
+}
+
+#[tokio::test]
+async fn row_81_static_credentials() -> Result<()> {
+    let (world, stub) = (World::shared().await?, fixtures::stub()?);
+    let url = stub.url("/dual");
+    let plain = json!({"nickname": "Feather none", "server_url": url});
+    let id = connect_static(world, plain).await?;
+    let seen = headers(world, &stub, &id).await?;
+    assert_eq!(seen.header("authorization"), None);
+
+    let bearer =
+        json!({"nickname": "Feather bearer", "server_url": url, "auth_type": "bearer", "token": "b-token"});
+    let seen = headers(world, &stub, &connect_static(world, bearer).await?).await?;
+    assert_eq!(seen.header("authorization"), Some("Bearer b-token"));
+
+    let api_key =
+        json!({"nickname": "Feather key", "server_url": url, "auth_type": "api_key", "api_key": "k-1"});
+    let seen = headers(world, &stub, &connect_static(world, api_key).await?).await?;
+    assert_eq!((seen.header("x-api-key"), seen.header("authorization")), (Some("k-1"), None));
+
+    let named = json!({
+        "nickname": "Feather named key", "server_url": url, "auth_type": "api_key", "api_key": "k-2",
+        "api_key_header": "X-Customer-Key", "headers": {"X-Tenant": "acme", "X-Region": "eu"},
+    });
+    let seen = headers(world, &stub, &connect_static(world, named).await?).await?;
+    assert_eq!((seen.header("x-customer-key"), seen.header("x-api-key")), (Some("k-2"), None));
+    assert_eq!((seen.header("x-tenant"), seen.header("x-region")), (Some("acme"), Some("eu")));
+
+    for auth in [json!({"auth_type": "none"}), json!({"auth_type": "bearer", "token": "b-token"})] {
+        let nickname = format!("Feather headers {}", auth["auth_type"]);
+        let body =
+            with(json!({"nickname": nickname, "server_url": url, "headers": {"X-Tenant": "acme"}}), &auth);
+        let seen = headers(world, &stub, &connect_static(world, body).await?).await?;
+        assert_eq!(seen.header("x-tenant"), Some("acme"), "{auth}");
+        let bearer = auth["token"].as_str().map(|token| format!("Bearer {token}"));
+        assert_eq!(seen.header("authorization"), bearer.as_deref(), "{auth}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn row_81_every_transport_is_a_hint() -> Result<()> {
+    let (world, stub) = (World::shared().await?, fixtures::stub()?);
+    let sse = Upstream::everything_sse().await?;
+    for transport in ["sse", "http", "streamable_http", "auto"] {
+        let body = json!({"nickname": format!("Feather {transport}"), "server_url": stub.url("/legacy"), "transport": transport});
+        headers(world, &stub, &connect_static(world, body).await?).await?;
+    }
+    // HTTP+SSE, the transport of 2024-11-05: found by whoever said so, and by whoever said nothing.
+    for (nickname, transport) in [("Feather old", json!("sse")), ("Feather old default", json!(null))] {
+        let body = json!({"nickname": nickname, "server_url": sse.url(), "transport": transport});
+        let id = connect_static(world, body).await?;
+        let integration = synced(world, &id).await?;
+        world.tools_known(&integration).await?;
+        registry::echo(&world.developer()?, &integration.slug, nickname).await?;
+        ensure!(lease(world, &id).await?["ok"] == true);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn row_81_connections_are_listed_shown_tested_and_deleted() -> Result<()> {
+    let (world, stub) = (World::shared().await?, fixtures::stub()?);
+    let body = json!({"nickname": "Feather shown", "server_url": stub.url("/modern"), "auth_type": "bearer", "token": "secret-7b"});
+    let id = connect_static(world, body).await?;
+    let integration = synced(world, &id).await?;
+    let shown = get(world, &id).await?;
+    let members = [
+        "created_at",
+        "id",
+        "integration_key",
+        "nickname",
+        "nickname_slug",
+        "server_url",
+        "status",
+        "status_reason",
+        "tools",
+        "tools_status",
+        "tools_synced_at",
+        "updated_at",
+        "vendor",
+    ];
+    assert_eq!(keys(&shown), members, "{shown}");
+    for (name, value) in [
+        ("id", json!(id)),
+        ("integration_key", json!("custom_mcp")),
+        ("nickname", json!("Feather shown")),
+        ("nickname_slug", json!(integration.slug)),
+        ("server_url", json!(stub.url("/modern"))),
+        ("status", json!("active")),
+        ("status_reason", Value::Null),
+        ("vendor", json!("custom_mcp")),
+    ] {
+        assert_eq!(shown[name], value, "{name} of {shown}");
+    }
+    let tools = shown["tools"].as_array().context("no tools")?;
+    let echo = tools.iter().find(|tool| tool["tool_path"] == "echo").context("no echo")?;
+    assert_eq!(echo["slug"], format!("{}__echo", integration.slug));
+    assert_eq!((&echo["is_enabled"], &echo["connection_id"]), (&json!(true), &json!(id)));
+
+    let listed = world.admin()?.get(CONNECTIONS).await?.expect(200)?;
+    let listed = listed.as_array().context("no array")?.iter().filter(|connection| connection["id"] == id);
+    let listed: Vec<_> = listed.collect();
+    assert_eq!(listed.len(), 1);
+    for name in members.iter().filter(|name| **name != "tools") {
+        assert_eq!(listed[0][name], shown[name], "{name}");
+    }
+    assert_eq!(lease(world, &id).await?, json!({"ok": true, "url": stub.url("/modern")}));
+    stub.break_with(Some(503.try_into()?));
+    let broken = lease(world, &id).await?;
+    assert_eq!((&broken["ok"], keys(&broken)), (&json!(false), vec!["detail", "ok", "url"]), "{broken}");
+    let shown = get(world, &id).await?;
+    assert_eq!(shown["status"], "error", "{shown}");
+    assert!(text(&shown, "status_reason")?.contains("503"), "{shown}");
+
+    let one = format!("{CONNECTIONS}/{id}");
+    let deleted = world.admin()?.delete(&one).await?;
+    assert_eq!((deleted.status, deleted.text.as_str()), (204, ""));
+    for (method, path) in
+        [("GET", one.clone()), ("DELETE", one.clone()), ("POST", format!("{one}/test-lease"))]
+    {
+        refused(&world.admin()?.call(method, &path).await?, 404)
+            .with_context(|| format!("{method} {path}"))?;
+    }
+    let sql = "SELECT count(*) AS n FROM credentials WHERE integration_id = ?1";
+    assert_eq!(world.postern.sql(sql, json!([id])).await?[0]["n"], 0);
+    let again = json!({"nickname": "Feather shown", "server_url": stub.url("/modern")});
+    connect_static(world, again).await.context("the nickname is free again")?;
+    Ok(())
+}
+
+/// Connects by OAuth, and checks the whole answer.
+async fn connect_oauth(world: &World, body: Value) -> Result<Value> {
+    let created = world.admin()?.post(CUSTOM, &body).await?.expect(201)?;
+    ensure!(keys(&created) == ["authorize_url", "connection_id", "state", "status", "vendor"], "{created}");
+    ensure!(created["status"] == "pending_oauth" && created["vendor"] == "custom_mcp", "{created}");
+    let url = text(&created, "authorize_url")?;
+    ensure!(parameter(url, "state")?.as_deref() == created["state"].as_str(), "{created}");
+    ensure!(is_256_bits(text(&created, "state")?), "{created}");
+    let redirect = format!("{PUBLIC_URL}/v1/integrations/oauth/callback");
+    ensure!(parameter(url, "redirect_uri")? == Some(redirect), "{created}");
+    Ok(created)
+}
+
+#[tokio::test]
+async fn row_81_oauth_is_pending_until_somebody_has_consented() -> Result<()> {
+    let world = World::new(json!({})).await?;
+    let url = world.provider.mcp();
+    let body = json!({
+        "nickname": "Feather oauth", "server_url": url, "auth_type": "oauth", "oauth_scopes": ["mcp:read", "mcp:write"],
+    });
+    let created = connect_oauth(&world, body).await?;
+    let id = text(&created, "connection_id")?.to_owned();
+    assert_eq!(get(&world, &id).await?["status"], "pending_oauth");
+    let early = lease(&world, &id).await?;
+    assert_eq!((&early["ok"], early["detail"].is_string()), (&json!(false), true), "{early}");
+
+    let browser = world.browser("feather")?;
+    let back = browser.consent(text(&created, "authorize_url")?).await?;
+    arrived(&browser.open(&back).await?, "/oauth/connected")?;
+    let integration = synced(&world, &id).await?;
+    assert_eq!(get(&world, &id).await?["status"], "active");
+    assert_eq!(lease(&world, &id).await?, json!({"ok": true, "url": url}));
+    world.tools_known(&integration).await?;
+    let me = whoami(&world.developer()?, &integration.slug).await?;
+    assert_eq!((&me["sub"], &me["scopes"]), (&json!("feather"), &json!(["mcp:read", "mcp:write"])), "{me}");
+    let result = registry::call(&world.developer()?, &integration.slug, "write", json!({})).await?;
+    assert_eq!(black_box::mcp::text(&result), "written", "{result}");
+
+    // Deleting it ends the grant at the provider, too.
+    let issued = world.provider.issued().await?;
+    world.admin()?.delete(&format!("{CONNECTIONS}/{id}")).await?.expect(204)?;
+    let seen = world.provider.seen().await?;
+    assert_eq!(seen["revocations"].as_array().map(Vec::len), Some(1), "{}", seen["revocations"]);
+    assert_eq!(seen["revocations"][0]["ok"], true);
+    for token in issued.iter().filter(|token| !token.contains('.')) {
+        assert!(!world.provider.is_active(token).await?);
+    }
+    Ok(())
+}
+
+/// What the customer says about the authorization server beats what the server's metadata says.
+#[tokio::test]
+async fn row_81_customers_urls_beat_discovered_ones() -> Result<()> {
+    let world = World::new(json!({})).await?;
+    let (url, lossy) = (world.provider.mcp(), world.provider.lossy());
+    let client = world.provider.client_secret.clone();
+
+    // Only the token endpoint: the rest is discovered, and the client is registered.
+    let body = json!({"nickname": "Feather token url", "server_url": url, "auth_type": "oauth", "oauth_token_url": lossy});
+    let created = connect_oauth(&world, body).await?;
+    let browser = world.browser("feather")?;
+    let back = browser.consent(text(&created, "authorize_url")?).await?;
+    arrived(&browser.open(&back).await?, "/oauth/connected")?;
+    let seen = world.provider.seen().await?;
+    assert_eq!((&seen["passed"], seen["registrations"].as_array().map(Vec::len)), (&json!(1), Some(1)));
+
+    // All of it, with a client of the customer's.
+    let authorize = format!("{}/auth", world.provider.issuer.replace("127.0.0.1", "localhost"));
+    let body = json!({
+        "nickname": "Feather all urls", "server_url": url, "auth_type": "oauth", "oauth_token_url": lossy,
+        "oauth_authorize_url": authorize, "oauth_client_id": "confidential", "oauth_client_secret": client,
+        "oauth_scopes": ["mcp:read"],
+    });
+    let created = connect_oauth(&world, body).await?;
+    let given = text(&created, "authorize_url")?;
+    assert!(given.starts_with(&format!("{authorize}?")), "{given}");
+    assert_eq!(parameter(given, "client_id")?.as_deref(), Some("confidential"));
+    let back = browser.consent(&given.replace("localhost", "127.0.0.1")).await?;
+    arrived(&browser.open(&back).await?, "/oauth/connected")?;
+    let seen = world.provider.seen().await?;
+    let last = seen["tokens"].as_array().and_then(|tokens| tokens.last()).context("no token request")?;
+    assert_eq!((&last["client"], &last["auth"]), (&json!("confidential"), &json!("basic")), "{last}");
+    assert_eq!((&seen["passed"], seen["registrations"].as_array().map(Vec::len)), (&json!(2), Some(1)));
+    let integration = synced(&world, text(&created, "connection_id")?).await?;
+    world.tools_known(&integration).await?;
+    assert_eq!(whoami(&world.developer()?, &integration.slug).await?["sub"], "feather");
+    Ok(())
+}
+
+#[tokio::test]
+async fn row_81_what_cannot_begin_is_not_kept() -> Result<()> {
+    let world = World::new(json!({"registration": false})).await?;
+    let stub = fixtures::stub()?;
+    for (label, url) in [
+        ("registers nobody", world.provider.mcp()),
+        ("has no authorization server", stub.url("/modern")),
+        ("is not there", "http://127.0.0.1:9/mcp".to_owned()),
+    ] {
+        let body = json!({"nickname": "Feather cannot", "server_url": url, "auth_type": "oauth"});
+        refused(&world.admin()?.post(CUSTOM, &body).await?, 502).context(label)?;
+        let listed = world.admin()?.get(CONNECTIONS).await?.expect(200)?;
+        assert_eq!(listed, json!([]), "{label}");
+    }
+    // With a client of the customer's it does, under the same nickname.
+    let body = json!({
+        "nickname": "Feather cannot", "server_url": world.provider.mcp(), "auth_type": "oauth",
+        "oauth_client_id": "confidential", "oauth_client_secret": world.provider.client_secret,
+    });
+    connect_oauth(&world, body).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn row_81_discover_says_what_connecting_takes_and_writes_nothing() -> Result<()> {
+    let (world, stub) = (World::new(json!({})).await?, fixtures::stub()?);
+    let strict = World::new(json!({"registration": false})).await?;
+    let before = world.postern.contents().await?;
+    let discover = async |body: Value| world.admin()?.post(DISCOVER, &body).await;
+    let issuer = &world.provider.issuer;
+    let expected = json!({
+        "supports_dcr": true, "authorize_url": format!("{issuer}/auth"), "token_url": format!("{issuer}/token"),
+        "scopes": ["mcp:read"],
+    });
+    for transport in [json!(null), json!("sse"), json!("http"), json!("auto"), json!("streamable_http")] {
+        let body = json!({"server_url": world.provider.mcp(), "transport": transport});
+        assert_eq!(discover(body).await?.expect(200)?, expected, "{transport}");
+    }
+    let found = discover(json!({"server_url": strict.provider.mcp()})).await?.expect(200)?;
+    assert_eq!(found["supports_dcr"], false, "{found}");
+    assert_eq!(found["token_url"], format!("{}/token", strict.provider.issuer), "{found}");
+    for url in [stub.url("/modern"), "http://127.0.0.1:9/mcp".to_owned()] {
+        let found = discover(json!({"server_url": url})).await?.expect(200)?;
+        assert_eq!(found, json!({"supports_dcr": false, "scopes": []}), "{url}");
+    }
+    for body in [
+        json!({}),
+        json!({"server_url": 1}),
+        json!({"server_url": "not a url"}),
+        json!({"server_url": "http://10.0.0.1/mcp"}),
+        json!({"server_url": "https://169.254.169.254/"}),
+        json!({"server_url": stub.url("/modern"), "transport": "carrier-pigeon"}),
+        json!({"server_url": stub.url("/modern"), "nickname": "x"}),
+    ] {
+        refused(&discover(body.clone()).await?, 400).with_context(|| body.to_string())?;
+    }
+    refused(&world.postern.stranger()?.post(DISCOVER, &json!({})).await?, 401)?;
+    refused(&world.developer()?.post(DISCOVER, &json!({"server_url": stub.url("/modern")})).await?, 403)?;
+    assert_eq!(world.postern.contents().await?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn row_81_bad_input() -> Result<()> {
+    let (world, stub) = (World::shared().await?, Upstream::stub(Options::default())?);
+    let url = stub.url("/modern");
+    let with = |members: Value| with(json!({"nickname": "Feather bad", "server_url": url}), &members);
+    let oauth = |field: &str, value: &str| with(json!({"auth_type": "oauth", field: value}));
+    let bodies = [
+        json!({}),
+        json!([]),
+        json!({"nickname": "Feather bad"}),
+        json!({"server_url": url}),
+        with(json!({"nickname": ""})),
+        with(json!({"nickname": 1})),
+        with(json!({"nickname": "x".repeat(300)})),
+        with(json!({"server_url": ""})),
+        with(json!({"server_url": "ftp://example.com"})),
+        with(json!({"server_url": "http://example.com/mcp"})),
+        with(json!({"server_url": "https://user:secret@example.com/mcp"})),
+        with(json!({"server_url": "https://10.0.0.1/mcp"})),
+        with(json!({"server_url": "https://[::ffff:10.0.0.1]/mcp"})),
+        with(json!({"server_url": "https://metadata.google.internal/"})),
+        with(json!({"transport": "stdio"})),
+        with(json!({"transport": 1})),
+        with(json!({"auth_type": "basic"})),
+        with(json!({"auth_type": "bearer"})),
+        with(json!({"auth_type": "bearer", "token": ""})),
+        with(json!({"auth_type": "bearer", "token": "line\nfeed"})),
+        with(json!({"auth_type": "bearer", "token": "t", "api_key": "k"})),
+        with(json!({"auth_type": "api_key"})),
+        with(json!({"auth_type": "api_key", "api_key": "k", "api_key_header": "not a header"})),
+        with(json!({"auth_type": "api_key", "api_key": "k", "api_key_header": "Host"})),
+        with(json!({"auth_type": "api_key", "api_key": "k", "token": "t"})),
+        with(json!({"auth_type": "none", "token": "t"})),
+        with(json!({"token": "t"})),
+        with(json!({"headers": {"not a header": "x"}})),
+        with(json!({"headers": {"X-A": "line\nfeed"}})),
+        with(json!({"headers": {"X-A": 1}})),
+        with(json!({"headers": ["X-A"]})),
+        with(json!({"headers": {"X-A": "{token}"}})),
+        with(json!({"headers": {"X-A": "1", "x-a": "2"}})),
+        with(json!({"headers": {"Content-Length": "1"}})),
+        with(json!({"auth_type": "none", "oauth_scopes": ["x"]})),
+        with(json!({"auth_type": "oauth", "oauth_scopes": "mcp:read"})),
+        with(json!({"auth_type": "oauth", "oauth_scopes": ["with blank"]})),
+        with(json!({"auth_type": "oauth", "token": "t"})),
+        with(json!({"auth_type": "oauth", "oauth_client_secret": "s"})),
+        oauth("oauth_authorize_url", "https://10.0.0.1/auth"),
+        oauth("oauth_authorize_url", "javascript:alert(1)"),
+        oauth("oauth_token_url", "http://example.com/token"),
+        oauth("oauth_token_url", "https://169.254.169.254/token"),
+        with(json!({"unknown_field": 1})),
+    ];
+    let before = world.admin()?.get(CONNECTIONS).await?.text;
+    let mut wrong = Vec::new();
+    for body in bodies {
+        let answer = world.admin()?.post(CUSTOM, &body).await?;
+        match refused(&answer, 400) {
+            Ok(message) if message.contains("secret@") => wrong.push(format!("{body}: {message}")),
+            Ok(_) => {}
+            Err(error) => wrong.push(format!("{body}: {error:#}")),
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let after = world.admin()?.get(CONNECTIONS).await?.text;
+    let count = |text: &str| text.matches("Feather bad").count();
+    assert_eq!((count(&before), count(&after)), (0, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn row_81_callers() -> Result<()> {
+    let (world, stub) = (World::shared().await?, fixtures::stub()?);
+    let body = json!({"nickname": "Feather callers", "server_url": stub.url("/modern")});
+    let with_key = |key: &str| -> Result<reqwest::RequestBuilder> {
+        Ok(world.postern.stranger()?.request("POST".parse()?, CUSTOM).header("x-api-key", key).json(&body))
+    };
+    refused(&Answer::of(with_key("pst_0000000000000000_x")?).await?, 401)?;
+    let created = Answer::of(with_key(world.postern.admin_key())?).await?.expect(201)?;
+    refused(&world.admin()?.post(CUSTOM, &body).await?, 409).context("the nickname is taken")?;
+    let id = text(&created, "connection_id")?;
+    let one = format!("{CONNECTIONS}/{id}");
+    let lease = format!("{one}/test-lease");
+    let routes =
+        [("POST", CUSTOM), ("GET", CONNECTIONS), ("GET", &one), ("POST", &lease), ("DELETE", one.as_str())];
+    for (method, path) in routes {
+        let send = async |api: Api| api.call(method, path).await;
+        refused(&send(world.postern.stranger()?).await?, 401).with_context(|| format!("{method} {path}"))?;
+        refused(&send(world.developer()?).await?, 403).with_context(|| format!("{method} {path}"))?;
+        refused(&send(world.guest()?).await?, 403).with_context(|| format!("{method} {path}"))?;
+    }
+    for nobody in [UNKNOWN, "not-a-uuid", "%00"] {
+        for (method, rest) in [("GET", ""), ("DELETE", ""), ("POST", "/test-lease")] {
+            let answer = world.admin()?.call(method, &format!("{CONNECTIONS}/{nobody}{rest}")).await?;
+            let message = refused(&answer, 404).with_context(|| format!("{method} {nobody}"))?;
+            assert_eq!(message, "connection not found");
+        }
+    }
+    refused(&world.admin()?.call("PUT", CUSTOM).await?, 405)?;
+    Ok(())
+}

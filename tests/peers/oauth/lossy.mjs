@@ -1,0 +1,54 @@
+// A token endpoint in front of the real one that loses answers to refreshes, for whoever is to survive that. Like
+// providers that allow a retry, it gives the same answer to the same refresh token again, until the token that it
+// answered with was used: from then on an old one is a reuse, and reaches the real endpoint, which revokes the grant.
+
+/** The handler. */
+export function lossy(state, endpoint) {
+  const answers = new Map(); // refresh token → a promise of the answer
+  const predecessors = new Map(); // refresh token → the one that it replaced
+
+  const forward = async (headers, body) => {
+    const { authorization, "content-type": type } = headers;
+    const answer = await fetch(endpoint, {
+      method: "POST",
+      headers: { "content-type": type, ...(authorization && { authorization }) },
+      body,
+    });
+    return { status: answer.status, text: await answer.text() };
+  };
+
+  const refresh = (token, headers, body) => {
+    answers.delete(predecessors.get(token));
+    if (answers.has(token)) {
+      state.replayed += 1;
+      return answers.get(token);
+    }
+    const answer = forward(headers, body);
+    answers.set(token, answer);
+    return answer;
+  };
+
+  return async (request, response) => {
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    state.passed += 1;
+    const form = new URLSearchParams(body);
+    const token = form.get("refresh_token");
+    if (form.get("grant_type") !== "refresh_token") {
+      const answer = await forward(request.headers, body);
+      response.writeHead(answer.status, { "content-type": "application/json" });
+      return response.end(answer.text);
+    }
+    const answer = await refresh(token, request.headers, body);
+    const next = answer.status === 200 && JSON.parse(answer.text).refresh_token;
+    if (next) predecessors.set(next, token);
+    if (state.hold > 0) await new Promise((resolve) => setTimeout(resolve, state.hold));
+    if (state.lose > 0) {
+      state.lose -= 1;
+      state.lost += 1;
+      return request.socket.destroy();
+    }
+    response.writeHead(answer.status, { "content-type": "application/json" });
+    response.end(answer.text);
+  };
+}

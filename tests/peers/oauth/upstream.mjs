@@ -1,0 +1,150 @@
+// MCP servers that take tokens of one issuer, for themselves only: signature, issuer, audience, end and scope of every
+// token are checked, and no session serves anybody but who opened it. `/mcp` speaks both eras without sessions, `/legacy`
+// the older one with them. `whoami` answers with the token's subject, `write` wants the scope mcp:write.
+
+import { randomUUID } from "node:crypto";
+import { Readable } from "node:stream";
+import { createRemoteJWKSet, jwtVerify } from "jose";
+import {
+  McpServer,
+  OAuthError,
+  OAuthErrorCode,
+  WebStandardStreamableHTTPServerTransport,
+  bearerAuthChallengeResponse,
+  buildOAuthProtectedResourceMetadata,
+  createMcpHandler,
+  fromJsonSchema,
+  getOAuthProtectedResourceMetadataUrl,
+  verifyBearerToken,
+} from "@modelcontextprotocol/server";
+
+const SCOPES = ["mcp:read", "mcp:write"];
+
+function server(state) {
+  const mcp = new McpServer({ name: "protected", version: "1.0.0" });
+  const text = (text) => ({ content: [{ type: "text", text }] });
+  const called = ({ http }) => {
+    const { subject } = http.authInfo.extra;
+    state.calls[subject] = (state.calls[subject] ?? 0) + 1;
+    return http.authInfo;
+  };
+  const none = fromJsonSchema({ type: "object" });
+  mcp.registerTool("whoami", { description: "Who the token is for", inputSchema: none }, (_args, context) => {
+    const { extra, scopes, clientId } = called(context);
+    return text(JSON.stringify({ sub: extra.subject, jti: extra.id, scopes, client: clientId }));
+  });
+  mcp.registerTool("write", { description: "Wants mcp:write", inputSchema: none }, (_args, context) => {
+    called(context);
+    return text("written");
+  });
+  return mcp;
+}
+
+/** Checks the token of a request for `resource`; an answer when it will not do. */
+function guard(state, resource, issuer, jwks) {
+  const resourceMetadataUrl = getOAuthProtectedResourceMetadataUrl(new URL(resource));
+  const invalid = (message) => new OAuthError(OAuthErrorCode.InvalidToken, message);
+  const verifyAccessToken = async (token) => {
+    if (state.refuse) throw invalid("refused for a test");
+    const options = { issuer, audience: resource, requiredClaims: ["exp", "sub"] };
+    const { payload } = await jwtVerify(token, jwks, options).catch((error) => {
+      throw invalid(error.message);
+    });
+    return {
+      token,
+      clientId: payload.client_id,
+      scopes: (payload.scope ?? "").split(" "),
+      expiresAt: payload.exp,
+      resource: new URL(resource),
+      extra: { subject: payload.sub, id: payload.jti },
+    };
+  };
+  return async (request, body) => {
+    const writes = body?.method === "tools/call" && body.params?.name === "write";
+    const requiredScopes = writes ? SCOPES : SCOPES.slice(0, 1);
+    const options = { verifier: { verifyAccessToken }, requiredScopes, resourceMetadataUrl };
+    const header = request.headers.get("authorization");
+    try {
+      return await verifyBearerToken(header, { ...options, expectedResource: new URL(resource) });
+    } catch (error) {
+      const reason = header ? error.message : "no token";
+      state.refused[reason] = (state.refused[reason] ?? 0) + 1;
+      return bearerAuthChallengeResponse(error, { requiredScopes, resourceMetadataUrl });
+    }
+  };
+}
+
+/** Serves the older era with sessions, each for who opened it. */
+function withSessions(state) {
+  const sessions = new Map();
+  const open = async (subject) => {
+    const transport = new WebStandardStreamableHTTPServerTransport({
+      sessionIdGenerator: randomUUID,
+      enableJsonResponse: true,
+      onsessioninitialized: (id) => sessions.set(id, { transport, subject }),
+      onsessionclosed: (id) => sessions.delete(id),
+    });
+    await server(state).connect(transport);
+    return transport;
+  };
+  return async (request, options) => {
+    const { subject } = options.authInfo.extra;
+    const id = request.headers.get("mcp-session-id");
+    if (!id) return (await open(subject)).handleRequest(request, options);
+    const session = sessions.get(id);
+    if (session && session.subject !== subject) state.crossed += 1;
+    if (session?.subject !== subject) return new Response(null, { status: 404 });
+    return session.transport.handleRequest(request, options);
+  };
+}
+
+async function toWeb(request, origin) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  const body = chunks.length > 0 ? Buffer.concat(chunks) : undefined;
+  return new Request(origin + request.url, { method: request.method, headers: request.headers, body });
+}
+
+async function send(answer, response) {
+  response.writeHead(answer.status, Object.fromEntries(answer.headers));
+  if (answer.body) Readable.fromWeb(answer.body).pipe(response);
+  else response.end();
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The handler of both servers at `origin`. */
+export function upstream(state, origin, issuer) {
+  const metadata = fetch(`${issuer}/.well-known/openid-configuration`).then((answer) => answer.json());
+  const jwks = metadata.then(({ jwks_uri: uri }) => createRemoteJWKSet(new URL(uri)));
+  const both = createMcpHandler(() => server(state));
+  const serve = { "/mcp": both.fetch, "/legacy": withSessions(state) };
+  const documents = {};
+  for (const path of Object.keys(serve)) {
+    const resource = origin + path;
+    documents[new URL(getOAuthProtectedResourceMetadataUrl(new URL(resource))).pathname] = resource;
+  }
+  return async (incoming, response) => {
+    const path = incoming.url.split("?")[0];
+    const request = await toWeb(incoming, origin);
+    if (documents[path]) {
+      const oauthMetadata = await metadata;
+      const resourceServerUrl = new URL(documents[path]);
+      // The same scope as in the challenge: rights to write are asked for when somebody writes.
+      const scopesSupported = SCOPES.slice(0, 1);
+      const options = { oauthMetadata, resourceServerUrl, scopesSupported };
+      return send(Response.json(buildOAuthProtectedResourceMetadata(options)), response);
+    }
+    if (!serve[path]) return send(new Response(null, { status: 404 }), response);
+    const body = parsed(await request.clone().text());
+    const authInfo = await guard(state, origin + path, issuer, await jwks)(request, body);
+    if (authInfo instanceof Response) return send(authInfo, response);
+    return send(await serve[path](request, { authInfo }), response);
+  };
+}
