@@ -228,6 +228,7 @@ async fn an_archived_integration_is_gone_until_it_is_revived() {
     revival["confirmUnarchive"] = json!(true);
     let revived = create(&app, revival.clone()).await;
     assert_eq!(id_of(&revived), id, "it keeps its id");
+    assert_eq!(revived.json()["integration"]["slug"], "phoenix", "and its slug");
     assert_eq!(revived.json()["integration"]["serverTokenConfigured"], false);
     assert_eq!(revived.json()["integration"]["validationStatus"], "pending");
     assert_kontext_error(&create(&app, revival).await, StatusCode::CONFLICT, "already exists");

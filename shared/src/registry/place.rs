@@ -6,8 +6,8 @@ use crate::{Error, Platform, Result};
 
 use super::draft::Draft;
 
-/// Slugs that are tried for one name.
-const MOST_SLUGS: u32 = 50;
+/// Slugs that are tried for one name, and a few tries more for what others do meanwhile.
+const MOST_TRIES: u32 = 55;
 
 /// How a draft is to be stored.
 pub struct Placing<'a> {
@@ -25,7 +25,7 @@ pub struct Placing<'a> {
 pub async fn place(platform: &Platform, draft: &Draft, placing: &Placing<'_>) -> Result<Integration> {
     let mut archived: Option<String> = None;
     let mut attempt = 0;
-    while attempt < MOST_SLUGS {
+    for _ in 0..MOST_TRIES {
         let id = match &archived {
             Some(id) => id.clone(),
             None => platform.uuid()?.to_string(),
@@ -58,7 +58,6 @@ pub async fn place(platform: &Platform, draft: &Draft, placing: &Placing<'_>) ->
             Inserted::NameArchived if placing.revives => {
                 // Somebody else may have revived it since: then the next insert tells.
                 archived = find_archived(platform, &draft.name).await?.map(|found| found.id);
-                attempt += 1;
             }
             Inserted::NameArchived => {
                 return Err(Error::conflict(
