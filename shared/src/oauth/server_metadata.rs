@@ -1,7 +1,7 @@
 //! Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0): where to send people and requests.
 //!
 //! (1) The places are tried in the order that MCP names; (2) the document's `issuer` must be the identifier that was
-//! asked for, byte for byte; (3) PKCE with S256 must be announced; (4) every endpoint passes `net`.
+//! asked for, byte for byte; (3) PKCE with S256 must be announced; (4) an endpoint that `net` refuses is as good as none.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use url::Url;
 
 use super::OauthError;
 use super::http::get;
-use crate::net::SafeUrl;
+use crate::net::{Policy, SafeUrl};
 use crate::store::kv::{self, Family};
 use crate::{Platform, Result};
 
@@ -83,7 +83,7 @@ pub async fn discover(platform: &Platform, issuer: &str) -> Result<ServerMetadat
         else {
             continue;
         };
-        check(&found, issuer)?;
+        let found = found.vetted(issuer, platform.settings.net)?;
         if lifetime > Duration::ZERO {
             kv::put::<Cached>(platform, &key, &found, lifetime).await?;
         }
@@ -95,15 +95,30 @@ pub async fn discover(platform: &Platform, issuer: &str) -> Result<ServerMetadat
     Err(OauthError::refused("the authorization server publishes no metadata"))
 }
 
-fn check(found: &ServerMetadata, issuer: &str) -> Result<(), OauthError> {
-    if found.issuer != issuer {
-        return Err(OauthError::refused("the authorization server's metadata names another issuer"));
+impl ServerMetadata {
+    /// The metadata as it may be used: of the issuer that was asked for, with PKCE, and without endpoints that neither
+    /// Postern may dial nor people may be sent to.
+    pub fn vetted(mut self, issuer: &str, policy: Policy) -> Result<Self, OauthError> {
+        if self.issuer != issuer {
+            return Err(OauthError::refused("the authorization server's metadata names another issuer"));
+        }
+        let methods = self.code_challenge_methods_supported.as_deref().unwrap_or_default();
+        if !methods.iter().any(|method| method == "S256") {
+            return Err(OauthError::refused("the authorization server does not announce PKCE with S256"));
+        }
+        for (name, endpoint) in [
+            ("authorization", &mut self.authorization_endpoint),
+            ("token", &mut self.token_endpoint),
+            ("registration", &mut self.registration_endpoint),
+            ("revocation", &mut self.revocation_endpoint),
+        ] {
+            if let Some(Err(why)) = endpoint.as_deref().map(|url| SafeUrl::parse(url, policy)) {
+                log::info!("authorization server metadata: {name} endpoint: {why}");
+                *endpoint = None;
+            }
+        }
+        Ok(self)
     }
-    let methods = found.code_challenge_methods_supported.as_deref().unwrap_or_default();
-    if !methods.iter().any(|method| method == "S256") {
-        return Err(OauthError::refused("the authorization server does not announce PKCE with S256"));
-    }
-    Ok(())
 }
 
 /// RFC 8414 §3.1 with the path inserted, then OpenID Connect with it inserted and appended. The root of an issuer that
@@ -156,7 +171,8 @@ mod tests {
             serde_json::from_str(&text).unwrap()
         };
         let asked = "https://as.example";
-        assert!(check(&document(asked, r#"["plain","S256"]"#), asked).is_ok());
+        let vet = |found: ServerMetadata| found.vetted(asked, Policy::default());
+        assert!(vet(document(asked, r#"["plain","S256"]"#)).is_ok());
         for (issuer, methods) in [
             ("https://as.example/", r#"["S256"]"#),
             ("https://AS.example", r#"["S256"]"#),
@@ -164,7 +180,26 @@ mod tests {
             (asked, r#"["plain"]"#),
             (asked, "null"),
         ] {
-            assert!(check(&document(issuer, methods), asked).is_err(), "{issuer} {methods}");
+            assert!(vet(document(issuer, methods)).is_err(), "{issuer} {methods}");
         }
+    }
+
+    #[test]
+    fn an_endpoint_that_may_not_be_used_is_none() {
+        let issuer = "https://as.example";
+        let found = ServerMetadata {
+            issuer: issuer.to_owned(),
+            authorization_endpoint: Some("javascript:alert(1)".to_owned()),
+            token_endpoint: Some("https://as.example/token".to_owned()),
+            registration_endpoint: Some("https://10.0.0.1/register".to_owned()),
+            revocation_endpoint: Some("http://as.example/revoke".to_owned()),
+            code_challenge_methods_supported: Some(vec!["S256".to_owned()]),
+            ..ServerMetadata::default()
+        };
+        let found = found.vetted(issuer, Policy::default()).unwrap();
+        assert_eq!(found.token_endpoint.as_deref(), Some("https://as.example/token"));
+        let others =
+            [&found.authorization_endpoint, &found.registration_endpoint, &found.revocation_endpoint];
+        assert_eq!(others, [&None, &None, &None]);
     }
 }

@@ -1,0 +1,118 @@
+//! Redirects and the endpoint event of HTTP+SSE: where else an upstream can try to send Postern.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use async_trait::async_trait;
+use http::{Method, StatusCode};
+use native::{App, NativeFetch};
+use serde_json::{Value, json};
+use shared::platform::{Fetch, FetchError, Outgoing, UpstreamResponse};
+use stub_upstream::{Options, Stub};
+
+use crate::corpus::sample;
+use crate::web::{Slot, UPSTREAM, postern};
+
+const BASE: &str = "/api/v1/integrations";
+
+async fn create(app: &App, url: &str, mode: &str) -> String {
+    let body = json!({ "name": "Upstream", "url": url, "authMode": mode });
+    let created = app.admin(Method::POST, BASE, body).await;
+    assert_eq!(created.status, StatusCode::CREATED, "{}", created.text);
+    created.json()["integration"]["id"].as_str().unwrap().to_owned()
+}
+
+async fn validate(app: &App, id: &str) -> Value {
+    app.admin(Method::POST, &format!("{BASE}/{id}/validate"), None).await.json()["integration"].clone()
+}
+
+#[tokio::test]
+async fn no_redirect_is_followed_while_probing_or_discovering() {
+    for slot in [Slot::UpstreamRedirect, Slot::ServerRedirect, Slot::TokenRedirect] {
+        for status in [301, 302, 303, 307, 308] {
+            let (app, web) = postern();
+            web.redirect_with(status);
+            let open = create(&app, &format!("https://{UPSTREAM}/mcp"), "none").await;
+            let body =
+                json!({ "name": "OAuth", "url": format!("https://{UPSTREAM}/mcp"), "authMode": "oauth" });
+            let created = app.admin(Method::POST, BASE, body).await.json();
+            let id = created["integration"]["id"].as_str().unwrap();
+            let mut tried = 0;
+            for form in sample(1) {
+                if !web.plant(slot, &form.url) {
+                    continue;
+                }
+                tried += 1;
+                if slot == Slot::UpstreamRedirect {
+                    let integration = validate(&app, &open).await;
+                    assert_eq!(integration["validationStatus"], "invalid", "{status} {form:?}");
+                }
+                let path = format!("/mcp/integrations/{id}/oauth/init");
+                let started = app.admin(Method::POST, &path, json!({})).await;
+                assert_eq!(started.status, StatusCode::BAD_GATEWAY, "{slot:?} {form:?}: {}", started.text);
+                assert!(web.strayed.borrow().is_empty(), "{slot:?} {form:?}: {:?}", web.strayed.borrow());
+            }
+            assert!(tried >= 30, "{tried}");
+        }
+    }
+}
+
+/// An endpoint that the stream names is a path of the stream's own origin, or the conversation ends.
+#[tokio::test]
+async fn an_event_stream_leads_nowhere_else() {
+    let (app, web) = postern();
+    let id = create(&app, &format!("https://{UPSTREAM}/mcp"), "none").await;
+    let mut tried = 0;
+    for form in sample(2) {
+        if web.plant(Slot::Endpoint, &form.url) {
+            tried += 1;
+            let integration = validate(&app, &id).await;
+            assert_eq!(integration["validationStatus"], "invalid", "{form:?}");
+            assert!(web.strayed.borrow().is_empty(), "{form:?}: {:?}", web.strayed.borrow());
+        }
+    }
+    assert!(tried >= 30, "{tried}");
+    web.plant(Slot::Endpoint, "/messages?session=1");
+    validate(&app, &id).await;
+    let own = format!("https://{UPSTREAM}/messages?session=1");
+    assert!(web.asked.borrow().contains(&own), "an endpoint of its own is used: {:?}", web.asked);
+}
+
+/// The native port, which must not be asked for anything but the stub.
+struct Watched {
+    port: NativeFetch,
+    asked: Rc<RefCell<Vec<String>>>,
+}
+
+#[async_trait(?Send)]
+impl Fetch for Watched {
+    async fn fetch(&self, request: Outgoing) -> Result<UpstreamResponse, FetchError> {
+        self.asked.borrow_mut().push(request.url.as_str().to_owned());
+        self.port.fetch(request).await
+    }
+}
+
+/// The same over real HTTP.
+#[tokio::test]
+async fn a_real_redirect_is_an_answer() {
+    let stub = Stub::start(Options::default()).unwrap();
+    let mut tried = 0;
+    for form in sample(1) {
+        if form.url.len() > 1024 || http::HeaderValue::from_str(&form.url).is_err() {
+            continue;
+        }
+        tried += 1;
+        let mut app = App::new(vec![integrations::routes()], &[]);
+        let asked = Rc::new(RefCell::default());
+        let port = NativeFetch::default();
+        app.platform.fetcher = Rc::new(Watched { port, asked: Rc::clone(&asked) });
+        let to: String = url::form_urlencoded::byte_serialize(form.url.as_bytes()).collect();
+        let id = create(&app, &stub.url(&format!("/redirect?to={to}")), "none").await;
+        let integration = validate(&app, &id).await;
+        let message = integration["validationMessage"].as_str().unwrap();
+        assert!(message.contains("redirect (HTTP 302)"), "{form:?}: {message}");
+        let base = stub.url("/");
+        assert!(asked.borrow().iter().all(|url: &String| url.starts_with(&base)), "{form:?}: {asked:?}");
+    }
+    assert!(tried >= 30, "{tried}");
+}
