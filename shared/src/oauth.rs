@@ -2,6 +2,7 @@
 //!
 //! The way of a grant: `discovery` finds out who issues tokens (`protected_resource`, `server_metadata`) and who Postern is
 //! to them (`client`); `flow` sends a person there and `callback` takes what comes back to `tokens`; `refresh` keeps it alive.
+//! `refusal` says what an upstream that turns a token down wants instead.
 
 pub mod callback;
 pub mod client;
@@ -12,6 +13,7 @@ pub mod flow;
 pub mod http;
 pub mod protected_resource;
 pub mod refresh;
+pub mod refusal;
 pub mod server_metadata;
 pub mod ticket;
 pub mod tokens;

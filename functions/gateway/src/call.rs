@@ -17,12 +17,13 @@ use shared::mcp::headers::{PARAM_PREFIX, decode_value};
 use shared::mcp::message::{Message, RawObject, RpcError, raw};
 use shared::mcp::meta;
 use shared::model::target::Target;
+use shared::oauth::refusal::NotReady;
 use shared::platform::Limits;
 use shared::store::targets;
 use shared::{Code, Platform, Result};
 
 use crate::audit::Audit;
-use crate::connect::{self, NotReady};
+use crate::connect;
 use crate::endpoint::Context;
 use crate::exchange::Exchange;
 use crate::reply::Reply;

@@ -17,36 +17,16 @@ use shared::mcp::{headers, meta};
 use shared::model::credential::{Kind, SealedCredential};
 use shared::model::integration::AuthMode;
 use shared::model::target::{Target, Upstream};
-use shared::oauth::protected_resource::bearer_parameter;
-use shared::oauth::refresh::{Stale, renewed, usable};
+use shared::oauth::refresh::{Stale, usable};
+use shared::oauth::refusal::{NotReady, consider};
 use shared::oauth::ticket;
-use shared::store::credentials::want_scope;
 
 use crate::endpoint::Context;
 
-/// How often a user is sent to grant more before the upstream is believed not to want them at all.
-const MOST_STEP_UPS: i64 = 3;
 /// The name of Postern's own request among an upstream's.
 const REQUEST: &str = "postern-connect";
 /// JSON-RPC code `URLElicitationRequired` (MCP 2025-11-25).
 const URL_ELICITATION_REQUIRED: i64 = -32042;
-
-/// Why a call cannot be made.
-pub(crate) enum NotReady {
-    /// The user has to connect, or connect again.
-    Connect(&'static str),
-    /// Something else; the text is public.
-    Failed(String),
-}
-
-impl From<Stale> for NotReady {
-    fn from(stale: Stale) -> Self {
-        match stale {
-            Stale::NeedsReauth => Self::Connect("the connection has ended and has to be made again"),
-            Stale::Unavailable(reason) => Self::Failed(reason),
-        }
-    }
-}
 
 /// `target` with a credential that lasts for the call.
 pub(crate) async fn ready(context: &Context<'_>, target: Rc<Target>) -> Result<Rc<Target>, NotReady> {
@@ -69,46 +49,16 @@ pub(crate) async fn ready(context: &Context<'_>, target: Rc<Target>) -> Result<R
 }
 
 /// What an upstream's refusal leads to: `target` with a renewed token, to be tried once, or the reason to give up.
-/// `None` for every other failure. A refused call never ran, so it may be sent again.
+/// `None` for every other failure.
 pub(crate) async fn refused(
     context: &Context<'_>,
     target: &Rc<Target>,
     error: &CallError,
 ) -> Option<Result<Rc<Target>, NotReady>> {
-    let CallError::AuthorizationRequired { status, challenge } = error else { return None };
-    let credential =
-        target.upstream.credential.as_ref().filter(|credential| credential.kind == Kind::Oauth)?;
-    let parameter = |name| challenge.as_deref().and_then(|challenge| bearer_parameter(challenge, name));
-    if *status == 403 && parameter("error").as_deref() == Some("insufficient_scope") {
-        let scope = parameter("scope").unwrap_or_default();
-        return Some(Err(step_up(context, target, credential, &scope).await));
-    }
-    if *status != 401 {
-        return None;
-    }
-    let renewed = renewed(context.platform, &target.upstream.integration_id, credential).await;
-    Some(renewed.map(|fresh| with_credential(target, fresh)).map_err(Into::into))
-}
-
-/// The next authorization asks for what was granted and for what is wanted now, a bounded number of times.
-async fn step_up(
-    context: &Context<'_>,
-    target: &Rc<Target>,
-    credential: &SealedCredential,
-    challenged: &str,
-) -> NotReady {
-    let granted = shared::vault::open_tokens(context.platform, credential).and_then(|set| set.scope);
-    let wanted = format!("{} {challenged}", granted.unwrap_or_default());
-    match want_scope(context.platform, &credential.id, wanted.trim()).await {
-        Ok(count) if count <= MOST_STEP_UPS => {
-            NotReady::Connect("the upstream wants more rights than were granted")
-        }
-        Ok(_) => NotReady::Failed("the upstream keeps asking for more rights than it is granted".to_owned()),
-        Err(error) => {
-            log::error!("step-up for {}: {error} ({:?})", target.upstream.slug, error.internal);
-            NotReady::Failed("the upstream wants more rights than were granted".to_owned())
-        }
-    }
+    let upstream = &target.upstream;
+    let credential = upstream.credential.as_ref()?;
+    let outcome = consider(context.platform, &upstream.integration_id, credential, error).await?;
+    Some(outcome.map(|fresh| with_credential(target, fresh)))
 }
 
 fn with_credential(target: &Rc<Target>, credential: SealedCredential) -> Rc<Target> {

@@ -11,6 +11,7 @@ use crate::model::oauth::OauthConfig;
 use crate::model::target::{Transport, Upstream};
 use crate::net::SafeUrl;
 use crate::oauth::refresh::{self, Stale};
+use crate::oauth::refusal::{NotReady, consider};
 use crate::oauth::{OauthError, client_credentials, protected_resource};
 use crate::store::credentials;
 use crate::store::validations::{Found, Probed, record_invalid, record_reachable, record_valid};
@@ -49,7 +50,7 @@ pub async fn validate(platform: &Platform, integration: &Integration, owner: &st
         Ok(credential) => credential,
         Err(reason) => return unusable(platform, probed, reason).await,
     };
-    let upstream = Upstream {
+    let mut upstream = Upstream {
         integration_id: integration.id.clone(),
         slug: integration.slug.clone(),
         url,
@@ -61,8 +62,10 @@ pub async fn validate(platform: &Platform, integration: &Integration, owner: &st
         needs_reauth: false,
         credential,
     };
-    match probe(platform, &upstream).await {
-        Ok(found) => {
+    match probe_renewing(platform, &mut upstream).await {
+        Err(NotReady::Connect(reason)) => refused(platform, probed, reason).await,
+        Err(NotReady::Failed(reason)) => unusable(platform, probed, reason).await,
+        Ok(Ok(found)) => {
             let message = describe(&found);
             let found = Found {
                 era: found.era,
@@ -74,7 +77,23 @@ pub async fn validate(platform: &Platform, integration: &Integration, owner: &st
             record_valid(platform, probed, &found).await?;
             Ok(Verdict::Usable)
         }
-        Err(error) => failed(platform, probed, &upstream, error).await,
+        Ok(Err(error)) => failed(platform, probed, &upstream, error).await,
+    }
+}
+
+/// Probes, and once more with a renewed token when the upstream refuses the first.
+async fn probe_renewing(
+    platform: &Platform,
+    upstream: &mut Upstream,
+) -> Result<Result<Probe, CallError>, NotReady> {
+    let outcome = probe(platform, upstream).await;
+    let (Err(error), Some(credential)) = (&outcome, &upstream.credential) else { return Ok(outcome) };
+    match consider(platform, &upstream.integration_id, credential, error).await {
+        None => Ok(outcome),
+        Some(fresh) => {
+            upstream.credential = Some(fresh?);
+            Ok(probe(platform, upstream).await)
+        }
     }
 }
 
@@ -164,6 +183,13 @@ fn waiting_for(mode: AuthMode, has_metadata: bool) -> Option<&'static str> {
         ),
         (AuthMode::None | AuthMode::ServerToken, false) => None,
     }
+}
+
+/// One owner's credential does not do: the upstream is as well as before, but this owner has to connect again.
+async fn refused(platform: &Platform, probed: Probed<'_>, reason: &str) -> Result<Verdict> {
+    let message = format!("reachable, authorization required: {reason}");
+    record_reachable(platform, probed, &message).await?;
+    Ok(Verdict::Unusable(message))
 }
 
 async fn unusable(platform: &Platform, probed: Probed<'_>, message: String) -> Result<Verdict> {

@@ -176,11 +176,12 @@ pub async fn due(platform: &Platform, limit: u32) -> Result<Vec<(String, SealedC
     rows.into_iter().map(read).collect()
 }
 
-/// Notes that an upstream refused `id` for want of `scope`. How often that happened since a call last succeeded.
+/// Notes that an upstream refused `id` for want of `scope`. How often it has wanted that, whatever was granted since.
 pub async fn want_scope(platform: &Platform, id: &str, scope: &str) -> Result<i64> {
     let statement = Statement::new(
         "-- credentials.want_scope
-        UPDATE credentials SET wanted_scope = ?2 /* scope */, step_ups = step_ups + 1 WHERE id = ?1 /* id */
+        UPDATE credentials
+        SET wanted_scope = ?2 /* scope */, step_ups = iif(wanted_scope IS ?2, step_ups + 1, 1) WHERE id = ?1 /* id */
         RETURNING step_ups",
     );
     let rows = platform.sql.query(statement.bind(id).bind(scope)).await?;

@@ -1,0 +1,154 @@
+//! An upstream that turns a token down: whose problem that is, and how often somebody is asked for more rights.
+
+// A test program: whatever is not as expected has to end the test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::duration_suboptimal_units
+)]
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+use http::Method;
+use native::App;
+use serde_json::{Value, json};
+use shared::oauth::client::{AuthMethod, Client};
+use shared::oauth::tokens::TokenSet;
+use shared::seal::Secret;
+use shared::store::credentials::{TokenTimes, put_tokens, wanted_scope};
+use shared::vault::seal_tokens;
+
+const OWNER: &str = "apikey:bootstrap";
+
+/// A server that answers every request with the status and the challenge that are set.
+struct Refusing {
+    url: String,
+    answer: Arc<Mutex<(u16, String)>>,
+}
+
+impl Refusing {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+        let answer = Arc::new(Mutex::new((401, String::new())));
+        let current = Arc::clone(&answer);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (mut stream, mut buffer) = (stream.unwrap(), [0; 16 * 1024]);
+                // Every request of a probe fits one read; what it says does not matter.
+                let _ = stream.read(&mut buffer);
+                let (status, challenge) = current.lock().unwrap().clone();
+                let head = format!(
+                    "HTTP/1.1 {status} No\r\nWWW-Authenticate: {challenge}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                );
+                let _ = stream.write_all(head.as_bytes());
+            }
+        });
+        Self { url, answer }
+    }
+
+    fn answers(&self, status: u16, challenge: &str) {
+        *self.answer.lock().unwrap() = (status, challenge.to_owned());
+    }
+}
+
+/// An integration at `url` to which the admin is connected, without a refresh token; its id.
+async fn connected(app: &App, url: &str) -> String {
+    let body = json!({ "name": "Guarded", "url": url, "authMode": "oauth" });
+    let created = app.admin(Method::POST, "/api/v1/integrations", body).await;
+    let id = created.json()["integration"]["id"].as_str().expect("created").to_owned();
+    app.settle().await;
+    grant(app, &id).await;
+    id
+}
+
+async fn grant(app: &App, id: &str) {
+    let set = TokenSet {
+        access_token: Secret::new("token".to_owned()),
+        refresh_token: None,
+        scope: Some("read".to_owned()),
+        issuer: None,
+        token_endpoint: "http://127.0.0.1:1/token".to_owned(),
+        revocation_endpoint: None,
+        resource: None,
+        is_client_credentials: false,
+        client: Client {
+            client_id: "postern".to_owned(),
+            client_secret: None,
+            auth_method: AuthMethod::None,
+            registered: false,
+        },
+    };
+    let credential = seal_tokens(&app.platform, OWNER, &set).unwrap();
+    assert!(put_tokens(&app.platform, id, &credential, TokenTimes::default()).await.unwrap());
+}
+
+/// (validationStatus, validationMessage, whether the caller is connected)
+async fn validate(app: &App, id: &str) -> (String, String, bool) {
+    let validated = app.admin(Method::POST, &format!("/api/v1/integrations/{id}/validate"), None).await;
+    let integration: Value = validated.json()["integration"].clone();
+    let text = |field: &str| integration[field].as_str().unwrap_or_default().to_owned();
+    (
+        text("validationStatus"),
+        text("validationMessage"),
+        integration["userConnection"]["connected"].as_bool().expect("an OAuth integration"),
+    )
+}
+
+fn app() -> App {
+    App::new(vec![integrations::routes()], &[])
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_ends_the_connection_and_not_the_integration() {
+    let (app, upstream) = (app(), Refusing::start());
+    let id = connected(&app, &upstream.url).await;
+    upstream.answers(401, "Bearer error=\"invalid_token\"");
+    let (status, message, is_connected) = validate(&app, &id).await;
+    assert_eq!(status, "valid", "{message}");
+    assert_eq!(
+        message,
+        "reachable, authorization required: the connection has ended and has to be made again"
+    );
+    assert!(!is_connected);
+}
+
+#[tokio::test]
+async fn more_rights_are_asked_for_a_bounded_number_of_times() {
+    const MORE: &str = "reachable, authorization required: the upstream wants more rights than were granted";
+    let (app, upstream) = (app(), Refusing::start());
+    let id = connected(&app, &upstream.url).await;
+    upstream.answers(403, "Bearer error=\"insufficient_scope\", scope=\"write\"");
+    for attempt in 1..=3 {
+        let found = validate(&app, &id).await;
+        assert_eq!(found, ("valid".to_owned(), MORE.to_owned(), true), "attempt {attempt}");
+        let wanted = wanted_scope(&app.platform, &id, OWNER).await.unwrap();
+        assert_eq!(wanted.as_deref(), Some("read write"));
+        // What a person who consents again changes is not what the upstream wants.
+        grant(&app, &id).await;
+    }
+    let (status, message, _) = validate(&app, &id).await;
+    assert_eq!(
+        (status.as_str(), message.as_str()),
+        ("invalid", "the upstream keeps asking for more rights than it is granted")
+    );
+    // Other rights are another matter.
+    upstream.answers(403, "Bearer error=\"insufficient_scope\", scope=\"admin\"");
+    assert_eq!(validate(&app, &id).await.1, MORE);
+    assert_eq!(wanted_scope(&app.platform, &id, OWNER).await.unwrap().as_deref(), Some("admin read"));
+}
+
+#[tokio::test]
+async fn a_403_without_a_scope_challenge_is_no_wish_for_more_rights() {
+    let (app, upstream) = (app(), Refusing::start());
+    let id = connected(&app, &upstream.url).await;
+    upstream.answers(403, "Bearer error=\"invalid_request\"");
+    let (status, message, is_connected) = validate(&app, &id).await;
+    assert_eq!(status, "invalid", "{message}");
+    assert!(is_connected);
+    assert_eq!(wanted_scope(&app.platform, &id, OWNER).await.unwrap(), None);
+}
