@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::{
-    api::Api,
+    api::{Answer, Api},
     eventually,
     host::{Host, Start},
     key::{self, ApiKey},
@@ -176,13 +176,18 @@ impl Postern {
         match self.runtime {
             Runtime::Workerd => self.host.scheduled("* * * * *").await,
             Runtime::Spin => {
-                let token = self.settings.bindings.get("SCHEDULER_TOKEN").context("no scheduler token")?;
-                let answer = self.caller(token)?.call("POST", "/_scheduled/validate").await?;
+                let answer = self.job("validate").await?;
                 // Without usable settings there is nothing to run, and Postern says so.
                 ensure!(matches!(answer.status, 200 | 503), "{}: {}", answer.status, answer.text);
                 Ok(())
             }
         }
+    }
+
+    /// Runs one tick of a job as a scheduler outside does.
+    pub async fn job(&self, name: &str) -> Result<Answer> {
+        let token = self.settings.bindings.get("SCHEDULER_TOKEN").context("no scheduler token")?;
+        self.caller(token)?.call("POST", &format!("/_scheduled/{name}")).await
     }
 
     /// Puts a key with these roles into the database and returns its text.

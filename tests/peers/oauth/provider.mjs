@@ -129,8 +129,9 @@ async function watch(state, ctx, next) {
   await next();
   const params = ctx.oidc?.params ?? {};
   if (ctx.path === "/auth") {
-    const { code_challenge: _, ...seen } = params;
-    state.authorizations.push(JSON.parse(JSON.stringify(seen)));
+    // As they were sent: the provider drops what it does not grant.
+    const { code_challenge: _, ...seen } = ctx.query;
+    state.authorizations.push(seen);
   } else if (ctx.path === "/token") {
     const { error, access_token, refresh_token } = ctx.body ?? {};
     const auth = ctx.headers.authorization ? "basic" : params.client_secret ? "post" : "none";

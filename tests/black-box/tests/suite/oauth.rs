@@ -4,6 +4,12 @@
 mod admin;
 mod callback;
 mod feather;
+mod identity;
+mod kontext;
+mod page;
+mod unconnected;
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 use black_box::{
@@ -69,7 +75,10 @@ impl World {
 
     /// Somebody who may use everything, as a new user.
     async fn user(&self, name: &str) -> Result<Api> {
-        self.postern.caller(&self.postern.insert_key(name, &["developer"], None).await?)
+        // Names are unique, and several tests have an Alice.
+        static USERS: AtomicU64 = AtomicU64::new(0);
+        let name = format!("{name} {}", USERS.fetch_add(1, Ordering::Relaxed));
+        self.postern.caller(&self.postern.insert_key(&name, &["developer"], None).await?)
     }
 
     /// A browser of somebody with this account at the authorization server.
@@ -161,6 +170,27 @@ async fn whoami(user: &Api, slug: &str) -> Result<Value> {
     ensure!(result["isError"] != true, "{result}");
     let text = black_box::mcp::text(&result);
     serde_json::from_str(text).with_context(|| format!("not what whoami answers: {result}"))
+}
+
+/// What a call is told that cannot be made yet: why, and the link.
+async fn link(user: &Api, slug: &str, tool: &str) -> Result<(String, String)> {
+    let result = registry::call(user, slug, tool, json!({})).await?;
+    ensure!(result["isError"] == true, "{result}");
+    let text = black_box::mcp::text(&result);
+    let prefix = format!("upstream:{slug}: ");
+    let text = text.strip_prefix(&prefix).with_context(|| text.to_owned())?;
+    let (reason, rest) = text.split_once(": open ").with_context(|| text.to_owned())?;
+    let url = rest.strip_suffix(" in a browser").with_context(|| text.to_owned())?;
+    ensure!(url.starts_with(&format!("{PUBLIC_URL}/oauth/connect?ticket=")), "{text}");
+    Ok((reason.to_owned(), url.to_owned()))
+}
+
+/// The kinds of auth events about an integration, oldest first, with whose credential they are about.
+async fn events(postern: &Postern, integration: &Integration) -> Result<Vec<(String, String)>> {
+    let sql =
+        "SELECT event_type, owner FROM auth_events WHERE integration_id = ?1 ORDER BY occurred_at, rowid";
+    let rows = postern.sql(sql, json!([integration.id])).await?;
+    rows.iter().map(|row| Ok((text(row, "event_type")?.to_owned(), text(row, "owner")?.to_owned()))).collect()
 }
 
 /// 43 characters of base64url: 256 bits.

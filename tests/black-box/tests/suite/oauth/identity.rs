@@ -1,0 +1,184 @@
+//! Who Postern is to an authorization server: registered by hand, by document, by itself; and the organization as a client
+//! of its own.
+
+use anyhow::{Context as _, Result};
+use black_box::oauth::PUBLIC_URL;
+use serde_json::{Value, json};
+
+use super::{World, events, whoami};
+use crate::{fixtures, registry::path};
+
+/// Makes the scheduled job renew what there is, and makes sure that it works.
+async fn renew(world: &World) -> Result<()> {
+    let (good, _) = world.provider.token_requests("refresh_token").await?;
+    world.postern.sql("UPDATE credentials SET refresh_at = 1 RETURNING id", json!([])).await?;
+    assert_eq!(world.postern.job("refresh").await?.expect(200)?["processed"], 1);
+    assert_eq!(world.provider.token_requests("refresh_token").await?, (good + 1, 0));
+    Ok(())
+}
+
+fn count(seen: &Value, what: &str) -> Option<usize> {
+    seen[what].as_array().map(Vec::len)
+}
+
+#[tokio::test]
+async fn a_client_that_the_operator_registered() -> Result<()> {
+    let world = World::new(json!({"cimd": true})).await?;
+    let alice = world.user("alice").await?;
+    let oauth = json!({"clientId": "confidential", "clientSecret": world.provider.client_secret});
+    let integration = world.integration("By hand", &world.provider.mcp(), oauth).await?;
+    world.connect_first(&alice, "alice", &integration).await?;
+    let me = whoami(&alice, &integration.slug).await?;
+    assert_eq!((&me["sub"], &me["client"]), (&json!("alice"), &json!("confidential")));
+    renew(&world).await?;
+    let seen = world.provider.seen().await?;
+    assert_eq!((count(&seen, "registrations"), &seen["documents"]), (Some(0), &json!(0)));
+    for request in seen["tokens"].as_array().context("no token requests")? {
+        assert_eq!((&request["client"], &request["auth"]), (&json!("confidential"), &json!("basic")));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_id_metadata_document() -> Result<()> {
+    let world = World::new(json!({"cimd": true})).await?;
+    let document = world.postern.stranger()?.get("/oauth/client-metadata.json").await?;
+    assert!(document.header("content-type").starts_with("application/json"), "{:?}", document.headers);
+    let document = document.expect(200)?;
+    let id = format!("{PUBLIC_URL}/oauth/client-metadata.json");
+    assert_eq!(document["client_id"], id);
+    assert_eq!(document["token_endpoint_auth_method"], "none");
+    assert_eq!(document["redirect_uris"].as_array().map(Vec::len), Some(3), "{document}");
+
+    let alice = world.user("alice").await?;
+    let integration = world.integration("By document", &world.provider.mcp(), json!({})).await?;
+    world.connect_first(&alice, "alice", &integration).await?;
+    let me = whoami(&alice, &integration.slug).await?;
+    assert_eq!((&me["sub"], &me["client"]), (&json!("alice"), &json!(id)));
+    renew(&world).await?;
+    let seen = world.provider.seen().await?;
+    assert_eq!(count(&seen, "registrations"), Some(0));
+    assert!(seen["documents"].as_u64() >= Some(1), "{}", seen["documents"]);
+    assert_eq!(seen["authorizations"][0]["client_id"], id);
+    for request in seen["tokens"].as_array().context("no token requests")? {
+        assert_eq!(request["auth"], "none", "{request}");
+    }
+    Ok(())
+}
+
+/// One registration for all users and integrations at an issuer; another issuer never hears of it.
+#[tokio::test]
+async fn one_registration_per_issuer() -> Result<()> {
+    let world = World::new(json!({})).await?;
+    let other = black_box::oauth::Provider::start(&world.postern.url(""), json!({})).await?;
+    for (name, url) in [
+        ("First", world.provider.mcp()),
+        ("Second", world.provider.legacy()),
+        ("Elsewhere", other.mcp()),
+        ("Elsewhere too", other.legacy()),
+    ] {
+        let integration = world.integration(name, &url, json!({})).await?;
+        for account in ["alice", "bob"] {
+            let user = world.user(&format!("{account} {name}")).await?;
+            world.connect(&user, account, &integration).await.with_context(|| name.to_owned())?;
+        }
+    }
+    let (here, there) = (world.provider.seen().await?, other.seen().await?);
+    assert_eq!((count(&here, "registrations"), count(&there, "registrations")), (Some(1), Some(1)));
+    let id = |seen: &Value| seen["registrations"][0]["client_id"].clone();
+    assert_ne!(id(&here), id(&there));
+    for (seen, id) in [(&here, id(&here)), (&there, id(&there))] {
+        assert_eq!(count(seen, "authorizations").filter(|count| *count >= 4), count(seen, "authorizations"));
+        for asked in seen["authorizations"].as_array().context("none")? {
+            assert_eq!(asked["client_id"], id);
+        }
+    }
+    Ok(())
+}
+
+/// A provider that only knows OpenID Connect's place for metadata.
+#[tokio::test]
+async fn openid_connect_discovery_is_enough() -> Result<()> {
+    let world = World::new(json!({"provider": "mock"})).await?;
+    let alice = world.user("alice").await?;
+    let integration = world.integration("OpenID", &world.provider.mcp(), json!({})).await?;
+    world.connect_first(&alice, "anybody", &integration).await?;
+    let me = whoami(&alice, &integration.slug).await?;
+    assert_eq!(me["sub"], "johndoe", "{me}");
+    renew(&world).await?;
+    let seen = world.provider.seen().await?;
+    assert_eq!(count(&seen, "registrations"), Some(1));
+    for request in seen["tokens"].as_array().context("no token requests")? {
+        assert_eq!(request["resource"], world.provider.mcp(), "{request}");
+    }
+    fixtures::seen(&world.postern, "the renewed token is used", async || {
+        Ok((whoami(&alice, &integration.slug).await?["sub"] == "johndoe").then_some(()))
+    })
+    .await
+}
+
+/// No person at all: the organization is the client (RFC 6749 §4.4).
+#[tokio::test]
+async fn client_credentials_are_the_organizations() -> Result<()> {
+    let world = World::new(json!({"accessTtl": 62})).await?;
+    let oauth = json!({
+        "grant": "client_credentials", "clientId": "machine", "clientSecret": world.provider.client_secret,
+        "scopes": ["mcp:read"],
+    });
+    let body =
+        json!({"name": "Machine", "url": world.provider.mcp(), "authMode": "oauth", "oauth": oauth.clone()});
+    let integration = world.postern.register_with(body).await?;
+    assert_eq!(integration.object["oauth"]["grant"], "client_credentials", "{}", integration.object);
+    world.tools_known(&integration).await?;
+    let first = whoami(&world.developer()?, &integration.slug).await?;
+    assert_eq!((&first["sub"], &first["scopes"]), (&json!("machine"), &json!(["mcp:read"])), "{first}");
+    let colleague = world.user("colleague").await?;
+    assert_eq!(whoami(&colleague, &integration.slug).await?["sub"], "machine");
+    let (asked, failed) = world.provider.token_requests("client_credentials").await?;
+    assert_eq!(failed, 0);
+
+    // Renewed when it will not last, without any refresh token.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    world.provider.set(json!({"accessTtl": 3600})).await?;
+    let second = whoami(&world.developer()?, &integration.slug).await?;
+    assert_eq!(second["sub"], "machine");
+    assert_ne!(first["jti"], second["jti"]);
+    assert_eq!(world.provider.token_requests("client_credentials").await?, (asked + 1, 0));
+    assert_eq!(world.provider.token_requests("refresh_token").await?, (0, 0));
+    let seen = world.provider.seen().await?;
+    for request in seen["tokens"].as_array().context("no token requests")? {
+        assert_eq!((&request["resource"], &request["auth"]), (&json!(world.provider.mcp()), &json!("basic")));
+    }
+    for (kind, owner) in events(&world.postern, &integration).await? {
+        assert_eq!(owner, "organization", "{kind}");
+    }
+
+    // A client that is refused: nobody's fault but the operator's, and nothing of the server's words is shown.
+    let wrong = super::with(oauth, &json!({"clientSecret": "canary-wrong-secret"}));
+    let body =
+        json!({"name": "Wrong machine", "url": world.provider.mcp(), "authMode": "oauth", "oauth": wrong});
+    let wrong = world.postern.create(body).await?;
+    let wrong = world.postern.validate(&wrong.id).await?;
+    assert_eq!(wrong.object["validationStatus"], "invalid", "{}", wrong.object);
+    assert!(!wrong.object.to_string().contains("canary"), "{}", wrong.object);
+    // Then the operator corrects it.
+    let right = json!({"grant": "client_credentials", "clientId": "machine", "clientSecret": world.provider.client_secret});
+    world.admin()?.put(&path(&wrong.id, "oauth"), &right).await?.expect(200)?;
+    let corrected = world.postern.validate(&wrong.id).await?;
+    assert_eq!(corrected.object["validationStatus"], "valid", "{}", corrected.object);
+    Ok(())
+}
+
+/// RFC 8414 §3.3: who the metadata names must be who was asked.
+#[tokio::test]
+async fn metadata_that_lies_about_its_issuer_is_not_used() -> Result<()> {
+    let world = World::shared().await?;
+    // The same server under another name says who it really is.
+    let issuer = world.provider.issuer.replace("127.0.0.1", "localhost");
+    let integration = world.integration("Liar", &world.provider.mcp(), json!({"issuer": issuer})).await?;
+    let place = format!("/mcp/integrations/{}/oauth/init", integration.id);
+    let answer = world.developer()?.call("POST", &place).await?;
+    assert_eq!(answer.status, 502, "{}", answer.text);
+    assert!(answer.text.contains("names another issuer"), "{}", answer.text);
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! What an agent is told whose user has not connected: a link, in the way that the agent can use.
+
+use anyhow::{Context as _, Result, ensure};
+use black_box::{
+    api::Api,
+    mcp::{LEGACY, Request},
+    oauth::PUBLIC_URL,
+};
+use serde_json::{Value, json};
+
+use super::{World, link};
+use crate::{
+    agent_by_hand::{Agent, Legacy, Modern},
+    dialects::keys,
+};
+
+const URL_MODE: &str = r#"{"elicitation": {"url": {}}}"#;
+
+/// A world whose protected server's tools are known, since somebody else has connected.
+async fn known(name: &str) -> Result<(&'static World, black_box::Integration, Api)> {
+    let world = World::shared().await?;
+    let integration = world.integration(name, &world.provider.mcp(), json!({})).await?;
+    let pioneer = world.user("pioneer").await?;
+    world.connect_first(&pioneer, "pioneer", &integration).await?;
+    Ok((world, integration, world.user("newcomer").await?))
+}
+
+/// Opens a legacy session whose agent declares `capabilities`.
+async fn session(api: &Api, path: &str, capabilities: &Value) -> Result<String> {
+    let params = json!({
+        "protocolVersion": LEGACY, "capabilities": capabilities,
+        "clientInfo": {"name": "black-box", "version": "1"},
+    });
+    let reply = Request::legacy(None, json!(0), "initialize", params)?.send(api, path).await?;
+    reply.result(&json!(0))?;
+    Ok(reply.http.header("mcp-session-id").to_owned())
+}
+
+/// A modern call that declares `capabilities`.
+fn declaring(capabilities: &Value, params: Value) -> Result<Request> {
+    let mut request = Request::modern(json!(7), "tools/call", params)?;
+    request.body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = capabilities.clone();
+    Ok(request)
+}
+
+fn is_link(url: &Value) -> Result<&str> {
+    let url = url.as_str().context("no URL")?;
+    ensure!(url.starts_with(&format!("{PUBLIC_URL}/oauth/connect?ticket=")), "{url}");
+    Ok(url)
+}
+
+#[tokio::test]
+async fn an_agent_without_elicitation_gets_a_failed_result_with_the_link() -> Result<()> {
+    let (world, integration, newcomer) = known("Plain agents").await?;
+    for era in [Legacy, Modern] {
+        for path in ["/mcp".to_owned(), integration.path()] {
+            let agent = Agent::open(era, newcomer.clone(), &path).await?;
+            let tool =
+                if path == "/mcp" { format!("{}__whoami", integration.slug) } else { "whoami".to_owned() };
+            let reply = agent.call(json!(1), &tool, json!({})).await?;
+            let result = reply.result(&json!(1))?;
+            assert_eq!(result["isError"], true, "{result}");
+            let text = black_box::mcp::text(result);
+            let reason = format!("upstream:{}: you have not connected it yet: open ", integration.slug);
+            assert!(text.starts_with(&reason), "{text}");
+            assert!(text.contains(&format!("{PUBLIC_URL}/oauth/connect?ticket=")), "{text}");
+        }
+    }
+    let condition = "connection = ?1 AND success = 0";
+    let rows = world.postern.audit(condition, json!([integration.slug]), 4).await?;
+    for row in rows {
+        assert!(!row.to_string().contains("ticket="), "{row}");
+    }
+    // Every link is one's own, and none is the same twice.
+    let (first, second) = (
+        link(&newcomer, &integration.slug, "whoami").await?,
+        link(&newcomer, &integration.slug, "whoami").await?,
+    );
+    assert_eq!(first.0, second.0);
+    // What does not exist is unknown, connected or not.
+    let agent = Agent::open(Modern, newcomer, &integration.path()).await?;
+    let unknown = agent.call(json!(1), "no-such-tool", json!({})).await?;
+    assert_eq!(unknown.error(&json!(1))?["code"], -32602);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_modern_agent_is_asked_for_input() -> Result<()> {
+    let (world, integration, newcomer) = known("Modern agents").await?;
+    let (path, capabilities): (_, Value) = (integration.path(), serde_json::from_str(URL_MODE)?);
+    let params = json!({"name": "whoami", "arguments": {}});
+    let reply = declaring(&capabilities, params.clone())?.send(&newcomer, &path).await?;
+    let result = reply.result(&json!(7))?;
+    assert_eq!(keys(result), ["inputRequests", "resultType"], "{result}");
+    assert_eq!(result["resultType"], "input_required");
+    assert_eq!(keys(&result["inputRequests"]), ["postern-connect"]);
+    let asked = &result["inputRequests"]["postern-connect"];
+    assert_eq!(asked["method"], "elicitation/create", "{asked}");
+    assert_eq!(asked["params"]["mode"], "url", "{asked}");
+    let message = asked["params"]["message"].as_str().context("no message")?;
+    assert!(message.contains(&integration.slug), "{message}");
+    is_link(&asked["params"]["url"])?;
+
+    // Only who can open URLs is asked to.
+    for other in
+        [json!({}), json!({"elicitation": {}}), json!({"elicitation": {"form": {}}}), json!({"sampling": {}})]
+    {
+        let reply = declaring(&other, params.clone())?.send(&newcomer, &path).await?;
+        let result = reply.result(&json!(7))?;
+        ensure!(result["isError"] == true && result["inputRequests"].is_null(), "{other}: {result}");
+    }
+
+    // The agent comes back with its answer, before and after its user has connected.
+    let answers = json!({"postern-connect": {"action": "accept"}});
+    let again = super::with(params, &json!({"inputResponses": answers}));
+    let reply = declaring(&capabilities, again.clone())?.send(&newcomer, &path).await?;
+    assert_eq!(reply.result(&json!(7))?["resultType"], "input_required");
+    world.connect(&newcomer, "newcomer", &integration).await?;
+    let result = crate::fixtures::seen(&world.postern, "the call goes through", async || {
+        let reply = declaring(&capabilities, again.clone())?.send(&newcomer, &path).await?;
+        let result = reply.result(&json!(7))?.clone();
+        Ok((result["resultType"] != "input_required").then_some(result))
+    })
+    .await?;
+    assert!(black_box::mcp::text(&result).contains("\"sub\":\"newcomer\""), "{result}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_legacy_agent_gets_the_error_that_names_the_elicitation() -> Result<()> {
+    let (_, integration, newcomer) = known("Legacy agents").await?;
+    let path = integration.path();
+    let params = json!({"name": "whoami", "arguments": {}});
+    let call = async |session: &str| {
+        Request::legacy(Some(session), json!(3), "tools/call", params.clone())?.send(&newcomer, &path).await
+    };
+    let reply = call(&session(&newcomer, &path, &serde_json::from_str(URL_MODE)?).await?).await?;
+    assert_eq!(reply.http.status, 200, "{:?}", reply.http);
+    let error = reply.error(&json!(3))?;
+    assert_eq!(error["code"], -32042, "{error}");
+    assert!(!error["message"].as_str().context("no message")?.is_empty());
+    assert_eq!(keys(&error["data"]), ["elicitations"], "{error}");
+    let elicitations = error["data"]["elicitations"].as_array().context("no elicitations")?;
+    assert_eq!(elicitations.len(), 1);
+    assert_eq!(keys(&elicitations[0]), ["elicitationId", "message", "mode", "url"], "{error}");
+    assert_eq!(elicitations[0]["mode"], "url");
+    is_link(&elicitations[0]["url"])?;
+
+    // A session declares for its agent alone, and form mode is not URL mode.
+    for other in [json!({}), json!({"elicitation": {}}), json!({"elicitation": {"form": {}}})] {
+        let reply = call(&session(&newcomer, &path, &other).await?).await?;
+        let result = reply.result(&json!(3))?;
+        ensure!(result["isError"] == true, "{other}: {result}");
+    }
+    Ok(())
+}
+
+/// Tools are listed before anybody is asked to connect.
+#[tokio::test]
+async fn lists_do_not_depend_on_being_connected() -> Result<()> {
+    let (_, integration, newcomer) = known("Lists").await?;
+    let listed = crate::fixtures::modern_tools(&newcomer, &integration.path()).await?;
+    assert!(listed.contains("whoami") && listed.contains("write"), "{listed:?}");
+    let legacy = crate::fixtures::legacy_tools(&newcomer, &integration.path()).await?;
+    assert_eq!(listed, legacy);
+    Ok(())
+}
