@@ -30,15 +30,41 @@ async function admin(method, path, body) {
   return JSON.parse(text);
 }
 
-/** Registers the mock server under a name of its own, since scenarios run in parallel; returns its slug. */
-async function register() {
+/** Registers the mock server under a name of its own, since scenarios run in parallel. */
+async function register(fields) {
   const name = `${MCP_CONFORMANCE_SCENARIO} ${MCP_CONFORMANCE_PROTOCOL_VERSION} ${process.pid}`.replace(/[^\w ]/g, " ");
-  const { integration } = await admin("POST", "/api/v1/integrations", { name, url: upstream, authMode: "none" });
-  const { integration: found } = await admin("POST", `/api/v1/integrations/${integration.id}/validate`);
-  if (found.validationStatus !== "valid") {
-    throw new Error(`Postern does not accept ${upstream}: ${found.validationMessage}`);
+  return (await admin("POST", "/api/v1/integrations", { name, url: upstream, ...fields })).integration;
+}
+
+/** Has Postern look at the mock server as the caller; returns what it says about it. */
+async function validate({ id }) {
+  const { integration } = await admin("POST", `/api/v1/integrations/${id}/validate`);
+  if (integration.validationStatus !== "valid") {
+    throw new Error(`Postern does not accept ${upstream}: ${integration.validationMessage}`);
   }
-  return integration.slug;
+  return integration.validationMessage;
+}
+
+/** Connects as a person does: to the authorization server, which consents by itself, and back to Postern. */
+async function authorize({ id }) {
+  const { authorizationUrl } = await admin("POST", `/mcp/integrations/${id}/oauth/init`);
+  const consent = await fetch(authorizationUrl, { redirect: "manual" });
+  const callback = consent.headers.get("Location");
+  if (!callback?.startsWith(`${POSTERN_URL}/`)) {
+    throw new Error(`the authorization server answered HTTP ${consent.status}, Location ${callback}`);
+  }
+  const answer = await fetch(callback, { redirect: "manual" });
+  if (answer.status !== 302) throw new Error(`the callback answered HTTP ${answer.status}: ${await answer.text()}`);
+}
+
+/** Connects, again and again for as long as Postern says that the upstream wants an authorization. */
+async function authorized(integration) {
+  let message;
+  do {
+    await authorize(integration);
+    message = await validate(integration);
+    console.error(message);
+  } while (message.startsWith("reachable, authorization required"));
 }
 
 /** An agent of the era that the scenario runs at, with every capability, as agents in the field have. */
@@ -92,6 +118,20 @@ async function attempt(what, work) {
 }
 
 const call = (client, name, args = {}) => client.callTool({ name, arguments: args });
+
+/** Uses the first tool; connects again for as long as the answer asks for it. */
+async function callAuthorized(client, integration) {
+  const { tools } = await client.listTools();
+  if (tools.length === 0) throw new Error("Postern lists no tool");
+  for (;;) {
+    const result = await call(client, tools[0].name, arguments_(tools[0]));
+    const text = result.content.map((block) => block.text ?? "").join("\n");
+    if (!result.isError) return;
+    console.error(text);
+    if (!text.includes(`${POSTERN_URL}/oauth/connect?ticket=`)) throw new Error("the call failed");
+    await authorized(integration);
+  }
+}
 
 /** The default: use the first tool. */
 async function callFirst(client) {
@@ -155,10 +195,28 @@ const scenarios = {
   },
 };
 
-try {
-  const client = await connect(await register());
+/** The upstream wants OAuth: Postern is the client, and the person here only opens what Postern hands out. */
+async function driveAuthorized() {
+  const { client_id: clientId, client_secret: clientSecret } = context;
+  const isOwn = MCP_CONFORMANCE_SCENARIO.startsWith("auth/client-credentials");
+  const oauth = clientId && { clientId, clientSecret, ...(isOwn && { grant: "client_credentials" }) };
+  const integration = await register({ authMode: "oauth", ...(oauth && { oauth }) });
+  await (isOwn ? validate : authorized)(integration);
+  const client = await connect(integration.slug);
+  await callAuthorized(client, integration);
+  await client.close();
+}
+
+async function drive() {
+  const integration = await register({ authMode: "none" });
+  await validate(integration);
+  const client = await connect(integration.slug);
   await (scenarios[MCP_CONFORMANCE_SCENARIO] ?? callFirst)(client);
   await client.close();
+}
+
+try {
+  await (MCP_CONFORMANCE_SCENARIO.startsWith("auth/") ? driveAuthorized() : drive());
   process.exit(0);
 } catch (error) {
   console.error(error.message);

@@ -21,23 +21,24 @@ pub(crate) struct Gateway {
     _host: Service,
 }
 
-/// Starts what [`crate::verbs::build::postern`] left behind. Without a public URL, it goes by its own address.
-pub(crate) fn start(tools: &Tools, runtime: Runtime, public_url: Option<&str>) -> Result<Gateway> {
+/// Starts what [`crate::verbs::build::postern`] left behind, with further settings. Unless they name a public URL, it
+/// goes by its own address.
+pub(crate) fn start(tools: &Tools, runtime: Runtime, more: &[(&'static str, &str)]) -> Result<Gateway> {
     let secrets = Secrets::generate()?;
     let port = free_port()?;
-    let settings = [
+    let mut settings = BTreeMap::from([
         ("ENCRYPTION_KEY", secrets.encryption_key),
         ("BOOTSTRAP_ADMIN_KEY", secrets.admin_key.clone()),
-        ("PUBLIC_URL", public_url.map_or_else(|| format!("http://127.0.0.1:{port}"), str::to_owned)),
+        ("PUBLIC_URL", format!("http://127.0.0.1:{port}")),
         ("ALLOW_LOOPBACK_UPSTREAMS", "true".to_owned()),
-    ];
+    ]);
+    settings.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
     let (mut command, start) = match runtime {
         Runtime::Workerd => {
             let mut command = tools.node(workspace::root().join("tests/workerd/run.mjs"));
             command.env("POSTERN_TOOLS", workspace::tools_dir().join("node_modules"));
-            let bindings: BTreeMap<_, _> = settings.into_iter().collect();
             let script = workspace::worker_crate().join("build/index.js");
-            (command, json!({ "script": script, "port": port, "bindings": bindings }))
+            (command, json!({ "script": script, "port": port, "bindings": settings }))
         }
         Runtime::Spin => {
             let variables = settings.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));

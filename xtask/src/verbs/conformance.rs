@@ -22,6 +22,9 @@ use crate::runtime::Runtime;
 use crate::tools::{Python, Tools};
 use crate::workspace;
 
+/// The client identifier that the suite expects where an authorization server takes URLs; nobody fetches it.
+const CLIENT_METADATA_URL: &str = "https://conformance-test.local/client-metadata.json";
+
 /// Options of `conformance`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -84,7 +87,8 @@ fn as_server(
     reference.wait_until(Duration::from_secs(30), || http::listens(upstream_port))?;
     // The suite calls Postern by the proxy's address, so that is what Postern's public URL must be.
     let proxy_port = free_port()?;
-    let gateway = gateway::start(tools, runtime, Some(&format!("http://127.0.0.1:{proxy_port}")))?;
+    let gateway =
+        gateway::start(tools, runtime, &[("PUBLIC_URL", &format!("http://127.0.0.1:{proxy_port}"))])?;
     let integration =
         gateway.postern.register("Conformance", &format!("http://127.0.0.1:{upstream_port}/mcp"))?;
     gateway.postern.validate(&integration)?;
@@ -111,7 +115,7 @@ fn proxy_command(tools: &Tools, gateway: &Gateway, port: u16) -> Command {
 
 fn as_client(tools: &Tools, runtime: Runtime, revisions: &[Revision]) -> Result<Vec<suite::Leg>> {
     let step = console::step("start Postern");
-    let gateway = gateway::start(tools, runtime, None)?;
+    let gateway = gateway::start(tools, runtime, &[("OAUTH_CLIENT_METADATA_URL", CLIENT_METADATA_URL)])?;
     step.done();
     // The suite hands the command to a shell; the driver's path travels apart from it, as it may hold blanks.
     revisions

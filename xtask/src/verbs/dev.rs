@@ -61,7 +61,7 @@ fn on_spin(args: &Args) -> Result<()> {
         return super::spin::up(args.port);
     }
     build::postern(&tools, Runtime::Spin)?;
-    let gateway = gateway::start(&tools, Runtime::Spin, None)?;
+    let gateway = gateway::start(&tools, Runtime::Spin, &[])?;
     introduce(&gateway.postern)?;
     let mut upstream = demo(&tools, &gateway.postern)?;
     if args.check {
