@@ -78,7 +78,9 @@ impl Web {
     pub(crate) fn plant(&self, slot: Slot, url: &str) -> bool {
         let in_header = HeaderValue::from_str(url).is_ok() && url.len() < 4096;
         let carried = match slot {
-            Slot::Challenge | Slot::UpstreamRedirect | Slot::ServerRedirect | Slot::TokenRedirect => in_header,
+            Slot::Challenge | Slot::UpstreamRedirect | Slot::ServerRedirect | Slot::TokenRedirect => {
+                in_header
+            }
             Slot::Endpoint => !url.contains(['\r', '\n']),
             _ => true,
         };
