@@ -132,7 +132,7 @@ pub async fn begin(platform: &Platform, start: &Start<'_>) -> Result<Started, Oa
     let server = find_server(platform, integration, &config).await?;
     let endpoint = server.authorization_endpoint.as_deref();
     let endpoint = endpoint.ok_or_else(|| OauthError::refused("the authorization server takes no people"))?;
-    let mut url = SafeUrl::parse(endpoint, platform.settings.net)
+    let url = SafeUrl::parse(endpoint, platform.settings.net)
         .map_err(|_| {
             OauthError::refused("the authorization endpoint is not a URL that people may be sent to")
         })?

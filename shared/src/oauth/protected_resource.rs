@@ -32,7 +32,7 @@ pub struct ProtectedResource {
 
 impl ProtectedResource {
     /// RFC 9728 §3.3, as MCP reads it: the identifier is the endpoint's, or that of a place above it on the same origin.
-    fn covers(&self, endpoint: &Url) -> bool {
+    pub fn covers(&self, endpoint: &Url) -> bool {
         Url::parse(&self.resource).is_ok_and(|resource| {
             let path = resource.path().trim_end_matches('/');
             let below = endpoint.path().strip_prefix(path);

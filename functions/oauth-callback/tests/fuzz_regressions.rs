@@ -1,0 +1,52 @@
+//! The fuzz target of the callback over its seeds and some thousand mutants of them: what the fuzzer checks, in every run.
+
+// A test program: whatever is not as expected has to end the test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::duration_suboptimal_units,
+    clippy::missing_panics_doc,
+    unreachable_pub
+)]
+
+#[path = "../../../fuzz/src/callback.rs"]
+mod callback;
+#[path = "../../../fuzz/src/replay.rs"]
+mod replay;
+
+use std::path::Path;
+
+const WORDS: [&str; 24] = [
+    "state=",
+    "known-state",
+    "code=",
+    "iss=",
+    "error=",
+    "&",
+    "=",
+    "&&",
+    "+",
+    "%",
+    "%3D",
+    "%26",
+    "%00",
+    "%ff",
+    "%F0%9F",
+    "access_denied",
+    "invalid_scope",
+    "https://as.example.com",
+    "https%3A%2F%2Fas.example.com",
+    "<script>",
+    "%3Cscript%3E",
+    "state=known-state&",
+    "&iss=https://as.example.com",
+    "error_description=",
+];
+
+#[test]
+fn callbacks_hold() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
+    replay::replay(&fuzz, "callback", Vec::new(), &WORDS, 10_000, callback::callback);
+}
