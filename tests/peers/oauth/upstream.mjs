@@ -1,6 +1,7 @@
 // MCP servers that take tokens of one issuer, for themselves only: signature, issuer, audience, end and scope of every
 // token are checked, and no session serves anybody but who opened it. `/mcp` speaks both eras without sessions, `/legacy`
-// the older one with them. `whoami` answers with the token's subject, `write` wants the scope mcp:write.
+// the older one with them. `whoami` answers with the token's subject
+// and with what it was given as `nonce`, `write` wants the scope mcp:write.
 
 import { randomUUID } from "node:crypto";
 import { Readable } from "node:stream";
@@ -28,12 +29,12 @@ function server(state) {
     state.calls[subject] = (state.calls[subject] ?? 0) + 1;
     return http.authInfo;
   };
-  const none = fromJsonSchema({ type: "object" });
-  mcp.registerTool("whoami", { description: "Who the token is for", inputSchema: none }, (_args, context) => {
+  const inputSchema = fromJsonSchema({ type: "object", properties: { nonce: { type: "string" } } });
+  mcp.registerTool("whoami", { description: "Who the token is for", inputSchema }, ({ nonce }, context) => {
     const { extra, scopes, clientId } = called(context);
-    return text(JSON.stringify({ sub: extra.subject, jti: extra.id, scopes, client: clientId }));
+    return text(JSON.stringify({ sub: extra.subject, jti: extra.id, scopes, client: clientId, nonce }));
   });
-  mcp.registerTool("write", { description: "Wants mcp:write", inputSchema: none }, (_args, context) => {
+  mcp.registerTool("write", { description: "Wants mcp:write", inputSchema }, (_args, context) => {
     called(context);
     return text("written");
   });

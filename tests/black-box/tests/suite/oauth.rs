@@ -3,17 +3,21 @@
 
 mod admin;
 mod callback;
+mod canary;
 mod feather;
 mod identity;
+mod interleaved;
+mod kills;
 mod kontext;
 mod page;
+mod refresh;
 mod unconnected;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 use black_box::{
-    Integration, Postern,
+    Integration, Postern, Settings,
     api::{Answer, Api},
     oauth::{Browser, PUBLIC_URL, Provider},
 };
@@ -42,7 +46,10 @@ struct World {
 impl World {
     /// A world of one's own; `options` are the authorization server's.
     async fn new(options: Value) -> Result<Self> {
-        let settings = registry::settings()?.with("PUBLIC_URL", PUBLIC_URL);
+        Self::with_settings(settings()?, options).await
+    }
+
+    async fn with_settings(settings: Settings, options: Value) -> Result<Self> {
         let postern = fixtures::postern_with(settings).await?;
         let provider = Provider::start(&postern.url(""), options).await?;
         Ok(Self {
@@ -116,6 +123,11 @@ impl World {
     }
 }
 
+/// The usual settings, with a place that authorization servers can send people back to.
+fn settings() -> Result<Settings> {
+    Ok(registry::settings()?.with("PUBLIC_URL", PUBLIC_URL))
+}
+
 /// `POST /mcp/integrations/{id}/oauth/init` that works.
 async fn init(user: &Api, id: &str) -> Result<Value> {
     user.call("POST", &format!("/mcp/integrations/{id}/oauth/init")).await?.expect(200)
@@ -166,9 +178,12 @@ fn is_page(answer: &Answer, status: u16) -> Result<&str> {
 
 /// What `whoami` at the protected server answers.
 async fn whoami(user: &Api, slug: &str) -> Result<Value> {
-    let result = registry::call(user, slug, "whoami", json!({})).await?;
+    read_whoami(&registry::call(user, slug, "whoami", json!({})).await?)
+}
+
+fn read_whoami(result: &Value) -> Result<Value> {
     ensure!(result["isError"] != true, "{result}");
-    let text = black_box::mcp::text(&result);
+    let text = black_box::mcp::text(result);
     serde_json::from_str(text).with_context(|| format!("not what whoami answers: {result}"))
 }
 

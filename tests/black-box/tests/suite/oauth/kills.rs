@@ -1,0 +1,149 @@
+//! Killed in the middle of refreshes, again and again: what the provider has rotated and nobody stored is not lost, where
+//! the provider allows a retry; and a lease that nobody gives back ends.
+//!
+//! On Spin only, as in `kill.rs`.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use black_box::{
+    Integration, Postern, Runtime,
+    api::Api,
+    oauth::{Browser, Provider},
+};
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::{CONNECTED, arrived, init, settings, text, whoami};
+use crate::registry::INTEGRATIONS;
+
+const KILLS: u64 = 12;
+const USERS: usize = 15;
+/// What the token endpoint keeps back after the provider has rotated: where the kills are meant to hit.
+const HOLD: u64 = 400;
+
+/// Users as they are beyond an instance: a key and an account.
+type User = (String, String);
+
+async fn connect(postern: &Postern, integration: &Integration, (key, account): &User) -> Result<()> {
+    let started = init(&postern.caller(key)?, &integration.id).await?;
+    let browser = Browser::new(&postern.url(""), account)?;
+    let back = browser.consent(text(&started, "authorizationUrl")?).await?;
+    arrived(&browser.open(&back).await?, CONNECTED)
+}
+
+async fn number(postern: &Postern, sql: &str) -> Result<i64> {
+    let rows = postern.sql(sql, json!([])).await?;
+    rows.first().and_then(|row| row["n"].as_i64()).with_context(|| format!("no number from {sql}"))
+}
+
+async fn expire(postern: &Postern) -> Result<()> {
+    let sql =
+        "UPDATE credentials SET expires_at = CAST(unixepoch('now') * 1000 + 30000 AS INTEGER) RETURNING id";
+    let rows = postern.sql(sql, json!([])).await?;
+    ensure!(rows.len() == USERS, "{} credentials", rows.len());
+    Ok(())
+}
+
+/// Calls as everybody; each gets their own answer, now or, where a lease has to end first, when it has.
+async fn everybody_calls(postern: &Postern, slug: &str, users: &[User], patience: Duration) -> Result<()> {
+    let calls = users.iter().map(|(key, account)| async move {
+        let api: Api = postern.caller(key)?;
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            match whoami(&api, slug).await {
+                Ok(me) => {
+                    ensure!(me["sub"] == *account, "{me} instead of {account}");
+                    return Ok(());
+                }
+                Err(error) if tokio::time::Instant::now() >= deadline => {
+                    return Err(error.context(account.clone()));
+                }
+                Err(error) => {
+                    let text = format!("{error:#}");
+                    ensure!(text.contains("being renewed"), "{account}: {text}");
+                }
+            }
+        }
+    });
+    join_all(calls).await.into_iter().collect()
+}
+
+#[tokio::test]
+async fn kills_lose_no_grant() -> Result<()> {
+    if Runtime::under_test()? != Runtime::Spin {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let settings = settings()?.persisted_in(folder.path());
+    let postern = Postern::start(Runtime::Spin, settings.clone()).await?;
+    let provider = Provider::start(&postern.url(""), json!({})).await?;
+    let body = json!({
+        "name": "Killed", "url": provider.mcp(), "authMode": "oauth", "oauth": {"tokenUrl": provider.lossy()},
+    });
+    let integration = Integration::of(&postern.admin()?.post(INTEGRATIONS, &body).await?.expect(201)?)?;
+    let mut users: Vec<User> = Vec::new();
+    for n in 0..USERS {
+        let user =
+            (postern.insert_key(&format!("user {n}"), &["developer"], None).await?, format!("account-{n}"));
+        connect(&postern, &integration, &user).await?;
+        users.push(user);
+    }
+    black_box::eventually("the tools are known", async || {
+        let tools = crate::fixtures::modern_tools(&postern.admin()?, &integration.path()).await?;
+        Ok((!tools.is_empty()).then_some(()))
+    })
+    .await?;
+    postern.stop().await?;
+    provider.set(json!({"hold": HOLD})).await?;
+
+    let mut leased = 0;
+    for kill in 1..=KILLS {
+        let postern = Postern::start(Runtime::Spin, settings.clone()).await?;
+        postern.stranger()?.get("/health").await?.expect(200)?;
+        expire(&postern).await?;
+        let callers: Vec<_> = users
+            .iter()
+            .map(|(key, _)| {
+                let (api, slug) = (postern.caller(key), integration.slug.clone());
+                tokio::spawn(async move { whoami(&api?, &slug).await })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(HOLD / 4 + kill * 97 % HOLD)).await;
+        postern.kill().await?;
+        for caller in callers {
+            caller.abort();
+        }
+
+        let postern = Postern::start(Runtime::Spin, settings.clone()).await?;
+        let left = number(&postern, "SELECT count(*) AS n FROM credentials WHERE lease_until > 0").await?;
+        leased += left;
+        let last = kill == KILLS;
+        if !last {
+            // As if the lease's time had passed.
+            postern
+                .sql("UPDATE credentials SET lease_until = 1 WHERE lease_until > 0 RETURNING id", json!([]))
+                .await?;
+        }
+        let patience = if last { Duration::from_mins(1) } else { Duration::from_secs(5) };
+        everybody_calls(&postern, &integration.slug, &users, patience)
+            .await
+            .with_context(|| format!("after kill {kill}, which left {left} leases"))?;
+        let inactive = "SELECT count(*) AS n FROM credentials WHERE status <> 'active'";
+        ensure!(number(&postern, inactive).await? == 0, "grants are lost after kill {kill}");
+        postern.stop().await?;
+    }
+    let (refreshes, refused) = provider.token_requests("refresh_token").await?;
+    let seen = provider.seen().await?;
+    println!(
+        "{refreshes} refreshes, {} replayed, {leased} leases left behind by {KILLS} kills",
+        seen["replayed"]
+    );
+    assert_eq!(refused, 0);
+    assert!(
+        leased >= i64::try_from(KILLS)?,
+        "only {leased} leases were left: the kills came too early or too late"
+    );
+    assert!(seen["replayed"].as_u64() >= Some(KILLS), "{}", seen["replayed"]);
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! Many callers who find one token expiring: one of them renews it, and the grant is never lost.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use black_box::{Integration, api::Api, mcp::Request};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use super::{World, read_whoami};
+
+/// Callers at once.
+const CALLERS: usize = 200;
+/// Grants, each of a user of its own.
+const GRANTS: usize = 7;
+/// How often each of them expires. In all, 10 000 and more attempts.
+const EXPIRIES: usize = 8;
+/// How long an instance goes on with what it knew.
+const FORGOTTEN: Duration = Duration::from_millis(5_300);
+
+/// Users with a grant each.
+struct Grants {
+    world: World,
+    integration: Integration,
+    users: Vec<(Api, String)>,
+}
+
+impl Grants {
+    /// `oauth` gets the authorization server's lossy token endpoint where it is to be used.
+    async fn new(count: usize, lossy: bool) -> Result<Self> {
+        let world = World::new(json!({})).await?;
+        let oauth = if lossy { json!({"tokenUrl": world.provider.lossy()}) } else { json!({}) };
+        let integration = world.integration("Rotating", &world.provider.mcp(), oauth).await?;
+        let mut users = Vec::new();
+        for n in 0..count {
+            let (api, account) = (world.user("caller").await?, format!("account-{n}"));
+            world.connect(&api, &account, &integration).await?;
+            users.push((api, account));
+        }
+        world.tools_known(&integration).await?;
+        Ok(Self { world, integration, users })
+    }
+
+    /// Every token has half a minute left: too little to be used.
+    async fn expire(&self) -> Result<()> {
+        let sql = "UPDATE credentials SET expires_at = CAST(unixepoch('now') * 1000 + 30000 AS INTEGER) RETURNING id";
+        let rows = self.world.postern.sql(sql, json!([])).await?;
+        ensure!(rows.len() == self.users.len(), "{} credentials", rows.len());
+        tokio::time::sleep(FORGOTTEN).await;
+        Ok(())
+    }
+
+    /// Calls so many times at once, as one user. How many calls failed; every other answer must be that user's.
+    async fn call(&self, (api, account): &(Api, String), callers: usize) -> Result<Vec<Value>> {
+        let path = self.integration.path();
+        let calls = (0..callers).map(|n| {
+            let path = &path;
+            async move {
+                let params = json!({"name": "whoami", "arguments": {"nonce": n.to_string()}});
+                let reply = Request::modern(json!(n), "tools/call", params)?.send(api, path).await?;
+                anyhow::Ok((n, reply.result(&json!(n))?.clone()))
+            }
+        });
+        let mut failed = Vec::new();
+        for answer in join_all(calls).await {
+            let (n, result) = answer?;
+            if result["isError"] == true {
+                failed.push(result);
+                continue;
+            }
+            let (answer, nonce) = (read_whoami(&result)?, n.to_string());
+            ensure!(answer["sub"] == *account && answer["nonce"] == nonce, "{account} {n}: {answer}");
+        }
+        Ok(failed)
+    }
+
+    /// Nobody has to connect again, and what is stored can be renewed once more.
+    async fn none_is_lost(&self) -> Result<()> {
+        let sql = "SELECT count(*) AS n FROM credentials WHERE status = 'active' AND lease_until = 0";
+        let active = self.world.postern.sql(sql, json!([])).await?;
+        ensure!(active[0]["n"] == self.users.len(), "{active:?} of {}", self.users.len());
+        let (before, refused) = self.world.provider.token_requests("refresh_token").await?;
+        ensure!(refused == 0, "{refused} refreshes were refused");
+        self.expire().await?;
+        for user in &self.users {
+            let failed = self.call(user, 1).await?;
+            ensure!(failed.is_empty(), "{failed:?}");
+        }
+        let after = self.world.provider.token_requests("refresh_token").await?;
+        ensure!(after == (before + self.users.len(), 0), "{before} before, {after:?} after");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn one_of_many_callers_renews() -> Result<()> {
+    let grants = Grants::new(GRANTS, false).await?;
+    let mut attempts = 0;
+    for expiry in 1..=EXPIRIES {
+        grants.expire().await?;
+        for (n, user) in grants.users.iter().enumerate() {
+            let failed = grants.call(user, CALLERS).await?;
+            ensure!(failed.is_empty(), "{} of {CALLERS} calls failed: {}", failed.len(), failed[0]);
+            attempts += CALLERS;
+            let expected = (expiry - 1) * GRANTS + n + 1;
+            let refreshes = grants.world.provider.token_requests("refresh_token").await?;
+            ensure!(refreshes == (expected, 0), "{refreshes:?} refreshes instead of {expected}");
+        }
+    }
+    assert!(attempts >= 10_000, "{attempts}");
+    grants.none_is_lost().await?;
+    let sql = "SELECT event_type, count(*) AS n FROM auth_events WHERE event_type LIKE 'refresh%' GROUP BY event_type";
+    let events = grants.world.postern.sql(sql, json!([])).await?;
+    assert_eq!(events, [json!({"event_type": "refresh_succeeded", "n": (EXPIRIES + 1) * GRANTS})]);
+    Ok(())
+}
+
+/// The provider has rotated the token, and its answer does not arrive.
+#[tokio::test]
+async fn a_lost_answer_does_not_lose_the_grant() -> Result<()> {
+    const ROUNDS: usize = 4;
+    let grants = Grants::new(3, true).await?;
+    let (mut lost, mut failed) = (0, 0);
+    for round in 0..ROUNDS {
+        grants.expire().await?;
+        for user in &grants.users {
+            // Once, and twice in a row.
+            let in_a_row = 1 + round % 2;
+            lost += in_a_row;
+            grants.world.provider.set(json!({"lose": in_a_row})).await?;
+            let failures = grants.call(user, CALLERS).await?;
+            for failure in &failures {
+                let text = black_box::mcp::text(failure);
+                ensure!(text.contains("the token endpoint did not answer"), "{failure}");
+            }
+            ensure!(
+                failures.len() <= in_a_row,
+                "{} calls failed for {in_a_row} lost answers",
+                failures.len()
+            );
+            failed += failures.len();
+        }
+    }
+    let seen = grants.world.provider.seen().await?;
+    assert_eq!((&seen["lost"], &seen["lose"]), (&json!(lost), &json!(0)));
+    assert!(seen["replayed"].as_u64() >= Some(u64::try_from(lost)?), "{} for {lost}", seen["replayed"]);
+    assert!(failed > 0, "no call noticed that an answer was lost");
+    // Each expiry reached the provider itself once.
+    let expected = (ROUNDS * grants.users.len(), 0);
+    assert_eq!(grants.world.provider.token_requests("refresh_token").await?, expected);
+    grants.none_is_lost().await
+}
+
+/// A token endpoint that is down is not run down by those who wait.
+#[tokio::test]
+async fn an_endpoint_that_is_down_is_left_alone() -> Result<()> {
+    let grants = Grants::new(1, false).await?;
+    grants.expire().await?;
+    let unavailable = json!({"status": 503, "body": {"error": "temporarily_unavailable"}});
+    grants.world.provider.set(json!({"failToken": unavailable})).await?;
+    let tokens = async || {
+        let seen = grants.world.provider.seen().await?;
+        seen["tokens"].as_array().map(Vec::len).context("no token requests")
+    };
+    let before = tokens().await?;
+    let user = &grants.users[0];
+    let failed = grants.call(user, CALLERS).await?;
+    assert_eq!(failed.len(), CALLERS);
+    for failure in &failed {
+        assert!(black_box::mcp::text(failure).contains("503"), "{failure}");
+    }
+    let asked = tokens().await? - before;
+    println!("{asked} requests to an endpoint that is down, for {CALLERS} callers");
+    assert!(asked <= CALLERS, "{asked}");
+    grants.world.provider.set(json!({"failToken": null})).await?;
+    grants.none_is_lost().await
+}
