@@ -17,9 +17,10 @@ use shared::mcp::{headers, meta};
 use shared::model::credential::{Kind, SealedCredential};
 use shared::model::integration::AuthMode;
 use shared::model::target::{Target, Upstream};
-use shared::oauth::refresh::{Stale, usable};
+use shared::oauth::refresh::{ended, usable};
 use shared::oauth::refusal::{NotReady, consider};
 use shared::oauth::ticket;
+use shared::store::integrations;
 
 use crate::endpoint::Context;
 
@@ -33,7 +34,7 @@ pub(crate) async fn ready(context: &Context<'_>, target: Rc<Target>) -> Result<R
     let upstream = &target.upstream;
     let Some(credential) = &upstream.credential else {
         return if upstream.auth_mode.is_per_user() {
-            Err(NotReady::Connect("you have not connected it yet"))
+            Err(unconnected(context, upstream).await)
         } else {
             Ok(target)
         };
@@ -42,10 +43,26 @@ pub(crate) async fn ready(context: &Context<'_>, target: Rc<Target>) -> Result<R
         return Ok(target);
     }
     if upstream.needs_reauth {
-        return Err(Stale::NeedsReauth.into());
+        return Err(ended(context.platform, credential).into());
     }
     let fresh = usable(context.platform, &upstream.integration_id, credential).await?;
     Ok(if fresh.sealed == credential.sealed { target } else { with_credential(&target, fresh) })
+}
+
+/// What is missing where nobody has connected: the caller's consent, or what validation gets for the organization.
+async fn unconnected(context: &Context<'_>, upstream: &Upstream) -> NotReady {
+    let platform = context.platform;
+    let found = integrations::find(platform, &context.caller.subject, &upstream.integration_id).await;
+    match found.map(|found| found.and_then(|found| found.content.oauth)) {
+        Ok(Some(config)) if config.is_client_credentials() => {
+            NotReady::Failed("the organization has no access yet: validating it tells why".to_owned())
+        }
+        Ok(_) => NotReady::Connect("you have not connected it yet"),
+        Err(error) => {
+            log::error!("{}: {error} ({:?})", upstream.slug, error.internal);
+            NotReady::Failed("its credential could not be read".to_owned())
+        }
+    }
 }
 
 /// What an upstream's refusal leads to: `target` with a renewed token, to be tried once, or the reason to give up.

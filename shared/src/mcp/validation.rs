@@ -106,21 +106,23 @@ async fn credential(
     if integration.content.auth_mode == AuthMode::None {
         return Ok(Ok(None));
     }
-    let mut found = credentials::resolve(platform, &integration.id, owner).await?;
     let by_client = integration.content.oauth.as_ref().is_some_and(OauthConfig::is_client_credentials);
-    if found.is_none() && by_client {
-        match client_credentials::acquire(platform, integration, owner).await {
-            Ok(()) => found = credentials::of_organization(platform, &integration.id).await?,
-            Err(OauthError::Internal(error)) => return Err(error),
-            Err(error) => return Ok(Err(error.to_string())),
+    if let Some(found) = credentials::resolve(platform, &integration.id, owner).await? {
+        match refresh::usable(platform, &integration.id, &found).await {
+            Ok(fresh) => return Ok(Ok(Some(fresh))),
+            Err(_) if by_client => {}
+            // Whoever owns it has to connect again: until then the upstream is asked without.
+            Err(Stale::NeedsReauth) => return Ok(Ok(None)),
+            Err(Stale::Unavailable(reason)) => return Ok(Err(reason)),
         }
     }
-    let Some(found) = found else { return Ok(Ok(None)) };
-    match refresh::usable(platform, &integration.id, &found).await {
-        Ok(fresh) => Ok(Ok(Some(fresh))),
-        // Whoever owns it has to connect again: until then the upstream is asked without.
-        Err(Stale::NeedsReauth) => Ok(Ok(None)),
-        Err(Stale::Unavailable(reason)) => Ok(Err(reason)),
+    if !by_client {
+        return Ok(Ok(None));
+    }
+    match client_credentials::acquire(platform, integration, owner).await {
+        Ok(()) => Ok(Ok(credentials::of_organization(platform, &integration.id).await?)),
+        Err(OauthError::Internal(error)) => Err(error),
+        Err(error) => Ok(Err(error.to_string())),
     }
 }
 

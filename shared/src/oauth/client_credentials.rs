@@ -1,7 +1,7 @@
 //! The client credentials grant (RFC 6749 §4.4): the organization's own access, without any person.
 
 use super::OauthError;
-use super::discovery::{client, find_server, resource};
+use super::discovery::{client, find_server, resource, scope};
 use super::refresh::{schedule, store_set};
 use super::tokens::{self, Granted, TokenSet};
 use crate::model::auth_event::EventType;
@@ -26,7 +26,7 @@ pub async fn acquire(platform: &Platform, integration: &Integration, actor: &str
     let config = integration.content.oauth.clone().unwrap_or_default();
     let server = find_server(platform, integration, &config).await?;
     let client = client(platform, integration, &config, server.metadata.as_ref()).await?;
-    let scope = Some(config.scopes.join(" ")).filter(|scope| !scope.is_empty());
+    let scope = scope(platform, integration, &config, ORGANIZATION, &server).await?;
     let blank = || crate::seal::Secret::new(String::new());
     let mut set = TokenSet {
         access_token: blank(),
@@ -42,6 +42,7 @@ pub async fn acquire(platform: &Platform, integration: &Integration, actor: &str
     let granted = request(platform, &set).await?;
     let times = schedule(platform, granted.expires_in);
     set.access_token = granted.access_token;
+    set.scope = set.scope.or(granted.scope);
     store_set(platform, integration, ORGANIZATION, &set, times).await?;
     let host = set.host();
     let event = EventType::ConnectCompleted;

@@ -108,7 +108,8 @@ pub(super) async fn client(
 }
 
 /// The operator's scopes, else those of the challenge, else those of the resource; together with what was asked for
-/// before and what a refused call has asked for since. `offline_access` only where the server knows it.
+/// before and what a refused call has asked for since. `offline_access` only where the server knows it
+/// and a person consents.
 pub(super) async fn scope(
     platform: &Platform,
     integration: &Integration,
@@ -129,7 +130,7 @@ pub(super) async fn scope(
     );
     let knows_offline =
         |metadata: &ServerMetadata| metadata.scopes_supported.iter().any(|s| s == "offline_access");
-    if server.metadata.as_ref().is_some_and(knows_offline) {
+    if !config.is_client_credentials() && server.metadata.as_ref().is_some_and(knows_offline) {
         scopes.insert("offline_access".to_owned());
     } else if config.scopes.is_empty() {
         scopes.remove("offline_access");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::OauthError;
 use super::client_credentials;
-use super::tokens::{TokenSet, request};
+use super::tokens::{Granted, TokenSet, request};
 use crate::model::auth_event::EventType;
 use crate::model::credential::{Kind, SealedCredential};
 use crate::model::integration::Integration;
@@ -82,14 +82,33 @@ pub async fn renewed(
     integration: &str,
     credential: &SealedCredential,
 ) -> Result<SealedCredential, Stale> {
+    renewed_for(platform, integration, credential, None).await
+}
+
+/// `credential`, of the client credentials grant, with the rights of `scope` besides its own.
+pub async fn widened(
+    platform: &Platform,
+    integration: &str,
+    credential: &SealedCredential,
+    scope: &str,
+) -> Result<SealedCredential, Stale> {
+    renewed_for(platform, integration, credential, Some(scope)).await
+}
+
+async fn renewed_for(
+    platform: &Platform,
+    integration: &str,
+    credential: &SealedCredential,
+    wider: Option<&str>,
+) -> Result<SealedCredential, Stale> {
     let patience = platform.now() + PATIENCE;
     loop {
         // (1)
         let lease = credentials::lease(platform, credential, platform.now() + LEASE);
         match lease.await.map_err(|error| unavailable(&error))? {
-            Lease::Mine(leased) => return renew(platform, integration, leased).await,
+            Lease::Mine(leased) => return renew(platform, integration, leased, wider).await,
             Lease::Renewed(fresh) => return Ok(fresh),
-            Lease::NeedsReauth | Lease::Gone => return Err(Stale::NeedsReauth),
+            Lease::NeedsReauth | Lease::Gone => return Err(ended(platform, credential)),
             Lease::Taken if platform.now() >= patience => {
                 return Err(Stale::Unavailable("the token is being renewed: try again".to_owned()));
             }
@@ -103,8 +122,24 @@ fn unavailable(error: &crate::Error) -> Stale {
     Stale::Unavailable("the token could not be renewed".to_owned())
 }
 
-async fn renew(platform: &Platform, integration: &str, leased: Leased) -> Result<SealedCredential, Stale> {
-    let Some(set) = vault::open_tokens(platform, &leased.credential) else {
+/// What follows for those who need `credential`, whose grant is gone.
+pub fn ended(platform: &Platform, credential: &SealedCredential) -> Stale {
+    match vault::open_tokens(platform, credential) {
+        // Nobody can connect: the next validation asks for a new token.
+        Some(set) if set.is_client_credentials => {
+            Stale::Unavailable("the authorization server refused the organization's client".to_owned())
+        }
+        _ => Stale::NeedsReauth,
+    }
+}
+
+async fn renew(
+    platform: &Platform,
+    integration: &str,
+    leased: Leased,
+    wider: Option<&str>,
+) -> Result<SealedCredential, Stale> {
+    let Some(mut set) = vault::open_tokens(platform, &leased.credential) else {
         release(platform, &leased).await;
         return Err(Stale::Unavailable("the stored credential cannot be opened".to_owned()));
     };
@@ -112,15 +147,8 @@ async fn renew(platform: &Platform, integration: &str, leased: Leased) -> Result
     let event = |kind: EventType, detail: Option<String>| {
         let (owner, host) = (leased.credential.owner.clone(), host.clone());
         async move {
-            auth_events::record_by_id(
-                platform,
-                integration,
-                &owner,
-                kind,
-                host.as_deref(),
-                detail.as_deref(),
-            )
-            .await;
+            let (host, detail) = (host.as_deref(), detail.as_deref());
+            auth_events::record_by_id(platform, integration, &owner, kind, host, detail).await;
         }
     };
     if set.refresh_token.is_none() && !set.is_client_credentials {
@@ -128,18 +156,14 @@ async fn renew(platform: &Platform, integration: &str, leased: Leased) -> Result
         give_up(platform, &leased).await;
         return Err(Stale::NeedsReauth);
     }
+    if let Some(wider) = wider {
+        set.scope = Some(wider.to_owned());
+    }
     // (2)
     match ask(platform, &set).await {
         // (3)
         Ok(granted) => {
-            let times = schedule(platform, granted.expires_in);
-            let renewed = TokenSet {
-                access_token: granted.access_token,
-                refresh_token: granted.refresh_token.or(set.refresh_token),
-                scope: granted.scope.or(set.scope),
-                ..set
-            };
-            if let Some(credential) = store(platform, &leased, &renewed, times).await {
+            if let Some(credential) = store(platform, &leased, set, granted).await {
                 event(EventType::RefreshSucceeded, None).await;
                 return Ok(credential);
             }
@@ -147,14 +171,15 @@ async fn renew(platform: &Platform, integration: &str, leased: Leased) -> Result
             Err(Stale::Unavailable("the renewed token could not be stored".to_owned()))
         }
         // (4)
-        Err(OauthError::Terminal(code)) => {
+        Err(OauthError::Terminal(code)) if wider.is_none() => {
             if code == "invalid_client" && set.client.registered {
                 forget_client(platform, &set).await;
             }
             event(EventType::RefreshFailedRevoked, Some(code.to_owned())).await;
             give_up(platform, &leased).await;
-            Err(Stale::NeedsReauth)
+            Err(ended(platform, &leased.credential))
         }
+        // Who is not granted more keeps what they have.
         Err(error) => {
             event(EventType::RefreshFailedTransient, Some(error.to_string())).await;
             release(platform, &leased).await;
@@ -163,7 +188,7 @@ async fn renew(platform: &Platform, integration: &str, leased: Leased) -> Result
     }
 }
 
-async fn ask(platform: &Platform, set: &TokenSet) -> Result<super::tokens::Granted, OauthError> {
+async fn ask(platform: &Platform, set: &TokenSet) -> Result<Granted, OauthError> {
     let Some(refresh_token) = &set.refresh_token else {
         return client_credentials::request(platform, set).await;
     };
@@ -186,11 +211,17 @@ async fn forget_client(platform: &Platform, set: &TokenSet) {
 async fn store(
     platform: &Platform,
     leased: &Leased,
-    set: &TokenSet,
-    times: TokenTimes,
+    set: TokenSet,
+    granted: Granted,
 ) -> Option<SealedCredential> {
+    let times = schedule(platform, granted.expires_in);
+    // A client goes on asking for what it asked for; a person's grant is what it was narrowed to.
+    let scope =
+        if set.is_client_credentials { set.scope.or(granted.scope) } else { granted.scope.or(set.scope) };
+    let (access_token, refresh_token) = (granted.access_token, granted.refresh_token.or(set.refresh_token));
+    let renewed = TokenSet { access_token, refresh_token, scope, ..set };
     for _ in 0..STORE_ATTEMPTS {
-        let sealed = match vault::reseal_tokens(platform, &leased.credential, set) {
+        let sealed = match vault::reseal_tokens(platform, &leased.credential, &renewed) {
             Ok(sealed) => sealed,
             Err(error) => {
                 log::error!("refresh: {error} ({:?})", error.internal);

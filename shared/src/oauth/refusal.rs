@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::protected_resource::bearer_parameter;
-use super::refresh::{Stale, renewed};
+use super::refresh::{Stale, renewed, widened};
 use crate::mcp::client::CallError;
 use crate::model::credential::{Kind, SealedCredential};
 use crate::store::credentials::want_scope;
@@ -47,30 +47,41 @@ pub async fn consider(
     match *status {
         403 if parameter("error").as_deref() == Some("insufficient_scope") => {
             let challenged = parameter("scope").unwrap_or_default();
-            Some(Err(step_up(platform, integration, credential, &challenged).await))
+            Some(step_up(platform, integration, credential, &challenged).await)
         }
         401 => Some(renewed(platform, integration, credential).await.map_err(Into::into)),
         _ => None,
     }
 }
 
-/// The next authorization asks for what was granted and for what is wanted now, a bounded number of times.
+/// What was granted and what is wanted now is asked for together: at once where the organization is the client, else by the
+/// next authorization; a bounded number of times.
 async fn step_up(
     platform: &Platform,
     integration: &str,
     credential: &SealedCredential,
     challenged: &str,
-) -> NotReady {
-    let granted = vault::open_tokens(platform, credential).and_then(|set| set.scope);
-    let wanted = union(&granted.unwrap_or_default(), challenged);
-    match want_scope(platform, &credential.id, &wanted).await {
-        Ok(count) if count <= MOST_STEP_UPS => {
-            NotReady::Connect("the upstream wants more rights than were granted")
+) -> Result<SealedCredential, NotReady> {
+    const MORE: &str = "the upstream wants more rights than were granted";
+    let (granted, by_client) = match vault::open_tokens(platform, credential) {
+        Some(set) => (set.scope.unwrap_or_default(), set.is_client_credentials),
+        None => (String::new(), false),
+    };
+    let wanted = union(&granted, challenged);
+    if by_client {
+        if wanted == union(&granted, "") {
+            return Err(NotReady::Failed(MORE.to_owned()));
         }
-        Ok(_) => NotReady::Failed("the upstream keeps asking for more rights than it is granted".to_owned()),
+        return widened(platform, integration, credential, &wanted).await.map_err(Into::into);
+    }
+    match want_scope(platform, &credential.id, &wanted).await {
+        Ok(count) if count <= MOST_STEP_UPS => Err(NotReady::Connect(MORE)),
+        Ok(_) => {
+            Err(NotReady::Failed("the upstream keeps asking for more rights than it is granted".to_owned()))
+        }
         Err(error) => {
             log::error!("step-up for {integration}: {error} ({:?})", error.internal);
-            NotReady::Failed("the upstream wants more rights than were granted".to_owned())
+            Err(NotReady::Failed(MORE.to_owned()))
         }
     }
 }

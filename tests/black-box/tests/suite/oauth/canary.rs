@@ -120,7 +120,10 @@ async fn no_secret_of_oauth_is_seen_anywhere() -> Result<()> {
     page(&mut watch).await?;
     let all = [&registered, &given, &machine, &admin, &feather];
     for integration in all {
-        world.tools_known(integration).await?;
+        world
+            .tools_known(integration)
+            .await
+            .with_context(|| format!("{}: {:?}", integration.slug, watch.answers))?;
         watch.look(&user, integration).await?;
     }
     watch.look(&user, &statics).await?;

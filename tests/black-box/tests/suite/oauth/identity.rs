@@ -169,6 +169,48 @@ async fn client_credentials_are_the_organizations() -> Result<()> {
     Ok(())
 }
 
+/// Which rights an organization's client needs, the upstream says: at first and whenever it wants more.
+#[tokio::test]
+async fn client_credentials_grow_by_themselves() -> Result<()> {
+    let world = World::new(json!({})).await?;
+    let secret = &world.provider.client_secret;
+    let oauth = json!({"grant": "client_credentials", "clientId": "machine", "clientSecret": secret});
+    let integration = world.integration("Growing machine", &world.provider.mcp(), oauth).await?;
+    world.postern.validate(&integration.id).await?;
+    world.tools_known(&integration).await?;
+    let user = world.developer()?;
+    assert_eq!(whoami(&user, &integration.slug).await?["scopes"], json!(["mcp:read"]));
+    let (asked, _) = world.provider.token_requests("client_credentials").await?;
+
+    let written = futures_util::future::join_all((0..20).map(|_| async {
+        let result = crate::registry::call(&user, &integration.slug, "write", json!({})).await?;
+        anyhow::ensure!(black_box::mcp::text(&result) == "written", "{result}");
+        Ok(())
+    }));
+    written.await.into_iter().collect::<Result<()>>()?;
+    assert_eq!(whoami(&user, &integration.slug).await?["scopes"], json!(["mcp:read", "mcp:write"]));
+    assert_eq!(world.provider.token_requests("client_credentials").await?, (asked + 1, 0));
+
+    // Where the client is refused, nobody is sent to connect.
+    let refused = json!({"status": 401, "body": {"error": "invalid_client"}});
+    world.provider.set(json!({"failToken": refused})).await?;
+    let sql = "UPDATE credentials SET expires_at = 1 RETURNING id";
+    world.postern.sql(sql, json!([])).await?;
+    tokio::time::sleep(std::time::Duration::from_millis(5_300)).await;
+    for _ in 0..2 {
+        let result = crate::registry::call(&user, &integration.slug, "whoami", json!({})).await?;
+        let text = black_box::mcp::text(&result);
+        assert!(text.ends_with(": the authorization server refused the organization's client"), "{text}");
+    }
+    // Validation notices that the authorization server has come to its senses.
+    world.provider.set(json!({"failToken": null})).await?;
+    let validated = world.postern.validate(&integration.id).await?;
+    assert_eq!(validated.object["validationStatus"], "valid", "{}", validated.object);
+    tokio::time::sleep(std::time::Duration::from_millis(5_300)).await;
+    whoami(&user, &integration.slug).await?;
+    Ok(())
+}
+
 /// RFC 8414 §3.3: who the metadata names must be who was asked.
 #[tokio::test]
 async fn metadata_that_lies_about_its_issuer_is_not_used() -> Result<()> {
