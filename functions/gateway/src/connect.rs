@@ -107,9 +107,10 @@ pub(crate) fn answer(
         return Ok(bridge.failed(&format!("{reason}, which needs the setting PUBLIC_URL")));
     }
     let url = ticket::link(platform, &upstream.integration_id, &context.caller.subject)?;
-    let text = format!("{reason}: open {url} in a browser");
     if !takes_urls(context, bridge.agent, declared) {
-        return Ok(bridge.failed(&text));
+        let told = bridge.failed(&format!("{reason}: open {url} in a browser"));
+        // The link is the caller's alone: the audit row gets the reason without it.
+        return Ok(Final { error: Some(reason.to_owned()), ..told });
     }
     let message = format!("Connect {} to go on.", upstream.slug);
     let elicitation =
