@@ -13,7 +13,7 @@ use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 use crate::convert::{to_shared, to_spin};
 use crate::fetch::SpinFetch;
 use crate::kv::SpinKv;
-use crate::sqlite::SpinSqlite;
+use crate::sqlite::{self, SpinSqlite};
 use crate::system::{Spawn, SpinClock, SpinRandom};
 
 /// What an instance keeps: routes, settings and its memory. Nothing of it belongs to a request.
@@ -71,6 +71,7 @@ async fn ready(kept: &Kept) -> Result<Platform> {
     let settings = kept.settings.as_ref().map_err(|error| Error::new(error.code, error.message.clone()))?;
     let platform = platform(Rc::clone(settings), Rc::clone(&kept.instance));
     if !kept.migrated.get() {
+        sqlite::prepare().await?;
         store::schema::migrate(&platform).await?;
         kept.migrated.set(true);
     }

@@ -57,6 +57,17 @@ impl Sql for SpinSqlite {
     }
 }
 
+/// Lets readers go on while somebody writes, from now on. The file remembers it; an engine that knows better stays as it is.
+pub(crate) async fn prepare() -> Result<(), SqlError> {
+    let connection = open().await?;
+    if let Err(error) = plain(&connection, "PRAGMA journal_mode = WAL").await {
+        log::debug!("no write-ahead log: {error}");
+        return Ok(());
+    }
+    keep(connection);
+    Ok(())
+}
+
 async fn open() -> Result<Connection, SqlError> {
     if let Some(connection) = IDLE.with_borrow_mut(Vec::pop) {
         return Ok(connection);

@@ -13,7 +13,7 @@ use super::tokens::{Granted, TokenSet, request};
 use crate::model::auth_event::EventType;
 use crate::model::credential::{Kind, SealedCredential};
 use crate::model::integration::Integration;
-use crate::store::credentials::{self, Lease, Leased, Renewal, TokenTimes};
+use crate::store::credentials::{self, Leased, Renewal, Standing, TokenTimes};
 use crate::store::{auth_events, oauth_clients};
 use crate::{Platform, Result, vault};
 
@@ -104,16 +104,21 @@ async fn renewed_for(
     let patience = platform.now() + PATIENCE;
     loop {
         // (1)
-        let lease = credentials::lease(platform, credential, platform.now() + LEASE);
-        match lease.await.map_err(|error| unavailable(&error))? {
-            Lease::Mine(leased) => return renew(platform, integration, leased, wider).await,
-            Lease::Renewed(fresh) => return Ok(fresh),
-            Lease::NeedsReauth | Lease::Gone => return Err(ended(platform, credential)),
-            Lease::Taken if platform.now() >= patience => {
-                return Err(Stale::Unavailable("the token is being renewed: try again".to_owned()));
+        match credentials::standing(platform, credential).await.map_err(|error| unavailable(&error))? {
+            Standing::Renewed(fresh) => return Ok(fresh),
+            Standing::Ended => return Err(ended(platform, credential)),
+            Standing::Free => {
+                let lease = credentials::lease(platform, credential, platform.now() + LEASE);
+                if let Some(leased) = lease.await.map_err(|error| unavailable(&error))? {
+                    return renew(platform, integration, leased, wider).await;
+                }
             }
-            Lease::Taken => platform.clock.sleep(POLL).await,
+            Standing::Leased => {}
         }
+        if platform.now() >= patience {
+            return Err(Stale::Unavailable("the token is being renewed: try again".to_owned()));
+        }
+        platform.clock.sleep(POLL).await;
     }
 }
 

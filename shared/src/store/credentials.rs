@@ -4,8 +4,8 @@
 mod tokens;
 
 pub use self::tokens::{
-    Lease, Leased, Renewal, TokenTimes, due, lease, mark_needs_reauth, put_tokens, release, renew,
-    want_scope, wanted_scope,
+    Leased, Renewal, Standing, TokenTimes, due, lease, mark_needs_reauth, put_tokens, release, renew,
+    standing, want_scope, wanted_scope,
 };
 use crate::model::credential::{ORGANIZATION, SealedCredential};
 use crate::platform::{Reader, Statement};

@@ -25,18 +25,16 @@ pub struct Leased {
     pub until: Timestamp,
 }
 
-/// What trying to take a lease came to.
-pub enum Lease {
-    /// It is ours.
-    Mine(Leased),
-    /// Somebody renewed the credential already.
+/// How a credential stands to those who saw it as it was.
+pub enum Standing {
+    /// As it was, and nobody is at it.
+    Free,
+    /// Somebody is renewing it.
+    Leased,
+    /// Somebody has renewed it.
     Renewed(SealedCredential),
-    /// Somebody is at it.
-    Taken,
-    /// The grant is gone.
-    NeedsReauth,
-    /// The credential is gone.
-    Gone,
+    /// The grant, or the credential itself, is gone.
+    Ended,
 }
 
 /// How storing renewed tokens ended.
@@ -79,33 +77,39 @@ pub async fn put_tokens(
     Ok(changes > 0)
 }
 
-/// Tries to take the lease on `seen` until `until`. One that is no longer as it was seen has been renewed by somebody.
-pub async fn lease(platform: &Platform, seen: &SealedCredential, until: Timestamp) -> Result<Lease> {
-    let claim = Statement::new(
+/// How `seen` stands now. Whoever waits for somebody's lease reads: only one who may get it should ask for it.
+pub async fn standing(platform: &Platform, seen: &SealedCredential) -> Result<Standing> {
+    let statement = Statement::new(concat!(
+        "-- credentials.standing
+        SELECT ",
+        columns!(),
+        ", status, lease_until FROM credentials WHERE id = ?1 /* id */"
+    ));
+    let rows = platform.sql.query(statement.bind(seen.id.as_str())).await?;
+    let Some(row) = rows.into_iter().next() else {
+        return Ok(Standing::Ended);
+    };
+    let mut row = row.read();
+    let found = from_row(&mut row)?;
+    Ok(match (row.text()?.as_str(), row.time()?) {
+        ("active", _) if found.sealed != seen.sealed => Standing::Renewed(found),
+        ("active", until) if until > platform.now() => Standing::Leased,
+        ("active", _) => Standing::Free,
+        _ => Standing::Ended,
+    })
+}
+
+/// Takes the lease on `seen` until `until`; `None` where somebody else has it or has changed the credential.
+pub async fn lease(platform: &Platform, seen: &SealedCredential, until: Timestamp) -> Result<Option<Leased>> {
+    let statement = Statement::new(
         "-- credentials.lease
         UPDATE credentials SET lease_until = ?3 /* until */
         WHERE id = ?1 /* id */ AND status = 'active' AND lease_until <= ?2 /* now */ AND sealed = ?4 /* seen */",
     );
-    let claim = claim.bind(seen.id.as_str()).bind(platform.now()).bind(until).bind(seen.sealed.as_str());
-    if platform.sql.execute(claim).await? > 0 {
-        return Ok(Lease::Mine(Leased { credential: seen.clone(), until }));
-    }
-    let read = Statement::new(concat!(
-        "-- credentials.lease: read
-        SELECT ",
-        columns!(),
-        ", status FROM credentials WHERE id = ?1 /* id */"
-    ));
-    let Some(row) = platform.sql.query(read.bind(seen.id.as_str())).await?.into_iter().next() else {
-        return Ok(Lease::Gone);
-    };
-    let mut row = row.read();
-    let found = from_row(&mut row)?;
-    Ok(match row.text()?.as_str() {
-        "active" if found.sealed != seen.sealed => Lease::Renewed(found),
-        "active" => Lease::Taken,
-        _ => Lease::NeedsReauth,
-    })
+    let statement =
+        statement.bind(seen.id.as_str()).bind(platform.now()).bind(until).bind(seen.sealed.as_str());
+    let is_mine = platform.sql.execute(statement).await? > 0;
+    Ok(is_mine.then(|| Leased { credential: seen.clone(), until }))
 }
 
 /// Stores renewed tokens and gives the lease back.

@@ -105,13 +105,15 @@ async fn begin_and_return(world: &World, alice: &Api, integration: &Integration)
 
 /// A token that will not last is renewed before it is used; what comes with it is what the next refresh needs.
 async fn refresh(world: &World, alice: &Api, integration: &Integration, first: &Value) -> Result<()> {
+    // On a slow machine the first one may have been renewed already.
+    let (before, _) = world.provider.token_requests("refresh_token").await?;
     tokio::time::sleep(Duration::from_secs(4)).await;
     world.provider.set(json!({"accessTtl": 3600})).await?;
     let second = whoami(alice, &integration.slug).await?;
     assert_eq!(second["sub"], "alice");
     assert_ne!(second["jti"], first["jti"]);
     assert_eq!(whoami(alice, &integration.slug).await?["jti"], second["jti"]);
-    assert_eq!(world.provider.token_requests("refresh_token").await?, (1, 0));
+    assert_eq!(world.provider.token_requests("refresh_token").await?, (before + 1, 0));
     let left = from_now(&world.postern, &connection(alice, integration).await?["expires_at"]).await?;
     assert!((3_500_000..=3_600_000).contains(&left), "{left}");
 
@@ -120,7 +122,7 @@ async fn refresh(world: &World, alice: &Api, integration: &Integration, first: &
         assert_eq!(world.postern.sql(due, json!([integration.id])).await?.len(), 1);
         let done = world.postern.job("refresh").await?.expect(200)?;
         assert_eq!(done, json!({"job": "refresh", "processed": 1}));
-        assert_eq!(world.provider.token_requests("refresh_token").await?, (count, 0));
+        assert_eq!(world.provider.token_requests("refresh_token").await?, (before + count, 0));
         let again = world.postern.job("refresh").await?.expect(200)?;
         assert_eq!(again, json!({"job": "refresh", "processed": 0}));
     }
