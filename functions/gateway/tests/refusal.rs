@@ -17,9 +17,10 @@ use http::Method;
 use native::App;
 use serde_json::{Value, json};
 use shared::oauth::client::{AuthMethod, Client};
+use shared::oauth::refresh::renewed;
 use shared::oauth::tokens::TokenSet;
 use shared::seal::Secret;
-use shared::store::credentials::{TokenTimes, put_tokens, wanted_scope};
+use shared::store::credentials::{TokenTimes, put_tokens, resolve, wanted_scope};
 use shared::vault::seal_tokens;
 
 const OWNER: &str = "apikey:bootstrap";
@@ -115,6 +116,19 @@ async fn a_token_that_is_refused_ends_the_connection_and_not_the_integration() {
         "reachable, authorization required: the connection has ended and has to be made again"
     );
     assert!(!is_connected);
+}
+
+/// Another instance may still hold the former credential when its token is refused.
+#[tokio::test]
+async fn who_connected_anew_meanwhile_is_connected() {
+    let app = app();
+    let id = connected(&app, "http://127.0.0.1:1/mcp").await;
+    let former = resolve(&app.platform, &id, OWNER).await.unwrap().expect("connected");
+    grant(&app, &id).await;
+    let fresh = renewed(&app.platform, &id, &former).await.expect("connected anew");
+    let current = resolve(&app.platform, &id, OWNER).await.unwrap().expect("connected");
+    assert_eq!((&fresh.id, &fresh.sealed), (&current.id, &current.sealed));
+    assert_ne!(fresh.sealed, former.sealed);
 }
 
 #[tokio::test]

@@ -104,7 +104,8 @@ async fn renewed_for(
     let patience = platform.now() + PATIENCE;
     loop {
         // (1)
-        match credentials::standing(platform, credential).await.map_err(|error| unavailable(&error))? {
+        let standing = credentials::standing(platform, integration, credential);
+        match standing.await.map_err(|error| unavailable(&error))? {
             Standing::Renewed(fresh) => return Ok(fresh),
             Standing::Ended => return Err(ended(platform, credential)),
             Standing::Free => {

@@ -31,7 +31,7 @@ pub enum Standing {
     Free,
     /// Somebody is renewing it.
     Leased,
-    /// Somebody has renewed it.
+    /// Renewed, or replaced, by somebody.
     Renewed(SealedCredential),
     /// The grant, or the credential itself, is gone.
     Ended,
@@ -77,15 +77,16 @@ pub async fn put_tokens(
     Ok(changes > 0)
 }
 
-/// How `seen` stands now. Whoever waits for somebody's lease reads: only one who may get it should ask for it.
-pub async fn standing(platform: &Platform, seen: &SealedCredential) -> Result<Standing> {
+/// How `seen`, of `integration`, stands now; its owner may have connected anew since. Whoever waits for somebody's lease
+/// reads: only one who may get it should ask for it.
+pub async fn standing(platform: &Platform, integration: &str, seen: &SealedCredential) -> Result<Standing> {
     let statement = Statement::new(concat!(
         "-- credentials.standing
         SELECT ",
         columns!(),
-        ", status, lease_until FROM credentials WHERE id = ?1 /* id */"
+        ", status, lease_until FROM credentials WHERE integration_id = ?1 /* integration */ AND owner = ?2 /* owner */"
     ));
-    let rows = platform.sql.query(statement.bind(seen.id.as_str())).await?;
+    let rows = platform.sql.query(statement.bind(integration).bind(seen.owner.as_str())).await?;
     let Some(row) = rows.into_iter().next() else {
         return Ok(Standing::Ended);
     };
