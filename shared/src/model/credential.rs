@@ -155,7 +155,7 @@ fn is_key(key: &str) -> bool {
 
 /// One header to present.
 #[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct HeaderTemplate {
     /// The header's name.
     #[schema(example = "Authorization")]
@@ -163,6 +163,15 @@ pub struct HeaderTemplate {
     /// The value with its placeholders: `{key}`, or `{base64(user:password)}` for Basic authentication.
     #[schema(example = "Bearer {token}", write_only)]
     pub value: String,
+}
+
+crate::only_objects!(HeaderTemplate);
+
+impl Serialize for HeaderTemplate {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        // The derived one.
+        Self::serialize(self, serializer)
+    }
 }
 
 /// A piece of a template.

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 /// OAuth configuration as clients write it. Absent `clientSecret`: unchanged; `null`: removed.
 #[derive(Default, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 #[schema(description = "An OAuth configuration. What is missing is discovered (RFC 9728, RFC 8414).")]
 pub struct OauthInput {
     /// The provider's name, for people.
@@ -46,6 +46,8 @@ pub struct OauthInput {
     /// How tokens are got; each user's consent when absent.
     pub grant: Option<Grant>,
 }
+
+crate::only_objects!(OauthInput);
 
 impl OauthInput {
     /// Checks it and puts it in place of what `content` of the integration `id` has. A secret that is not mentioned stays

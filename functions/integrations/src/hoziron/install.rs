@@ -4,6 +4,8 @@
 //! stopped, also in the place of one that was removed; (4) answer 201; (5) probe the upstream after the answer, so that
 //! its tools are known before it is started.
 
+mod source;
+
 use std::collections::BTreeMap;
 
 use http::header::LOCATION;
@@ -13,7 +15,7 @@ use serde_json::Value;
 use shared::auth::Caller;
 use shared::http::dialect::HozironError;
 use shared::http::{Request, Response};
-use shared::model::credential::{HeaderTemplate, TOKEN, Values, wanted_keys};
+use shared::model::credential::{HeaderTemplate, TOKEN, Values, check_templates, wanted_keys};
 use shared::model::integration::{
     AuthMode, Category, State, ToolPolicy, check_description, check_name, check_slug, slug,
 };
@@ -21,6 +23,7 @@ use shared::seal::Secret;
 use shared::{Code, Error, Platform, Result};
 use url::Url;
 
+use self::source::{DeclaredOauth, Source, Template};
 use crate::catalog;
 use crate::openapi::{config, credential_values};
 use shared::mcp::validation::validate_later;
@@ -44,69 +47,6 @@ pub(crate) struct InstallRequest {
     credentials: Option<BTreeMap<String, Secret<String>>>,
     #[schema(schema_with = config, required = false)]
     config: Option<BTreeMap<String, Value>>,
-}
-
-/// Where to install from.
-#[derive(Deserialize, utoipa::ToSchema)]
-#[serde(untagged, expecting = "source must be a catalogue id, an https URL or a template object")]
-enum Source {
-    /// A catalogue id or a URL.
-    Text(String),
-    /// A template.
-    Inline(Box<Template>),
-}
-
-/// What a catalogue entry would say.
-#[derive(Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = IntegrationTemplate)]
-struct Template {
-    /// The upstream's MCP endpoint: https, at a public name or address.
-    #[schema(format = "uri")]
-    url: String,
-    /// Display name.
-    name: Option<String>,
-    /// Free text for people.
-    #[schema(max_length = 2000)]
-    description: Option<String>,
-    /// Whose credential is presented; otherwise it follows from what else is given.
-    auth_mode: Option<AuthMode>,
-    /// Headers to present instead of `Authorization: Bearer {token}`. Sealed as a whole, never returned.
-    #[schema(min_items = 1)]
-    headers: Option<Vec<HeaderTemplate>>,
-    /// The keys that the headers need.
-    #[serde(default)]
-    credentials: Vec<DeclaredCredential>,
-    /// How its authorization server is met.
-    oauth: Option<DeclaredOauth>,
-}
-
-/// A key that a template declares; only documents what its headers need.
-#[derive(Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-struct DeclaredCredential {
-    /// Its name in the headers' placeholders.
-    key: String,
-    /// For people.
-    #[serde(default, rename = "label")]
-    _label: Option<String>,
-    /// Whether it must not be shown while it is typed.
-    #[serde(default, rename = "secret")]
-    _secret: Option<bool>,
-}
-
-/// How a template's authorization server is met. What is missing is discovered.
-#[derive(Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-struct DeclaredOauth {
-    /// The provider's name, for people.
-    provider: Option<String>,
-    /// The authorization server's issuer identifier (RFC 8414 §2): an https URL.
-    #[schema(format = "uri")]
-    issuer: Option<String>,
-    /// Scopes to ask for (RFC 6749 §3.3).
-    #[serde(default)]
-    scopes: Vec<String>,
 }
 
 /// Whether an id is installed now.
@@ -246,7 +186,9 @@ fn from_template(
     credentials: Option<BTreeMap<String, Secret<String>>>,
     config: &Config,
 ) -> Result<Prepared> {
+    let is_explicit = template.headers.is_some();
     let headers = template.headers.unwrap_or_else(|| vec![HeaderTemplate::bearer()]);
+    check_templates(&headers)?;
     let wanted: Vec<String> = wanted_keys(&headers).into_iter().map(ToOwned::to_owned).collect();
     if let Some(unused) = template.credentials.iter().find(|declared| !wanted.contains(&declared.key)) {
         return Err(Error::invalid(format!("no header uses the declared credential \"{}\"", unused.key)));
@@ -257,7 +199,10 @@ fn from_template(
         (None, Some(_)) => AuthMode::ServerToken,
         (None, None) => template.auth_mode.unwrap_or(match (&template.oauth, source.is_none()) {
             (Some(_), _) => AuthMode::Oauth,
-            (None, true) if !wanted.is_empty() && !template.credentials.is_empty() => AuthMode::ServerToken,
+            // A placeholder is a need, declared or not.
+            (None, true) if !wanted.is_empty() && (is_explicit || !template.credentials.is_empty()) => {
+                AuthMode::ServerToken
+            }
             (None, _) => AuthMode::None,
         }),
     };
