@@ -64,9 +64,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let python = tools.for_test()?;
     build::postern(&tools, args.runtime)?;
     let revisions = args.requirements.map_or_else(|| Revision::value_variants().to_vec(), |one| vec![one]);
-    let legs: Vec<suite::Leg> = match args.side {
-        Side::Server => as_server(&tools, &python, args.runtime, &revisions)?,
-        Side::Client => as_client(&tools, args.runtime, &revisions)?,
+    legs(&tools, &python, args.side, args.runtime, &revisions)
+}
+
+/// Postern, built already, in both parts at every revision.
+pub(crate) fn everything(tools: &Tools, python: &Python, runtime: Runtime) -> Result<()> {
+    for side in Side::value_variants() {
+        legs(tools, python, *side, runtime, Revision::value_variants())?;
+    }
+    Ok(())
+}
+
+fn legs(tools: &Tools, python: &Python, side: Side, runtime: Runtime, revisions: &[Revision]) -> Result<()> {
+    let legs: Vec<suite::Leg> = match side {
+        Side::Server => as_server(tools, python, runtime, revisions)?,
+        Side::Client => as_client(tools, runtime, revisions)?,
     };
     if legs.iter().any(|leg| !leg.as_expected) {
         bail!("the results differ from tests/conformance/expected-failures (see above)");

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test there is, from formatting to the black-box suite on each runtime.
+//! `cargo xtask test`: every test there is, from formatting to the black-box and conformance suites on each runtime.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::ValueEnum as _;
 
-use super::build;
+use super::{build, conformance};
 use crate::console::{self, seconds};
 use crate::process;
 use crate::runtime::Runtime;
@@ -25,13 +25,13 @@ const WASI_TARGET: &str = "wasm32-wasip2";
 /// Options of `test`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only tests whose name contains this; formatting, lints and tests inside WASM are skipped
+    /// Only tests whose name contains this; formatting, lints, conformance and tests inside WASM are skipped
     #[arg(long, value_name = "NAME")]
     filter: Option<String>,
-    /// Leaves out the suite on real runtimes with real clients and servers
+    /// Leaves out the suites on real runtimes with real clients and servers
     #[arg(long)]
     skip_black_box: bool,
-    /// Runs that suite on this runtime only (default: on each in turn)
+    /// Runs those suites on this runtime only (default: on each in turn)
     #[arg(long, value_enum)]
     runtime: Option<Runtime>,
 }
@@ -85,6 +85,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 build::port_suite(&tools, runtime)
             })?;
             black_box(&mut run, &tools, &python, runtime, args)?;
+            if args.filter.is_none() {
+                run.step(&format!("conformance (on {})", runtime.name()), || {
+                    conformance::everything(&tools, &python, runtime)
+                })?;
+            }
         }
     }
     run.summary();
