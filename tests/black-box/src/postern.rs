@@ -136,6 +136,11 @@ impl Postern {
         format!("{}{path}", self.host.url())
     }
 
+    /// Host and port, as a `Host` header has them.
+    pub fn address(&self) -> &str {
+        self.host.url().trim_start_matches("http://")
+    }
+
     /// The text of the bootstrap admin key.
     pub fn admin_key(&self) -> &str {
         &self.settings.admin.text

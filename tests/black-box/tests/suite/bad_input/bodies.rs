@@ -1,9 +1,15 @@
 //! Bodies that are too large, no JSON, or break a rule.
 
-use anyhow::Result;
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use super::{INTEGRATIONS, json_rpc, kontext, refused};
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+};
+
+use super::{INTEGRATIONS, json_rpc, kontext, refused, world};
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_413() -> Result<()> {
@@ -40,6 +46,33 @@ async fn a_body_over_the_limit_is_413_also_without_a_content_length() -> Result<
     })
     .await?;
     kontext(&answer)?;
+    Ok(())
+}
+
+/// The answer may be there long before the body's end; a sender that notices only then must still find it, and not a
+/// connection that was reset (RFC 9112, section 9.6).
+#[tokio::test]
+async fn a_sender_that_reads_only_after_its_body_still_finds_the_refusal() -> Result<()> {
+    let postern = &world().await?.postern;
+    for (key, status) in [(postern.admin_key(), "413"), ("nobody's", "401")] {
+        let mut connection = TcpStream::connect(postern.address()).await?;
+        let part = vec![b'x'; 6 * 1024 * 1024];
+        let head = format!(
+            "POST {INTEGRATIONS} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {key}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            postern.address(),
+            part.len() * 2
+        );
+        connection.write_all(head.as_bytes()).await?;
+        for _ in 0..2 {
+            connection.write_all(&part).await.context("while the body was sent")?;
+            // Whoever closes early has closed by now.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        let mut first = String::new();
+        BufReader::new(connection).read_line(&mut first).await.context("after the body was sent")?;
+        assert!(first.starts_with(&format!("HTTP/1.1 {status} ")), "{first:?}");
+    }
     Ok(())
 }
 
@@ -132,7 +165,7 @@ async fn a_hostile_body_is_survived() -> Result<()> {
         let call = format!(
             r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"a__b","arguments":{value}}}}}"#
         );
-        let api = super::world().await?.postern.admin()?;
+        let api = world().await?.postern.admin()?;
         let answer = api.post_text("/mcp", call).await?.json()?;
         assert_eq!(answer["error"]["code"], -32602, "{start}: {answer}");
         assert_eq!(api.get("/health").await?.status, 200, "{start}");
