@@ -14,8 +14,6 @@ use spin_sdk::http::body::IncomingBodyExt as _;
 use spin_sdk::wasip3::http::types::{self, ErrorCode};
 use spin_sdk::wasip3::http_compat::http_into_wasi_response;
 
-use crate::drain::drained;
-
 /// The request, its body read whole when it is announced to be small.
 pub(crate) async fn to_shared(request: types::Request) -> Result<http::Request<Body>, ErrorCode> {
     let (mut parts, body) = spin_sdk::http::Request::from_request(request)?.into_parts();
@@ -31,7 +29,7 @@ pub(crate) async fn to_shared(request: types::Request) -> Result<http::Request<B
         _ => {
             let chunks =
                 body.stream().map(|chunk| chunk.map_err(|error| FetchError::Broken(format!("{error:?}"))));
-            Body::Stream(drained(chunks.boxed_local()))
+            Body::Stream(chunks.boxed_local())
         }
     };
     Ok(http::Request::from_parts(parts, body))

@@ -6,7 +6,6 @@
 #![cfg(target_os = "wasi")]
 
 mod convert;
-mod drain;
 mod fetch;
 mod kv;
 mod logger;

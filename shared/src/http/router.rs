@@ -4,7 +4,8 @@
 //! (1) it gets an id; (2) its path is matched (404), (3) its method (405 with `Allow`; HEAD is GET without the body,
 //! OPTIONS lists the methods); (4) without usable settings everything answers 503; (5) its origin is checked;
 //! (6) its caller is authenticated, unless the route is public; (7) its body is read within the route's limit;
-//! (8) the handler runs; (9) an error is logged and rendered in the table's dialect; (10) common headers are set.
+//! (8) the handler runs; (9) an error is logged and rendered in the table's dialect, and what it left unread of the body
+//! is read; (10) common headers are set.
 
 use std::collections::BTreeMap;
 
@@ -188,24 +189,26 @@ impl Router {
         platform: Result<&Platform, &Error>,
         request: http::Request<Body>,
     ) -> Response {
-        let method = request.method().clone();
+        let (parts, mut body) = request.into_parts();
+        let method = parts.method.clone();
         // (1) Without settings there is no platform to ask for randomness, and nothing to correlate either.
         let id = match platform.ok().map(Platform::random) {
             Some(Ok(bytes)) => RequestId::from_bytes(bytes),
             _ => RequestId(UNKNOWN_ID.to_owned()),
         };
         // (2)
-        let path = request.uri().path().to_owned();
+        let path = parts.uri.path().to_owned();
         let matched = self.tree.at(&path).ok();
         let entry = matched.as_ref().and_then(|found| self.entries.get(*found.value));
         let dialect = entry.map_or_else(|| self.dialect_of(&path), |entry| entry.dialect);
         let params = matched.map(|found| decode_params(&found.params)).unwrap_or_default();
         // (3) to (8)
-        let mut response = match answer(platform, entry, request, id.clone(), params).await {
+        let mut response = match answer(platform, entry, parts, &mut body, id.clone(), params).await {
             Ok(response) => response,
             Err(error) => {
                 // (9)
                 log_error(&error, &id);
+                body.drain().await;
                 dialect::render(dialect, &error, &id)
             }
         };
@@ -240,12 +243,12 @@ impl Router {
 async fn answer(
     platform: Result<&Platform, &Error>,
     entry: Option<&PathEntry>,
-    request: http::Request<Body>,
+    parts: http::request::Parts,
+    body: &mut Body,
     id: RequestId,
     params: Vec<(String, String)>,
 ) -> Result<Response> {
     let entry = entry.ok_or_else(|| Error::not_found("no such route"))?;
-    let (parts, body) = request.into_parts();
     let Some(endpoint) = entry.endpoint(&parts.method) else {
         return other_method(entry, &parts.method);
     };

@@ -137,7 +137,7 @@ impl App {
             request = request.header(*name, *value);
         }
         let response = self.router.handle(Ok(&self.platform), request.body(body).expect("a request")).await;
-        let (parts, body) = response.into_parts();
+        let (parts, mut body) = response.into_parts();
         let bytes = body.collect(usize::MAX).await.expect("a whole body");
         let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
         Reply { status: parts.status, headers: parts.headers, text }
