@@ -1,12 +1,20 @@
 //! Between the Worker's request and response and `shared::http`'s.
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{AsyncReadExt as _, StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, Method, Uri};
 use shared::http::body::{LONGEST_WHOLE, announced_length};
 use shared::http::{Body, Response};
 use shared::platform::FetchError;
+use wasm_streams::ReadableStream;
+use wasm_streams::readable::IntoAsyncRead;
 use worker::{Headers, Request, ResponseBuilder};
+
+/// How much of a streamed request is read at once, in bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// What was read, and what reads on.
+type Chunk = (Bytes, IntoAsyncRead<'static>);
 
 /// The request, its body read whole when it is announced to be small.
 pub async fn to_shared(mut request: Request) -> http::Request<Body> {
@@ -30,11 +38,20 @@ async fn body(request: &mut Request, headers: &http::HeaderMap) -> worker::Resul
     if announced_length(headers).is_some_and(|length| length <= LONGEST_WHOLE) {
         return Ok(Body::Whole(request.bytes().await?.into()));
     }
-    let chunks = request.stream()?.map(|chunk| match chunk {
-        Ok(chunk) => Ok(Bytes::from(chunk)),
-        Err(error) => Err(FetchError::Broken(error.to_string())),
-    });
-    Ok(Body::Stream(chunks.boxed_local()))
+    let Some(stream) = request.inner().body() else { return Ok(Body::Empty) };
+    let reader = match ReadableStream::from_raw(stream).try_into_async_read() {
+        Ok(reader) => reader,
+        Err((error, _)) => return Ok(Body::broken(String::from(error.message()))),
+    };
+    Ok(Body::Stream(stream::try_unfold(reader, next_chunk).boxed_local()))
+}
+
+/// Reads into a buffer of its own: the runtime's own chunks are of 4 KiB, and each costs a turn through JavaScript.
+async fn next_chunk(mut reader: IntoAsyncRead<'static>) -> Result<Option<Chunk>, FetchError> {
+    let mut chunk = vec![0; CHUNK];
+    let length = reader.read(&mut chunk).await.map_err(|error| FetchError::Broken(error.to_string()))?;
+    chunk.truncate(length);
+    Ok((length > 0).then(|| (Bytes::from(chunk), reader)))
 }
 
 /// The runtime gives an absolute, normalised URL. Only what follows the authority matters: the host is the client's word.
