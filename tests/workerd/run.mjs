@@ -25,6 +25,7 @@
 //   {"id":2,"cmd":"scheduled","cron":"* * * * *"}           → {"outcome":"ok",…} after the handler's end
 //   {"id":3,"cmd":"kv"}                                     → {"key":"value",…}
 //   {"id":4,"cmd":"stop"}                                   → answered, then the process ends
+//   {"id":6,"cmd":"kill"}                                   → workerd and the process are killed, nobody answers
 //
 // The Worker's console goes to stderr. The process ends by itself when stdin closes, so nothing outlives a
 // parent that died.
@@ -155,6 +156,21 @@ function workerdPid() {
   }
 }
 
+/** Kills workerd in the middle of whatever it is doing, and returns when its files are free. */
+async function killWorkerd(pid) {
+  if (!pid) throw new UsageError("the process id of workerd is not known on this system");
+  process.kill(pid, "SIGKILL");
+  // Dead but not yet waited for is dead enough; the state follows the name in parentheses.
+  const alive = () => {
+    try {
+      return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+    } catch {
+      return false;
+    }
+  };
+  while (alive()) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
 /**
  * Ends workerd when this process dies without the chance to do it (SIGKILL): the shell's `cat` sees the end of the
  * pipe. Returns a function that calls the guard off.
@@ -242,6 +258,12 @@ async function main() {
         await stop();
         say({ id, ok: true, result: null });
         break;
+      }
+      if (cmd === "kill") {
+        await killWorkerd(pid);
+        callOffGuard();
+        if (temporary) rmSync(temporary, { recursive: true, force: true });
+        process.kill(process.pid, "SIGKILL");
       }
       // Not awaited: a slow scheduled run must not hold up the SQL of a test that watches it.
       Promise.resolve()

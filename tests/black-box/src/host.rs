@@ -132,7 +132,7 @@ impl Host {
         self.command(json!({"cmd": "stop"})).await.map(drop)
     }
 
-    /// Ends it at once, in the middle of whatever it is doing: nothing is flushed. For Spin's test host only.
+    /// Ends it at once, in the middle of whatever it is doing: nothing is flushed.
     pub async fn kill(self) -> Result<()> {
         // Nobody answers: the command ends when the process has closed its output.
         let ended = self.command(json!({"cmd": "kill"})).await;

@@ -121,7 +121,7 @@ impl Postern {
         self.host.stop().await
     }
 
-    /// Kills Postern in the middle of whatever it is doing. For Spin only.
+    /// Kills Postern in the middle of whatever it is doing.
     pub async fn kill(self) -> Result<()> {
         self.host.kill().await
     }

@@ -1,7 +1,5 @@
 //! Killed in the middle of refreshes, again and again: what the provider has rotated and nobody stored is not lost, where
 //! the provider allows a retry; and a lease that nobody gives back ends.
-//!
-//! On Spin only, as in `kill.rs`.
 
 use std::time::Duration;
 
@@ -71,12 +69,10 @@ async fn everybody_calls(postern: &Postern, slug: &str, users: &[User], patience
 
 #[tokio::test]
 async fn kills_lose_no_grant() -> Result<()> {
-    if Runtime::under_test()? != Runtime::Spin {
-        return Ok(());
-    }
+    let runtime = Runtime::under_test()?;
     let folder = tempfile::tempdir()?;
     let settings = settings()?.persisted_in(folder.path());
-    let postern = Postern::start(Runtime::Spin, settings.clone()).await?;
+    let postern = Postern::start(runtime, settings.clone()).await?;
     let provider = Provider::start(&postern.url(""), json!({})).await?;
     let body = json!({
         "name": "Killed", "url": provider.mcp(), "authMode": "oauth", "oauth": {"tokenUrl": provider.lossy()},
@@ -99,7 +95,7 @@ async fn kills_lose_no_grant() -> Result<()> {
 
     let mut leased = 0;
     for kill in 1..=KILLS {
-        let postern = Postern::start(Runtime::Spin, settings.clone()).await?;
+        let postern = Postern::start(runtime, settings.clone()).await?;
         postern.stranger()?.get("/health").await?.expect(200)?;
         expire(&postern).await?;
         let callers: Vec<_> = users
@@ -115,7 +111,7 @@ async fn kills_lose_no_grant() -> Result<()> {
             caller.abort();
         }
 
-        let postern = Postern::start(Runtime::Spin, settings.clone()).await?;
+        let postern = Postern::start(runtime, settings.clone()).await?;
         let left = number(&postern, "SELECT count(*) AS n FROM credentials WHERE lease_until > 0").await?;
         leased += left;
         let last = kill == KILLS;
