@@ -32,13 +32,10 @@ pub async fn to_shared(mut request: Request) -> http::Request<Body> {
 }
 
 async fn body(request: &mut Request, headers: &http::HeaderMap) -> worker::Result<Body> {
-    if request.inner().body().is_none() {
-        return Ok(Body::Empty);
-    }
+    let Some(stream) = request.inner().body() else { return Ok(Body::Empty) };
     if announced_length(headers).is_some_and(|length| length <= LONGEST_WHOLE) {
         return Ok(Body::Whole(request.bytes().await?.into()));
     }
-    let Some(stream) = request.inner().body() else { return Ok(Body::Empty) };
     let reader = match ReadableStream::from_raw(stream).try_into_async_read() {
         Ok(reader) => reader,
         Err((error, _)) => return Ok(Body::broken(String::from(error.message()))),

@@ -166,6 +166,12 @@ impl Postern {
         self.host.sql(sql, params).await
     }
 
+    /// The number `n` in the first row that a query answers.
+    pub async fn number(&self, sql: &str) -> Result<u64> {
+        let rows = self.sql(sql, Value::Array(Vec::new())).await?;
+        rows.first().and_then(|row| row["n"].as_u64()).with_context(|| format!("no number from {sql}"))
+    }
+
     /// Everything in the key-value store.
     pub async fn kv(&self) -> Result<Value> {
         self.host.kv().await

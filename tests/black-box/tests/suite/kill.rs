@@ -73,10 +73,10 @@ async fn kills_tear_no_batch() -> Result<()> {
     let postern = Postern::start(runtime, settings).await?;
     postern.stranger()?.get("/health").await?.expect(200)?;
     check(&postern).await?;
-    let written = number(&postern, "SELECT count(*) AS n FROM integrations").await?;
+    let written = postern.number("SELECT count(*) AS n FROM integrations").await?;
     ensure!(written >= kills, "only {written} integrations were written: the kills came too early");
     let archived =
-        number(&postern, "SELECT count(*) AS n FROM integrations WHERE archived_at IS NOT NULL").await?;
+        postern.number("SELECT count(*) AS n FROM integrations WHERE archived_at IS NOT NULL").await?;
     ensure!(archived > 0, "nothing was archived");
     Ok(())
 }
@@ -104,12 +104,7 @@ async fn check(postern: &Postern) -> Result<()> {
     let word = answer.first().and_then(Value::as_object).and_then(|row| row.values().next());
     ensure!(answer.len() == 1 && word == Some(&json!("ok")), "{answer:?}");
     for (what, sql) in TORN {
-        ensure!(number(postern, sql).await? == 0, "there are {what}");
+        ensure!(postern.number(sql).await? == 0, "there are {what}");
     }
     Ok(())
-}
-
-async fn number(postern: &Postern, sql: &str) -> Result<u64> {
-    let rows = postern.sql(sql, json!([])).await?;
-    rows.first().and_then(|row| row["n"].as_u64()).with_context(|| format!("no number from {sql}"))
 }
