@@ -1,8 +1,8 @@
 //! The targets without a database. Each takes whatever bytes a peer could send and ends the program when a promise breaks.
 
-use shared::net::{Policy, SafeUrl};
-use shared::oauth::protected_resource::{ProtectedResource, bearer_parameter};
-use shared::oauth::server_metadata::ServerMetadata;
+use kernel::net::{Policy, SafeUrl};
+use postern_core::oauth::protected_resource::{ProtectedResource, bearer_parameter};
+use postern_core::oauth::server_metadata::ServerMetadata;
 use url::Url;
 
 use super::oracle::{assert_dialable, is_loopback};

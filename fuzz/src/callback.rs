@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use http::{Method, StatusCode};
 use native::App;
 use serde_json::json;
-use shared::oauth::client::{AuthMethod, Client};
-use shared::oauth::flow::Flow;
-use shared::platform::{Fetch, FetchError, Outgoing, UpstreamResponse};
-use shared::seal::Secret;
-use shared::store::oauth_flows;
+use postern_core::model::oauth_client::{AuthMethod, Client};
+use postern_core::model::oauth_flow::Flow;
+use kernel::ports::{Fetch, FetchError, Outgoing, UpstreamResponse};
+use kernel::secret::Secret;
+use postern_core::store::oauth_flows;
 
 const STATE: &str = "known-state";
 const ISSUER: &str = "https://as.example.com";

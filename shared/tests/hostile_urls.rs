@@ -13,9 +13,9 @@ mod corpus;
 
 use std::collections::{BTreeMap, HashSet};
 
-use shared::net::{Policy, SafeUrl};
+use kernel::net::{Policy, SafeUrl};
 
-fn parse(url: &str, policy: Policy) -> Result<SafeUrl, shared::net::Refused> {
+fn parse(url: &str, policy: Policy) -> Result<SafeUrl, kernel::net::Refused> {
     SafeUrl::parse(url, policy)
 }
 

@@ -2,17 +2,18 @@
 
 #![cfg(target_arch = "wasm32")]
 
-use shared::Result;
-use shared::mcp::message::{Message, RawObject};
-use shared::platform::Random;
-use shared::seal::{Cell, KeyRing, sha256_hex};
+use kernel::Result;
+use mcp::message::{Message, RawObject};
+use kernel::ports::Random;
+use kernel::seal::{Cell, KeyRing};
+use kernel::digest::sha256_hex;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 struct WebCrypto;
 
 impl Random for WebCrypto {
     fn fill(&self, buffer: &mut [u8]) -> Result<()> {
-        getrandom::fill(buffer).map_err(|error| shared::Error::internal(error.to_string()))
+        getrandom::fill(buffer).map_err(|error| postern_core::Error::internal(error.to_string()))
     }
 }
 
@@ -51,8 +52,8 @@ fn randomness_does_not_repeat() {
 #[wasm_bindgen_test]
 fn keys_and_hashes_are_the_same_as_natively() {
     assert_eq!(sha256_hex(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    let (key, id) = shared::auth::api_key::generate(&WebCrypto).unwrap();
-    assert_eq!(shared::auth::api_key::public_id(key.expose()), Some(id.as_str()));
+    let (key, id) = postern_core::model::api_key::generate(&WebCrypto).unwrap();
+    assert_eq!(postern_core::model::api_key::public_id(key.expose()), Some(id.as_str()));
     let token = ring().sign("cursor", b"42").unwrap();
     assert_eq!(ring().verify("cursor", &token).unwrap(), b"42");
 }

@@ -2,16 +2,17 @@
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use shared::auth::Caller;
-use shared::http::dialect::Problem;
-use shared::http::request::json;
-use shared::http::{Request, Response};
-use shared::model::credential::ORGANIZATION;
-use shared::oauth::client::CALLBACKS;
-use shared::oauth::flow::{Start, begin, check_connectable, check_return_url};
-use shared::platform::Timestamp;
-use shared::store::integrations;
-use shared::{Error, Platform, Result};
+use postern_core::auth::Caller;
+use web::dialect::Problem;
+use web::request::json;
+use web::{Request, Response};
+use postern_core::model::credential::ORGANIZATION;
+use postern_core::oauth::client::CALLBACKS;
+use postern_core::oauth::flow::{Start, begin, check_connectable, check_return_url};
+use kernel::ports::Timestamp;
+use postern_core::store::integrations;
+use kernel::{Error, Result};
+use postern_core::Platform;
 
 /// The body of `oauth-start`; it may be absent.
 #[derive(Default, Deserialize, utoipa::ToSchema)]
@@ -80,7 +81,7 @@ pub(crate) async fn oauth_start(platform: &Platform, caller: Caller, request: Re
     let body = if request.body.is_empty() {
         StartRequest::default()
     } else {
-        shared::http::json::parse(&request.body)?
+        web::json::parse(&request.body)?
     };
     let found = integrations::find_by_slug(platform, request.text_param("name")).await?;
     let integration = found.ok_or_else(|| Error::not_found("gateway connection not found"))?;

@@ -4,7 +4,7 @@ mod gateway;
 mod openapi;
 
 use http::Method;
-use shared::http::{Dialect, Routes};
+use web::{Dialect, Routes};
 
 pub use openapi::openapi;
 

@@ -6,11 +6,12 @@ pub(crate) mod discover;
 pub(crate) mod read;
 
 use serde::Deserialize;
-use shared::auth::Caller;
-use shared::http::Request;
-use shared::model::integration::{Integration, IntegrationId};
-use shared::store::integrations;
-use shared::{Error, Platform, Result};
+use postern_core::auth::Caller;
+use web::Request;
+use postern_core::model::integration::{Integration, IntegrationId};
+use postern_core::store::integrations;
+use kernel::{Error, Result};
+use postern_core::Platform;
 
 /// How to speak to the server: a hint. Streamable HTTP is tried first and HTTP+SSE last, whatever it says.
 #[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]

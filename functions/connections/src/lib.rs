@@ -6,7 +6,7 @@ mod openapi;
 mod own;
 
 use http::Method;
-use shared::http::{Dialect, Routes};
+use web::{Dialect, Routes};
 
 pub use openapi::openapi;
 

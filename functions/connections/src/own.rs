@@ -3,18 +3,21 @@
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use shared::auth::{Caller, authorize_connection};
-use shared::http::cursor::{self, Keyset};
-use shared::http::dialect::KontextError;
-use shared::http::request::{empty, json};
-use shared::http::{Request, Response};
-use shared::model::integration::{AuthMode, Category, Integration, IntegrationId, State};
-use shared::oauth::client::CALLBACKS;
-use shared::oauth::disconnect::disconnect;
-use shared::oauth::flow::{Start, begin, check_connectable, check_return_url};
-use shared::platform::Timestamp;
-use shared::store::integrations;
-use shared::{Error, Platform, Result};
+use postern_core::auth::Caller;
+use postern_core::policy::authorize_connection;
+use web::cursor;
+use web::cursor::Keyset;
+use web::dialect::KontextError;
+use web::request::{empty, json};
+use web::{Request, Response};
+use postern_core::model::integration::{AuthMode, Category, Integration, IntegrationId, State};
+use postern_core::oauth::client::CALLBACKS;
+use postern_core::oauth::disconnect::disconnect;
+use postern_core::oauth::flow::{Start, begin, check_connectable, check_return_url};
+use kernel::ports::Timestamp;
+use postern_core::store::integrations;
+use kernel::{Error, Result};
+use postern_core::Platform;
 
 const CURSOR: &str = "connectable integrations";
 const PAGE: u32 = 200;
@@ -209,7 +212,7 @@ pub(crate) async fn init(platform: &Platform, caller: Caller, request: Request) 
     let body = if request.body.is_empty() {
         InitRequest::default()
     } else {
-        shared::http::json::parse(&request.body)?
+        web::json::parse(&request.body)?
     };
     let start = Start {
         integration: &integration,

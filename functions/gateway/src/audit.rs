@@ -1,12 +1,13 @@
 //! The audit row of one call: begun when the call arrives, recorded once, however the call ends.
 
 use serde_json::value::RawValue;
-use shared::auth::Caller;
-use shared::model::audit::AuditEvent;
-use shared::platform::Timestamp;
-use shared::seal::hex;
-use shared::store::audit_events::record;
-use shared::{Platform, Result};
+use postern_core::auth::Caller;
+use postern_core::model::audit::AuditEvent;
+use kernel::ports::Timestamp;
+use kernel::digest::hex;
+use postern_core::store::audit_events::record;
+use postern_core::Platform;
+use kernel::Result;
 
 use crate::endpoint::Context;
 

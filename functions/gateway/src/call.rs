@@ -9,18 +9,19 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use shared::auth::authorize;
-use shared::mcp::Era;
-use shared::mcp::bridge::{Bridge, Final};
-use shared::mcp::client::{Answer, Call, CallError, Client, Reply as Upstream};
-use shared::mcp::headers::{PARAM_PREFIX, decode_value};
-use shared::mcp::message::{Message, RawObject, RpcError, raw};
-use shared::mcp::meta;
-use shared::model::target::Target;
-use shared::oauth::refusal::NotReady;
-use shared::platform::Limits;
-use shared::store::targets;
-use shared::{Code, Platform, Result};
+use postern_core::policy::authorize;
+use mcp::Era;
+use mcp::bridge::{Bridge, Final};
+use postern_core::client::{Answer, Call, CallError, Client, Reply as Upstream};
+use mcp::headers::{PARAM_PREFIX, decode_value};
+use mcp::message::{Message, RawObject, RpcError, raw};
+use mcp::meta;
+use postern_core::model::target::Target;
+use postern_core::oauth::refusal::NotReady;
+use kernel::ports::Limits;
+use postern_core::store::targets;
+use kernel::{Code, Result};
+use postern_core::Platform;
 
 use crate::audit::Audit;
 use crate::connect;
@@ -239,6 +240,6 @@ fn answer(outcome: Final, mut audit: Audit) -> Result<Reply> {
     audit.sent(json.len());
     audit.finish(success, error, content_blocks);
     let status = StatusCode::from_u16(status)
-        .map_err(|error| shared::Error::new(Code::Internal, error.to_string()))?;
+        .map_err(|error| postern_core::Error::new(Code::Internal, error.to_string()))?;
     Ok(Reply::Message { status, json, session_id: None })
 }

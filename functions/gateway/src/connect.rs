@@ -8,19 +8,19 @@ use std::rc::Rc;
 use http::StatusCode;
 use serde_json::json;
 use serde_json::value::RawValue;
-use shared::mcp::Era;
-use shared::mcp::bridge::{Bridge, Final};
-use shared::mcp::client::CallError;
-use shared::mcp::message::{RawObject, RpcError, raw, response};
-use shared::mcp::session::AgentSession;
-use shared::mcp::{headers, meta};
-use shared::model::credential::{Kind, SealedCredential};
-use shared::model::integration::AuthMode;
-use shared::model::target::{Target, Upstream};
-use shared::oauth::refresh::{ended, usable};
-use shared::oauth::refusal::{NotReady, consider};
-use shared::oauth::ticket;
-use shared::store::integrations;
+use mcp::Era;
+use mcp::bridge::{Bridge, Final};
+use postern_core::client::CallError;
+use mcp::message::{RawObject, RpcError, raw, response};
+use crate::session::AgentSession;
+use mcp::{headers, meta};
+use postern_core::model::credential::{Kind, SealedCredential};
+use postern_core::model::integration::AuthMode;
+use postern_core::model::target::{Target, Upstream};
+use postern_core::oauth::refresh::{ended, usable};
+use postern_core::oauth::refusal::{NotReady, consider};
+use postern_core::oauth::ticket;
+use postern_core::store::integrations;
 
 use crate::endpoint::Context;
 
@@ -90,7 +90,7 @@ pub(crate) fn answer(
     upstream: &Upstream,
     declared: Option<&RawValue>,
     reason: NotReady,
-) -> shared::Result<Final> {
+) -> kernel::Result<Final> {
     let reason = match reason {
         NotReady::Failed(text) => return Ok(bridge.failed(&text)),
         NotReady::Connect(reason) => reason,

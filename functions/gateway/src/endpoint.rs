@@ -7,24 +7,27 @@ use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use serde_json::value::RawValue;
-use shared::auth::{Caller, authorize_connection};
-use shared::http::dialect::JsonRpcError;
-use shared::http::request::with_type;
-use shared::http::{Request, Response};
-use shared::mcp::catalogue::{self, Scope};
-use shared::mcp::era::{Inbound, classify};
-use shared::mcp::message::{Message, RawObject, RpcError, code, raw};
-use shared::mcp::session::AgentSession;
-use shared::mcp::{Era, LATEST_LEGACY, LEGACY, MODERN, headers, implementation, meta};
-use shared::model::integration::IntegrationId;
-use shared::{Code, Error, Platform, Result, store};
+use postern_core::auth::Caller;
+use postern_core::policy::authorize_connection;
+use web::dialect::JsonRpcError;
+use web::request::with_type;
+use web::{Request, Response};
+use postern_core::catalogue;
+use postern_core::catalogue::Scope;
+use mcp::era::{Inbound, classify};
+use mcp::message::{Message, RawObject, RpcError, code, raw};
+use crate::session::AgentSession;
+use mcp::{Era, LATEST_LEGACY, LEGACY, MODERN, headers, implementation, meta};
+use postern_core::model::integration::IntegrationId;
+use kernel::{Code, Error, Result};
+use postern_core::{Platform, store};
 
 use crate::call;
 use crate::connect::has_url_elicitation;
 use crate::reply::Reply;
 
 /// How long an agent may keep a list, in milliseconds: as long as the instance does.
-const LIST_TTL_MS: u128 = shared::instance::FRESH.as_millis();
+const LIST_TTL_MS: u128 = kernel::memory::FRESH.as_millis();
 
 /// `POST /mcp`.
 #[utoipa::path(

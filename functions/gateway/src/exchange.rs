@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
-use shared::Platform;
-use shared::mcp::bridge::{Bridge, Final, Relay};
-use shared::mcp::client::{CallError, Client};
-use shared::mcp::sse::EventStream;
-use shared::model::target::Target;
+use postern_core::Platform;
+use mcp::bridge::{Bridge, Final, Relay};
+use postern_core::client::{CallError, Client};
+use mcp::sse::EventStream;
+use postern_core::model::target::Target;
 
 use crate::audit::Audit;
 use crate::call::limits;

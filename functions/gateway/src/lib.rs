@@ -13,7 +13,7 @@ mod openapi;
 mod reply;
 
 use http::Method;
-use shared::http::{Dialect, Routes};
+use web::{Dialect, Routes};
 
 pub use openapi::openapi;
 

@@ -8,10 +8,10 @@ use futures_util::{StreamExt as _, pin_mut};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use serde_json::value::RawValue;
-use shared::http::request::{empty, with_type};
-use shared::http::{Body, Response};
-use shared::mcp::message::{RpcError, response};
-use shared::mcp::sse;
+use web::request::{empty, with_type};
+use web::{Body, Response};
+use mcp::message::{RpcError, response};
+use mcp::sse;
 
 use crate::exchange::Exchange;
 
@@ -37,7 +37,7 @@ impl Reply {
             Self::Message { status, json, session_id } => {
                 let mut response = with_type(status, "application/json", json);
                 if let Some(id) = session_id.and_then(|id| HeaderValue::try_from(id).ok()) {
-                    response.headers_mut().insert(shared::mcp::headers::SESSION_ID, id);
+                    response.headers_mut().insert(mcp::headers::SESSION_ID, id);
                 }
                 response
             }

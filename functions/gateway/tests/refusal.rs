@@ -16,12 +16,12 @@ use std::sync::{Arc, Mutex};
 use http::Method;
 use native::App;
 use serde_json::{Value, json};
-use shared::oauth::client::{AuthMethod, Client};
-use shared::oauth::refresh::renewed;
-use shared::oauth::tokens::TokenSet;
-use shared::seal::Secret;
-use shared::store::credentials::{TokenTimes, put_tokens, resolve, wanted_scope};
-use shared::vault::seal_tokens;
+use postern_core::model::oauth_client::{AuthMethod, Client};
+use postern_core::oauth::refresh::renewed;
+use postern_core::model::token_set::TokenSet;
+use kernel::secret::Secret;
+use postern_core::store::credentials::{TokenTimes, put_tokens, resolve, wanted_scope};
+use postern_core::vault::seal_tokens;
 
 const OWNER: &str = "apikey:bootstrap";
 

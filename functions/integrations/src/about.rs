@@ -3,9 +3,10 @@
 
 use http::StatusCode;
 use serde::Serialize;
-use shared::http::request::{json, with_type};
-use shared::http::{Request, Response};
-use shared::{Platform, Result, store};
+use web::request::{json, with_type};
+use web::{Request, Response};
+use postern_core::{Platform, store};
+use kernel::Result;
 
 /// A deployment that can work.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -31,7 +32,7 @@ pub(crate) struct Health {
 )]
 pub(crate) async fn health(platform: &Platform, _request: Request) -> Result<Response> {
     let schema_version = store::schema::check(platform).await?;
-    json(StatusCode::OK, &Health { status: "healthy", version: shared::VERSION, schema_version })
+    json(StatusCode::OK, &Health { status: "healthy", version: kernel::VERSION, schema_version })
 }
 
 /// Written by `cargo xtask openapi` out of the code; a test holds it against the code and the routes.

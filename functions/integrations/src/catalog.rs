@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use shared::model::credential::HeaderTemplate;
-use shared::model::integration::AuthMode;
-use shared::{Error, Result};
+use postern_core::model::credential::HeaderTemplate;
+use postern_core::model::integration::AuthMode;
+use kernel::{Error, Result};
 use utoipa::openapi::schema::Type;
 
 /// Packed by `build.rs`: a JSON array, by id.
@@ -164,10 +164,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     use serde_json::{Value, json};
-    use shared::Code;
-    use shared::model::credential::{check_templates, wanted_keys};
-    use shared::model::integration::check_slug;
-    use shared::net::{Policy, SafeUrl};
+    use kernel::Code;
+    use postern_core::model::credential::{check_templates, wanted_keys};
+    use postern_core::model::integration::check_slug;
+    use kernel::net::{Policy, SafeUrl};
 
     use super::*;
 

@@ -4,10 +4,11 @@ pub(crate) mod install;
 pub(crate) mod lifecycle;
 pub(crate) mod read;
 
-use shared::http::Request;
-use shared::model::integration::{Integration, check_slug};
-use shared::store::integrations;
-use shared::{Error, Platform, Result};
+use web::Request;
+use postern_core::model::integration::{Integration, check_slug};
+use postern_core::store::integrations;
+use kernel::{Error, Result};
+use postern_core::Platform;
 
 /// The integration that the path names; 400 for an id that cannot be one, 404.
 async fn load(platform: &Platform, request: &Request) -> Result<Integration> {

@@ -8,11 +8,12 @@ pub(crate) mod tools;
 pub(crate) mod update;
 mod view;
 
-use shared::auth::Caller;
-use shared::http::Request;
-use shared::model::integration::{Integration, IntegrationId};
-use shared::store::integrations;
-use shared::{Platform, Result};
+use postern_core::auth::Caller;
+use web::Request;
+use postern_core::model::integration::{Integration, IntegrationId};
+use postern_core::store::integrations;
+use postern_core::Platform;
+use kernel::Result;
 
 /// The integration that the path names, as the caller sees it; 404.
 async fn load(platform: &Platform, caller: &Caller, request: &Request) -> Result<Integration> {

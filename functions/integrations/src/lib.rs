@@ -8,7 +8,7 @@ mod kontext;
 mod openapi;
 
 use http::Method;
-use shared::http::{Dialect, Routes};
+use web::{Dialect, Routes};
 
 pub use openapi::openapi;
 

@@ -330,7 +330,7 @@ async fn methods_and_paths_that_do_not_exist_say_so() {
 async fn a_body_that_breaks_off_is_the_callers_error() {
     let app = app();
     let key = [("x-api-key", app.admin.as_str())];
-    let reply = app.send_body(Method::POST, BASE, &key, shared::http::Body::broken("connection reset")).await;
+    let reply = app.send_body(Method::POST, BASE, &key, web::Body::broken("connection reset")).await;
     assert_kontext_error(&reply, StatusCode::BAD_REQUEST, "broke off");
     assert!(!reply.text.contains("reset"), "the runtime's words stay in the log");
 }
@@ -358,21 +358,21 @@ async fn health_needs_no_key() {
     let health = app().send(Method::GET, "/health", &[], "").await;
     assert_eq!(
         health.json(),
-        json!({ "status": "healthy", "version": shared::VERSION, "schema_version": shared::store::schema::VERSION })
+        json!({ "status": "healthy", "version": kernel::VERSION, "schema_version": postern_core::store::schema::VERSION })
     );
 }
 
 #[tokio::test]
 async fn unusable_settings_answer_503_naming_the_setting() {
-    let router = shared::http::Router::new(vec![
+    let router = web::Router::new(vec![
         integrations::routes(),
         integrations::hoziron_routes(),
         integrations::about_routes(),
     ])
     .unwrap();
-    let error = shared::platform::Settings::load(|_| None).err().unwrap();
+    let error = kernel::ports::Settings::load(|_| None).err().unwrap();
     for path in [BASE, "/health"] {
-        let request = http::Request::get(path).body(shared::http::Body::Empty).unwrap();
+        let request = http::Request::get(path).body(web::Body::Empty).unwrap();
         let response = router.handle(Err(&error), request).await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         let body = response.into_body().collect(10_000).await.unwrap();

@@ -4,11 +4,12 @@
 
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
-use shared::http::html::{Action, page};
-use shared::http::request::empty;
-use shared::http::{Request, Response};
-use shared::oauth::callback::{Finished, Parameters, finish};
-use shared::{Platform, Result};
+use web::html::{Action, page};
+use web::request::empty;
+use web::{Request, Response};
+use postern_core::oauth::callback::{Finished, Parameters, finish};
+use postern_core::Platform;
+use kernel::Result;
 
 use crate::connect::browser;
 use crate::{CONNECTED, PORTAL};
@@ -96,7 +97,7 @@ async fn handle(platform: &Platform, request: &Request, default: &str) -> Result
     };
     let Finished { integration, owner, return_url } = finished;
     // Its tools may be readable only now.
-    shared::mcp::validation::validate_later(platform, integration, owner);
+    postern_core::upstream::validation::validate_later(platform, integration, owner);
     let mut response = empty(StatusCode::FOUND);
     let target = return_url.as_deref().unwrap_or(default);
     if let Ok(target) = HeaderValue::from_str(target) {

@@ -7,14 +7,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
-use shared::http::html::{Action, page};
-use shared::http::{Request, Response};
-use shared::model::integration::Integration;
-use shared::oauth::client::CALLBACKS;
-use shared::oauth::flow::{LIFETIME, Start, begin, check_connectable};
-use shared::oauth::ticket::{self, Ticket};
-use shared::store::integrations;
-use shared::{Error, Platform, Result};
+use web::html::{Action, page};
+use web::{Request, Response};
+use postern_core::model::integration::Integration;
+use postern_core::oauth::client::CALLBACKS;
+use postern_core::oauth::flow::{LIFETIME, Start, begin, check_connectable};
+use postern_core::oauth::ticket;
+use postern_core::oauth::ticket::Ticket;
+use postern_core::store::integrations;
+use kernel::{Error, Result};
+use postern_core::Platform;
 use url::Url;
 
 /// 200: a page with a button; 400 for a ticket that is forged or has expired.

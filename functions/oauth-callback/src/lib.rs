@@ -6,14 +6,15 @@ mod connect;
 mod openapi;
 
 use http::{Method, StatusCode};
-use shared::http::dialect::Problem;
-use shared::http::html::{Action, page};
-use shared::http::request::json;
-use shared::http::{Dialect, Request, Response, Routes};
-use shared::oauth::client;
-use shared::oauth::client::{CALLBACKS, DOCUMENT};
-use shared::oauth::ticket;
-use shared::{Platform, Result};
+use web::dialect::Problem;
+use web::html::{Action, page};
+use web::request::json;
+use web::{Dialect, Request, Response, Routes};
+use postern_core::oauth::client;
+use postern_core::oauth::client::{CALLBACKS, DOCUMENT};
+use postern_core::oauth::ticket;
+use postern_core::Platform;
+use kernel::Result;
 
 pub use openapi::openapi;
 

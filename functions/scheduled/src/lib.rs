@@ -10,12 +10,13 @@ mod route;
 
 use futures_util::{StreamExt as _, stream};
 use http::Method;
-use shared::http::{Dialect, Routes};
-use shared::mcp::validation::validate;
-use shared::model::credential::ORGANIZATION;
-use shared::oauth::refresh;
-use shared::store::{integrations, oauth_flows, validations};
-use shared::{Platform, Result};
+use web::{Dialect, Routes};
+use postern_core::upstream::validation::validate;
+use postern_core::model::credential::ORGANIZATION;
+use postern_core::oauth::refresh;
+use postern_core::store::{integrations, oauth_flows, validations};
+use postern_core::Platform;
+use kernel::Result;
 
 pub use openapi::openapi;
 

@@ -3,11 +3,12 @@
 use http::StatusCode;
 use http::header::AUTHORIZATION;
 use serde::Serialize;
-use shared::http::dialect::Problem;
-use shared::http::request::json;
-use shared::http::{Request, Response};
-use shared::seal::constant_time_eq;
-use shared::{Code, Error, Platform, Result};
+use web::dialect::Problem;
+use web::request::json;
+use web::{Request, Response};
+use kernel::digest::constant_time_eq;
+use kernel::{Code, Error, Result};
+use postern_core::Platform;
 
 use crate::JOBS;
 

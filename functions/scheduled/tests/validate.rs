@@ -64,7 +64,7 @@ async fn two_ticks_never_hold_the_same_integration() {
 async fn what_a_lost_tick_held_is_due_again_when_its_lease_ends() {
     let (app, stub) = (App::new(vec![integrations::routes()], &[]), Stub::start(Options::default()).unwrap());
     register(&app, 1, &stub.url("/modern")).await;
-    assert_eq!(shared::store::validations::claim_due(&app.platform, 10).await.unwrap().len(), 1);
+    assert_eq!(postern_core::store::validations::claim_due(&app.platform, 10).await.unwrap().len(), 1);
     assert_eq!(scheduled::validate_due(&app.platform).await.unwrap(), 0);
     app.clock.advance(Duration::from_secs(121));
     assert_eq!(scheduled::validate_due(&app.platform).await.unwrap(), 1);

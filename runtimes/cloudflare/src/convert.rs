@@ -1,11 +1,12 @@
-//! Between the Worker's request and response and `shared::http`'s.
+//! Between the Worker's request and response and `web`'s.
 
 use bytes::Bytes;
 use futures_util::{AsyncReadExt as _, StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, Method, Uri};
-use shared::http::body::{LONGEST_WHOLE, announced_length};
-use shared::http::{Body, Response};
-use shared::platform::FetchError;
+use web::body::LONGEST_WHOLE;
+use kernel::ports::announced_length;
+use web::{Body, Response};
+use kernel::ports::FetchError;
 use wasm_streams::ReadableStream;
 use wasm_streams::readable::IntoAsyncRead;
 use worker::{Headers, Request, ResponseBuilder};

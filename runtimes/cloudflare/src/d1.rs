@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
-use shared::platform::{Outcome, Row, Sql, SqlError, Statement, Value};
+use kernel::ports::{Outcome, Row, Sql, SqlError, Statement, Value};
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use worker::{D1Database, D1PreparedStatement, Env};

@@ -4,11 +4,12 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use futures_util::FutureExt as _;
-use shared::http::Router;
-use shared::http::router::defect;
-use shared::instance::Instance;
-use shared::platform::Settings;
-use shared::{Error, Platform, Result};
+use web::Router;
+use web::router::defect;
+use kernel::memory::Instance;
+use postern_core::settings::Settings;
+use kernel::{Error, Result};
+use postern_core::Platform;
 use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
 
 use crate::convert::{to_shared, to_worker};

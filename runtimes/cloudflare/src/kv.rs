@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::platform::Kv;
-use shared::{Code, Error, Result};
+use kernel::ports::Kv;
+use kernel::{Code, Error, Result};
 use worker::{Env, KvError, KvStore};
 
 /// Name of the binding.

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
-use shared::Platform;
-use shared::instance::Instance;
-use shared::platform::Settings;
+use postern_core::Platform;
+use kernel::memory::Instance;
+use postern_core::settings::Settings;
 use worker::Env;
 
 use crate::d1::D1;

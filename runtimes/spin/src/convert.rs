@@ -1,4 +1,4 @@
-//! Between WASI's request and response and `shared::http`'s.
+//! Between WASI's request and response and `web`'s.
 //!
 //! Headers that Spin adds (`spin-full-url`, `spin-client-addr`, …) are left alone and never read: a client can send
 //! them too.
@@ -6,9 +6,10 @@
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http_body_util::StreamBody;
-use shared::http::body::{LONGEST_WHOLE, announced_length};
-use shared::http::{Body, Response};
-use shared::platform::FetchError;
+use web::body::LONGEST_WHOLE;
+use kernel::ports::announced_length;
+use web::{Body, Response};
+use kernel::ports::FetchError;
 use spin_sdk::http::FromRequest as _;
 use spin_sdk::http::body::IncomingBodyExt as _;
 use spin_sdk::wasip3::http::types::{self, ErrorCode};

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use http_body_util::{BodyDataStream, Full};
-use shared::platform::{Fetch, FetchError, Outgoing, UpstreamResponse};
+use kernel::ports::{Fetch, FetchError, Outgoing, UpstreamResponse};
 
 pub(crate) struct SpinFetch;
 

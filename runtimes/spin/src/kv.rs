@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::platform::Kv;
-use shared::{Code, Error, Result};
+use kernel::ports::Kv;
+use kernel::{Code, Error, Result};
 use spin_sdk::key_value::Store;
 
 pub(crate) struct SpinKv;

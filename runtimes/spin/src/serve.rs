@@ -3,17 +3,19 @@
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
-use shared::http::router::defect;
-use shared::http::{Router, Routes};
-use shared::instance::Instance;
-use shared::platform::{SETTING_NAMES, Settings};
-use shared::{Error, Platform, Result, store};
+use web::router::defect;
+use web::{Router, Routes};
+use kernel::memory::Instance;
+use postern_core::settings::{NAMES, Settings};
+use kernel::{Error, Result};
+use postern_core::{Platform, store};
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 
 use crate::convert::{to_shared, to_spin};
 use crate::fetch::SpinFetch;
 use crate::kv::SpinKv;
-use crate::sqlite::{self, SpinSqlite};
+use crate::sqlite;
+use crate::sqlite::SpinSqlite;
 use crate::system::{Spawn, SpinClock, SpinRandom};
 
 /// What an instance keeps: routes, settings and its memory. Nothing of it belongs to a request.

@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 
 use async_trait::async_trait;
-use shared::platform::{Outcome, Row, Sql, SqlError, Statement, Value};
+use kernel::ports::{Outcome, Row, Sql, SqlError, Statement, Value};
 use spin_sdk::sqlite::{Connection, Error, Value as Native};
 
 thread_local! {

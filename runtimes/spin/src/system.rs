@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::LocalBoxFuture;
-use shared::platform::{Background, Clock, Random, Timestamp};
-use shared::{Error, Result};
+use kernel::ports::{Background, Clock, Random, Timestamp};
+use kernel::{Error, Result};
 
 /// WASI's clocks.
 pub(crate) struct SpinClock;

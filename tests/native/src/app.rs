@@ -6,13 +6,14 @@ use std::time::Duration;
 use base64::Engine as _;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
-use shared::auth::api_key;
-use shared::http::{Body, Router, Routes};
-use shared::instance::Instance;
-use shared::model::api_key::ApiKey;
-use shared::platform::Settings;
-use shared::seal::sha256_hex;
-use shared::{Platform, Result};
+use postern_core::auth::api_key;
+use web::{Body, Router, Routes};
+use kernel::memory::Instance;
+use postern_core::model::api_key::ApiKey;
+use postern_core::settings::Settings;
+use kernel::digest::sha256_hex;
+use postern_core::Platform;
+use kernel::Result;
 
 use crate::{Later, MemoryKv, NativeFetch, OsRandom, Sqlite, TestClock};
 
@@ -108,7 +109,7 @@ impl App {
             roles: roles.iter().map(ToString::to_string).collect(),
             expires_at: lifetime.map(|lifetime| self.platform.now() + lifetime),
         };
-        shared::store::api_keys::insert(&self.platform, &key).await.expect("the key is stored");
+        postern_core::store::api_keys::insert(&self.platform, &key).await.expect("the key is stored");
         text.expose().clone()
     }
 
@@ -152,7 +153,7 @@ impl App {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn rows(&self, sql: &'static str) -> Result<Vec<shared::platform::Row>> {
-        Ok(self.platform.sql.query(shared::platform::Statement::new(sql)).await?)
+    pub async fn rows(&self, sql: &'static str) -> Result<Vec<kernel::ports::Row>> {
+        Ok(self.platform.sql.query(kernel::ports::Statement::new(sql)).await?)
     }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
-use shared::platform::{Fetch, FetchError, Outgoing, UpstreamResponse};
+use kernel::ports::{Fetch, FetchError, Outgoing, UpstreamResponse};
 
 /// A client that follows no redirects.
 pub struct NativeFetch(reqwest::Client);

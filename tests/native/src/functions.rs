@@ -1,6 +1,6 @@
 //! Every function, with its routes and what it says of them.
 
-use shared::http::Routes;
+use web::Routes;
 use utoipa::openapi::OpenApi;
 
 /// A function.

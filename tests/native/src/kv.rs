@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::Result;
-use shared::platform::Kv;
+use kernel::Result;
+use kernel::ports::Kv;
 
 /// All entries of one cache.
 #[derive(Default)]

@@ -25,7 +25,7 @@ pub fn document() -> OpenApi {
     let license = LicenseBuilder::new().name("Apache License 2.0").identifier(Some("Apache-2.0"));
     let info = InfoBuilder::new()
         .title("Postern")
-        .version(shared::VERSION)
+        .version(kernel::VERSION)
         .description(Some(DESCRIPTION))
         .license(Some(license.build()));
     let here = ServerBuilder::new().url("/").description(Some("The deployment that serves this document."));

@@ -6,7 +6,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use rusqlite::Connection;
 use rusqlite::types::{Value as Native, ValueRef};
-use shared::platform::{Outcome, Row, Sql, SqlError, Statement, Value};
+use kernel::ports::{Outcome, Row, Sql, SqlError, Statement, Value};
 
 /// An in-memory database.
 pub struct Sqlite(RefCell<Connection>);

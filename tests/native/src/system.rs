@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::{LocalBoxFuture, join_all};
-use shared::platform::{Background, Clock, Random, Timestamp};
-use shared::{Error, Result};
+use kernel::ports::{Background, Clock, Random, Timestamp};
+use kernel::{Error, Result};
 
 /// Real time plus what a test added.
 #[derive(Default)]

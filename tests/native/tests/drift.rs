@@ -6,8 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use shared::http::Routes;
-use shared::platform::SETTING_NAMES;
+use web::Routes;
+use postern_core::settings::NAMES;
 use toml::Table;
 
 fn root() -> PathBuf {
@@ -175,7 +175,7 @@ fn spin_components_have_what_they_need_and_no_more() {
 #[test]
 fn the_embedded_migrations_are_the_files() {
     let files: Vec<String> = native::migrations().into_iter().map(|(_, text)| text).collect();
-    assert_eq!(files, shared::store::schema::MIGRATIONS);
+    assert_eq!(files, postern_core::store::schema::MIGRATIONS);
 }
 
 #[tokio::test]
@@ -184,15 +184,15 @@ async fn the_embedded_migrations_build_the_same_schema_safely() {
     let (by_tool, by_postern) = (native::App::new(Vec::new(), &[]), native::App::unmigrated());
     // Twice at once, and once more: nothing is applied twice.
     let (one, two) = futures_util::join!(
-        shared::store::schema::migrate(&by_postern.platform),
-        shared::store::schema::migrate(&by_postern.platform)
+        postern_core::store::schema::migrate(&by_postern.platform),
+        postern_core::store::schema::migrate(&by_postern.platform)
     );
     one.unwrap();
     two.unwrap();
-    shared::store::schema::migrate(&by_postern.platform).await.unwrap();
+    postern_core::store::schema::migrate(&by_postern.platform).await.unwrap();
     assert_eq!(by_postern.rows(schema).await.unwrap(), by_tool.rows(schema).await.unwrap());
-    let newer = shared::platform::Statement::new("INSERT INTO schema_versions (version) VALUES (999)");
+    let newer = kernel::ports::Statement::new("INSERT INTO schema_versions (version) VALUES (999)");
     by_postern.platform.sql.execute(newer).await.unwrap();
-    let refused = shared::store::schema::migrate(&by_postern.platform).await.unwrap_err();
+    let refused = postern_core::store::schema::migrate(&by_postern.platform).await.unwrap_err();
     assert!(refused.message.contains("newer"), "{refused}");
 }

@@ -134,12 +134,12 @@ fn migrations_are_numbered_and_say_so() {
             assert!(table.split(';').next().unwrap().contains(") STRICT"), "{name}: a table is not STRICT");
         }
     }
-    assert_eq!(i64::try_from(migrations().len()).unwrap(), shared::store::schema::VERSION);
+    assert_eq!(i64::try_from(migrations().len()).unwrap(), postern_core::store::schema::VERSION);
 }
 
 #[tokio::test]
 async fn the_code_accepts_the_schema_of_the_migrations() {
     let app = native::App::new(Vec::new(), &[]);
-    assert_eq!(shared::store::schema::check(&app.platform).await.unwrap(), shared::store::schema::VERSION);
-    assert_eq!(Sqlite::migrated().count("schema_versions"), shared::store::schema::VERSION);
+    assert_eq!(postern_core::store::schema::check(&app.platform).await.unwrap(), postern_core::store::schema::VERSION);
+    assert_eq!(Sqlite::migrated().count("schema_versions"), postern_core::store::schema::VERSION);
 }

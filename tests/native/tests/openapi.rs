@@ -11,7 +11,7 @@ use std::fs;
 use document::{Document, Site};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use shared::http::Routes;
+use web::Routes;
 use stub_upstream::{Options, Stub};
 
 const SUCCESSES: [char; 2] = ['2', '3'];

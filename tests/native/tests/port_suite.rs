@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
 use native::App;
-use shared::platform::Background;
+use kernel::ports::Background;
 use stub_upstream::{Options, Stub};
 
 struct Spawn;
@@ -30,7 +30,7 @@ async fn the_native_ports_conform() {
     let mut app = App::new(Vec::new(), &[]);
     app.platform.background = Rc::new(Spawn);
     let base = helper.url("").trim_end_matches('/').to_owned();
-    let checks = tokio::task::LocalSet::new().run_until(shared::port_suite::run(&app.platform, &base)).await;
+    let checks = tokio::task::LocalSet::new().run_until(kernel::port_suite::run(&app.platform, &base)).await;
     let failed: Vec<_> = checks.iter().filter(|check| !check.ok).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     assert!(checks.len() > 20);

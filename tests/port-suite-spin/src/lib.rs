@@ -2,9 +2,10 @@
 //! `GET /?helper=<base URL of a stub upstream>` answers `[{name, ok, error?}]`.
 
 use http::{Method, StatusCode};
-use shared::http::request::json;
-use shared::http::{Dialect, Request, Response, Routes};
-use shared::{Error, Platform, Result};
+use web::request::json;
+use web::{Dialect, Request, Response, Routes};
+use kernel::{Error, Result};
+use postern_core::Platform;
 
 /// The one route.
 pub fn routes() -> Routes {
@@ -13,7 +14,7 @@ pub fn routes() -> Routes {
 
 async fn run(platform: &Platform, request: Request) -> Result<Response> {
     let helper = request.query("helper").ok_or_else(|| Error::invalid("?helper=<base URL> is missing"))?;
-    let checks = shared::port_suite::run(platform, helper.trim_end_matches('/')).await;
+    let checks = kernel::port_suite::run(platform, helper.trim_end_matches('/')).await;
     json(StatusCode::OK, &checks)
 }
 

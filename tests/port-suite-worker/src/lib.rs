@@ -3,10 +3,10 @@
 
 use std::rc::Rc;
 
-use shared::http::request::json;
-use shared::http::{Body, Response as Answer};
-use shared::platform::Settings;
-use shared::{Error, Result};
+use web::request::json;
+use web::{Body, Response as Answer};
+use postern_core::settings::Settings;
+use kernel::{Error, Result};
 use worker::{Context, Env, Request, Response, event};
 
 #[event(start)]
@@ -30,6 +30,6 @@ async fn run(request: &http::Request<Body>, env: &Env, context: Context) -> Resu
     let settings = Settings::load(|name| env.var(name).ok().map(|value| value.to_string()))?;
     let later = Rc::new(move |work| context.wait_until(work));
     let platform = cloudflare::platform(env, later, Rc::new(settings), Rc::default());
-    let checks = shared::port_suite::run(&platform, helper.trim_end_matches('/')).await;
+    let checks = kernel::port_suite::run(&platform, helper.trim_end_matches('/')).await;
     json(http::StatusCode::OK, &checks)
 }

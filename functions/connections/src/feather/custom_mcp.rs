@@ -8,20 +8,21 @@ use std::collections::BTreeMap;
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use shared::auth::Caller;
-use shared::http::dialect::FeatherError;
-use shared::http::request::json;
-use shared::http::{Request, Response};
-use shared::mcp::validation::validate_later;
-use shared::model::credential::{HeaderTemplate, ORGANIZATION, Values};
-use shared::model::integration::{AuthMode, Category, State, ToolPolicy, check_name, check_token};
-use shared::oauth::client::CALLBACKS;
-use shared::oauth::flow::{Start, begin};
-use shared::registry::draft::{Draft, OauthInput};
-use shared::registry::place::{Placing, place};
-use shared::seal::Secret;
-use shared::store::integrations;
-use shared::{Error, Platform, Result};
+use postern_core::auth::Caller;
+use web::dialect::FeatherError;
+use web::request::json;
+use web::{Request, Response};
+use postern_core::upstream::validation::validate_later;
+use postern_core::model::credential::{HeaderTemplate, ORGANIZATION, Values};
+use postern_core::model::integration::{AuthMode, Category, State, ToolPolicy, check_name, check_token};
+use postern_core::oauth::client::CALLBACKS;
+use postern_core::oauth::flow::{Start, begin};
+use postern_core::registry::draft::{Draft, OauthInput};
+use postern_core::registry::place::{Placing, place};
+use kernel::secret::Secret;
+use postern_core::store::integrations;
+use kernel::{Error, Result};
+use postern_core::Platform;
 
 use super::Transport;
 use super::read::Status;
@@ -129,7 +130,7 @@ pub(crate) const VENDOR: &str = "custom_mcp";
 pub(crate) async fn connect(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     // (1)
-    let body: ConnectRequest = shared::http::json::parse(&request.body)?;
+    let body: ConnectRequest = web::json::parse(&request.body)?;
     // (2), (3)
     let draft = draft(body)?;
     let placing = Placing { slug: None, state: State::Running, revives: true, viewer: &caller.subject };

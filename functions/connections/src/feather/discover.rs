@@ -2,13 +2,14 @@
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use shared::auth::Caller;
-use shared::http::dialect::FeatherError;
-use shared::http::request::json;
-use shared::http::{Request, Response};
-use shared::net::SafeUrl;
-use shared::oauth::discovery::discover_server;
-use shared::{Error, Platform, Result};
+use postern_core::auth::Caller;
+use web::dialect::FeatherError;
+use web::request::json;
+use web::{Request, Response};
+use kernel::net::SafeUrl;
+use postern_core::oauth::discovery::discover_server;
+use kernel::{Error, Result};
+use postern_core::Platform;
 
 use super::Transport;
 
@@ -60,11 +61,11 @@ pub(crate) struct DiscoverResponse {
 )]
 pub(crate) async fn discover(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
-    let body: DiscoverRequest = shared::http::json::parse(&request.body)?;
+    let body: DiscoverRequest = web::json::parse(&request.body)?;
     let url = SafeUrl::parse(&body.server_url, platform.settings.net)
         .map_err(|refused| Error::invalid(refused.0.replace("url", "server_url")))?;
     let found = discover_server(platform, &url).await;
-    if let Err(shared::oauth::OauthError::Internal(error)) = found {
+    if let Err(postern_core::oauth::OauthError::Internal(error)) = found {
         return Err(error);
     }
     let found = found.ok();

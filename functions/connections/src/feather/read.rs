@@ -5,19 +5,22 @@ use http::StatusCode;
 use http::header::LINK;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use shared::auth::Caller;
-use shared::http::cursor::{self, Keyset};
-use shared::http::dialect::FeatherError;
-use shared::http::request::{empty, json};
-use shared::http::{Request, Response};
-use shared::mcp::validation::{Verdict, validate};
-use shared::model::credential::ORGANIZATION;
-use shared::model::integration::{Integration, State, ValidationStatus};
-use shared::oauth::disconnect::disconnect;
-use shared::platform::Timestamp;
-use shared::store::tools::{self, Reviewed};
-use shared::store::{credentials, integrations};
-use shared::{Error, Platform, Result};
+use postern_core::auth::Caller;
+use web::cursor;
+use web::cursor::Keyset;
+use web::dialect::FeatherError;
+use web::request::{empty, json};
+use web::{Request, Response};
+use postern_core::upstream::validation::{Verdict, validate};
+use postern_core::model::credential::ORGANIZATION;
+use postern_core::model::integration::{Integration, State, ValidationStatus};
+use postern_core::oauth::disconnect::disconnect;
+use kernel::ports::Timestamp;
+use postern_core::store::tools;
+use postern_core::store::tools::Reviewed;
+use postern_core::store::{credentials, integrations};
+use kernel::{Error, Result};
+use postern_core::Platform;
 
 use super::custom_mcp::VENDOR;
 use super::load;
@@ -214,7 +217,7 @@ pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -
         connection_id: &integration.id,
         tool_path: &tool.name,
         slug: slug.clone(),
-        is_enabled: tool.status == shared::model::tool::ToolStatus::Approved,
+        is_enabled: tool.status == postern_core::model::tool::ToolStatus::Approved,
         definition,
         last_seen_at: integration.last_validated_at,
     });

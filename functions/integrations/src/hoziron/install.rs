@@ -12,23 +12,22 @@ use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::auth::Caller;
-use shared::http::dialect::HozironError;
-use shared::http::{Request, Response};
-use shared::model::credential::{HeaderTemplate, TOKEN, Values, check_templates, wanted_keys};
-use shared::model::integration::{
-    AuthMode, Category, State, ToolPolicy, check_description, check_name, check_slug, slug,
-};
-use shared::seal::Secret;
-use shared::{Code, Error, Platform, Result};
+use postern_core::auth::Caller;
+use web::dialect::HozironError;
+use web::{Request, Response};
+use postern_core::model::credential::{HeaderTemplate, TOKEN, Values, check_templates, wanted_keys};
+use postern_core::model::integration::{AuthMode, Category, State, ToolPolicy, check_description, check_name, check_slug, slug};
+use kernel::secret::Secret;
+use kernel::{Code, Error, Result};
+use postern_core::Platform;
 use url::Url;
 
 use self::source::{DeclaredOauth, Source, Template};
 use crate::catalog;
 use crate::openapi::{config, credential_values};
-use shared::mcp::validation::validate_later;
-use shared::registry::draft::{Draft, OauthInput};
-use shared::registry::place::{Placing, place};
+use postern_core::upstream::validation::validate_later;
+use postern_core::registry::draft::{Draft, OauthInput};
+use postern_core::registry::place::{Placing, place};
 
 /// The body of an install.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -86,7 +85,7 @@ pub(crate) struct Installation {
 pub(crate) async fn install(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     // (1)
-    let body: InstallRequest = shared::http::json::parse(&request.body)?;
+    let body: InstallRequest = web::json::parse(&request.body)?;
     // (2)
     let chosen_name = body.name.as_deref().map(check_name).transpose()?;
     let chosen_id = body.id.as_deref().map(check_slug).transpose()?;
@@ -106,7 +105,7 @@ pub(crate) async fn install(platform: &Platform, caller: Caller, request: Reques
     };
     // (4)
     let body = Installation { id: placed.slug.clone(), installed: true };
-    let mut response = shared::http::request::json(StatusCode::CREATED, &body)?;
+    let mut response = web::request::json(StatusCode::CREATED, &body)?;
     if let Ok(location) = HeaderValue::from_str(&format!("/integrations/{}", placed.slug)) {
         response.headers_mut().insert(LOCATION, location);
     }
@@ -116,7 +115,7 @@ pub(crate) async fn install(platform: &Platform, caller: Caller, request: Reques
 }
 
 async fn is_installed(platform: &Platform, slug: &str) -> Result<bool> {
-    Ok(shared::store::integrations::find_by_slug(platform, slug).await?.is_some())
+    Ok(postern_core::store::integrations::find_by_slug(platform, slug).await?.is_some())
 }
 
 struct Prepared {

@@ -7,16 +7,17 @@ use std::collections::BTreeMap;
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use shared::auth::Caller;
-use shared::http::dialect::HozironError;
-use shared::http::request::json;
-use shared::http::{Request, Response};
-use shared::mcp::validation::{Verdict, validate};
-use shared::model::credential::{ORGANIZATION, wanted_keys};
-use shared::model::integration::{AuthMode, Integration, State};
-use shared::seal::Secret;
-use shared::store::{credentials, integrations};
-use shared::{Code, Error, Platform, Result, vault};
+use postern_core::auth::Caller;
+use web::dialect::HozironError;
+use web::request::json;
+use web::{Request, Response};
+use postern_core::upstream::validation::{Verdict, validate};
+use postern_core::model::credential::{ORGANIZATION, wanted_keys};
+use postern_core::model::integration::{AuthMode, Integration, State};
+use kernel::secret::Secret;
+use postern_core::store::{credentials, integrations};
+use kernel::{Code, Error, Result};
+use postern_core::{Platform, vault};
 
 use super::install::{Installation, check_keys};
 use super::load;
@@ -72,7 +73,7 @@ pub(crate) async fn start(platform: &Platform, caller: Caller, request: Request)
     let body = if request.body.is_empty() {
         None
     } else {
-        shared::http::json::parse::<StartRequest>(&request.body)?.credentials
+        web::json::parse::<StartRequest>(&request.body)?.credentials
     };
     let integration = load(platform, &request).await?;
     if let Some(given) = body {

@@ -3,14 +3,16 @@
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use shared::auth::Caller;
-use shared::http::cursor::{self, Keyset};
-use shared::http::dialect::HozironError;
-use shared::http::request::json;
-use shared::http::{Request, Response};
-use shared::model::integration::{Integration, State};
-use shared::store::{integrations, tools};
-use shared::{Error, Platform, Result};
+use postern_core::auth::Caller;
+use web::cursor;
+use web::cursor::Keyset;
+use web::dialect::HozironError;
+use web::request::json;
+use web::{Request, Response};
+use postern_core::model::integration::{Integration, State};
+use postern_core::store::{integrations, tools};
+use kernel::{Error, Result};
+use postern_core::Platform;
 
 use super::load;
 use crate::catalog;

@@ -8,22 +8,24 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
-use shared::auth::{Caller, authorize_connection};
-use shared::http::dialect::KontextError;
-use shared::http::request::{empty, json};
-use shared::http::{Request, Response};
-use shared::model::credential::{Values, missing_keys, wanted_keys};
-use shared::model::credential_schema;
-use shared::model::integration::{AuthMode, Integration, IntegrationId, check_token};
-use shared::oauth::disconnect::disconnect;
-use shared::seal::Secret;
-use shared::store::credentials;
-use shared::{Error, Platform, Result, vault};
+use postern_core::auth::Caller;
+use postern_core::policy::authorize_connection;
+use web::dialect::KontextError;
+use web::request::{empty, json};
+use web::{Request, Response};
+use postern_core::model::credential::{Values, missing_keys, wanted_keys};
+use postern_core::model::credential_schema;
+use postern_core::model::integration::{AuthMode, Integration, IntegrationId, check_token};
+use postern_core::oauth::disconnect::disconnect;
+use kernel::secret::Secret;
+use postern_core::store::credentials;
+use kernel::{Error, Result};
+use postern_core::{Platform, vault};
 
 use super::load;
 use super::view::{ConnectionView, OneConnection};
 use crate::openapi::credential_values;
-use shared::mcp::validation::validate_later;
+use postern_core::upstream::validation::validate_later;
 
 /// The body of an add: one of the two.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -68,7 +70,7 @@ pub(crate) async fn add(platform: &Platform, caller: Caller, request: Request) -
     if integration.content.auth_mode != AuthMode::UserToken {
         return Err(Error::invalid("a token can be added only when authMode is \"user_token\""));
     }
-    let body: AddRequest = shared::http::json::parse(&request.body)?;
+    let body: AddRequest = web::json::parse(&request.body)?;
     let values = check(platform, &integration, body)?;
     let credential = vault::seal(platform, &caller.subject, &values)?;
     if !credentials::put(platform, &integration.id, integration.revision, &credential).await? {

@@ -7,20 +7,21 @@ use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use shared::auth::Caller;
-use shared::http::dialect::KontextError;
-use shared::http::request::json;
-use shared::http::{Request, Response};
-use shared::model::credential::HeaderTemplate;
-use shared::model::integration::{AuthMode, Category, State, ToolPolicy, check_description, check_name};
-use shared::seal::Secret;
-use shared::{Platform, Result};
+use postern_core::auth::Caller;
+use web::dialect::KontextError;
+use web::request::json;
+use web::{Request, Response};
+use postern_core::model::credential::HeaderTemplate;
+use postern_core::model::integration::{AuthMode, Category, State, ToolPolicy, check_description, check_name};
+use kernel::secret::Secret;
+use postern_core::Platform;
+use kernel::Result;
 
 use super::view::One;
 use crate::openapi::capabilities_or_null;
-use shared::mcp::validation::validate_later;
-use shared::registry::draft::{Draft, OauthInput, server_token, token_missing};
-use shared::registry::place::{Placing, place};
+use postern_core::upstream::validation::validate_later;
+use postern_core::registry::draft::{Draft, OauthInput, server_token, token_missing};
+use postern_core::registry::place::{Placing, place};
 
 /// The body of a create.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -90,7 +91,7 @@ pub(crate) struct CreateRequest {
 pub(crate) async fn create(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     // (1)
-    let body: CreateRequest = shared::http::json::parse(&request.body)?;
+    let body: CreateRequest = web::json::parse(&request.body)?;
     let placing = Placing {
         slug: None,
         state: State::Running,

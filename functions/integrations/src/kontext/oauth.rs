@@ -1,17 +1,19 @@
 //! `GET`, `PUT`, `DELETE /api/v1/integrations/:id/oauth`: the OAuth configuration of an integration.
 
 use http::StatusCode;
-use shared::auth::Caller;
-use shared::http::dialect::KontextError;
-use shared::http::request::{empty, json};
-use shared::http::{Request, Response};
-use shared::model::integration::{AuthMode, Content, Integration};
-use shared::store::integrations::{self, Change};
-use shared::{Error, Platform, Result};
+use postern_core::auth::Caller;
+use web::dialect::KontextError;
+use web::request::{empty, json};
+use web::{Request, Response};
+use postern_core::model::integration::{AuthMode, Content, Integration};
+use postern_core::store::integrations;
+use postern_core::store::integrations::Change;
+use kernel::{Error, Result};
+use postern_core::Platform;
 
 use super::load;
 use super::view::OneOauth;
-use shared::registry::draft::{OauthInput, oauth_misplaced};
+use postern_core::registry::draft::{OauthInput, oauth_misplaced};
 
 /// How often a write is tried when others write the same integration.
 const ATTEMPTS: u32 = 5;
@@ -58,7 +60,7 @@ pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -
 )]
 pub(crate) async fn replace(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
-    let input: OauthInput = shared::http::json::parse(&request.body)?;
+    let input: OauthInput = web::json::parse(&request.body)?;
     for _ in 0..ATTEMPTS {
         let current = load(platform, &caller, &request).await?;
         if current.content.auth_mode != AuthMode::Oauth {

@@ -1,14 +1,16 @@
 //! `GET /api/v1/integrations`, and `GET`, `DELETE`, `POST …/validate` of one.
 
 use http::StatusCode;
-use shared::auth::Caller;
-use shared::http::cursor::{self, Keyset};
-use shared::http::dialect::KontextError;
-use shared::http::request::{empty, json};
-use shared::http::{Request, Response};
-use shared::model::integration::IntegrationId;
-use shared::store::integrations;
-use shared::{Error, Platform, Result};
+use postern_core::auth::Caller;
+use web::cursor;
+use web::cursor::Keyset;
+use web::dialect::KontextError;
+use web::request::{empty, json};
+use web::{Request, Response};
+use postern_core::model::integration::IntegrationId;
+use postern_core::store::integrations;
+use kernel::{Error, Result};
+use postern_core::Platform;
 
 use super::load;
 use super::view::{One, Page};
@@ -123,7 +125,7 @@ pub(crate) async fn archive(platform: &Platform, caller: Caller, request: Reques
 pub(crate) async fn validate(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
     caller.require_admin()?;
     let integration = load(platform, &caller, &request).await?;
-    shared::mcp::validation::validate(platform, &integration, &caller.subject).await?;
+    postern_core::upstream::validation::validate(platform, &integration, &caller.subject).await?;
     let integration = load(platform, &caller, &request).await?;
     json(StatusCode::OK, &One { integration: (&integration).into() })
 }

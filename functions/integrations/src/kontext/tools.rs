@@ -3,14 +3,17 @@
 
 use http::StatusCode;
 use serde_json::Value;
-use shared::auth::Caller;
-use shared::http::cursor::{self, Keyset};
-use shared::http::dialect::KontextError;
-use shared::http::request::json;
-use shared::http::{Request, Response};
-use shared::model::tool::ToolStatus;
-use shared::store::tools::{self, Reviewed};
-use shared::{Error, Platform, Result};
+use postern_core::auth::Caller;
+use web::cursor;
+use web::cursor::Keyset;
+use web::dialect::KontextError;
+use web::request::json;
+use web::{Request, Response};
+use postern_core::model::tool::ToolStatus;
+use postern_core::store::tools;
+use postern_core::store::tools::Reviewed;
+use kernel::{Error, Result};
+use postern_core::Platform;
 
 use super::load;
 use super::read::limit;

@@ -7,28 +7,24 @@
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use shared::auth::Caller;
-use shared::http::dialect::KontextError;
-use shared::http::json::present;
-use shared::http::request::json;
-use shared::http::{Request, Response};
-use shared::model::credential::{HeaderTemplate, ORGANIZATION, SealedCredential, wanted_keys};
-use shared::model::integration::{
-    AuthMode, Category, Content, Integration, IntegrationId, State, ToolPolicy, check_description,
-    check_name, slug,
-};
-use shared::model::oauth::OauthConfig;
-use shared::seal::Secret;
-use shared::store::integrations::{self, Change, Inserted, New};
-use shared::{Error, Platform, Result, vault};
+use postern_core::auth::Caller;
+use web::dialect::KontextError;
+use web::json::present;
+use web::request::json;
+use web::{Request, Response};
+use postern_core::model::credential::{HeaderTemplate, ORGANIZATION, SealedCredential, wanted_keys};
+use postern_core::model::integration::{AuthMode, Category, Content, Integration, IntegrationId, State, ToolPolicy, check_description, check_name, slug};
+use postern_core::model::oauth::OauthConfig;
+use kernel::secret::Secret;
+use postern_core::store::integrations;
+use postern_core::store::integrations::{Change, Inserted, New};
+use kernel::{Error, Result};
+use postern_core::{Platform, vault};
 
 use super::view::One;
 use crate::openapi::capabilities_or_null;
-use shared::mcp::validation::validate_later;
-use shared::registry::draft::{
-    OauthInput, check_capabilities, check_schema, check_url, oauth_misplaced, seal_headers, server_token,
-    token_misplaced, token_missing,
-};
+use postern_core::upstream::validation::validate_later;
+use postern_core::registry::draft::{OauthInput, check_capabilities, check_schema, check_url, oauth_misplaced, seal_headers, server_token, token_misplaced, token_missing};
 
 /// How often a write is tried when others write the same integration.
 const ATTEMPTS: u32 = 5;
@@ -119,7 +115,7 @@ pub(crate) async fn update(platform: &Platform, caller: Caller, request: Request
     let id: IntegrationId = request.param("id")?;
     let id = id.to_string();
     // (1)
-    let body: UpdateRequest = shared::http::json::parse(&request.body)?;
+    let body: UpdateRequest = web::json::parse(&request.body)?;
     for _ in 0..ATTEMPTS {
         let resets = match integrations::find(platform, &caller.subject, &id).await? {
             // (2), (3)

@@ -4,13 +4,13 @@ use json_patch::PatchOperation;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use shared::model::credential::Connection;
-use shared::model::integration::{AuthMode, Category, Integration, State, ToolPolicy, ValidationStatus};
-use shared::model::oauth::OauthConfig;
-use shared::model::tool::ToolStatus;
-use shared::platform::Timestamp;
-use shared::store::tools::Reviewed;
-use shared::{Error, Result};
+use postern_core::model::credential::Connection;
+use postern_core::model::integration::{AuthMode, Category, Integration, State, ToolPolicy, ValidationStatus};
+use postern_core::model::oauth::OauthConfig;
+use postern_core::model::tool::ToolStatus;
+use kernel::ports::Timestamp;
+use postern_core::store::tools::Reviewed;
+use kernel::{Error, Result};
 
 use crate::openapi::capabilities;
 

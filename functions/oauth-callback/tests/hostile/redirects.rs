@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use http::{Method, StatusCode};
 use native::{App, NativeFetch};
 use serde_json::{Value, json};
-use shared::platform::{Fetch, FetchError, Outgoing, UpstreamResponse};
+use kernel::ports::{Fetch, FetchError, Outgoing, UpstreamResponse};
 use stub_upstream::{Options, Stub};
 
 use crate::corpus::sample;

@@ -10,7 +10,7 @@ use http::header::{CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use native::App;
 use serde_json::{Value, json};
-use shared::platform::{Fetch, FetchError, Outgoing, UpstreamResponse};
+use kernel::ports::{Fetch, FetchError, Outgoing, UpstreamResponse};
 
 pub(crate) const UPSTREAM: &str = "upstream.example.com";
 pub(crate) const ISSUER: &str = "https://as.example.com";

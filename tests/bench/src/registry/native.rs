@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use http::{Method, StatusCode};
 use native::{App, Reply};
 use serde_json::Value;
-use shared::platform::{self, Statement};
+use kernel::ports;
+use kernel::ports::Statement;
 
 use super::recorder::{Recorder, Step};
 
@@ -102,7 +103,7 @@ impl Native {
     /// A column of text.
     pub(super) async fn texts(&self, sql: String) -> Result<Vec<String>> {
         let rows = self.sql(sql).await?;
-        Ok(rows.into_iter().map(|row| row.read().text()).collect::<shared::Result<_>>()?)
+        Ok(rows.into_iter().map(|row| row.read().text()).collect::<kernel::Result<_>>()?)
     }
 
     /// The only row of a query, whose columns are numbers.

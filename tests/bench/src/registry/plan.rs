@@ -5,14 +5,13 @@
 use anyhow::{Context as _, Result, ensure};
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
-use shared::platform;
+use kernel::ports;
 
-use super::{
-    native::{Native, Record},
-    recorder::{self, Kind, Step},
-    route::{self, Route},
-    seed::{self, Seeds},
-};
+use super::native::{Native, Record};
+use super::{recorder, route, seed};
+use super::recorder::{Kind, Step};
+use super::route::Route;
+use super::seed::Seeds;
 
 /// Names of statements that are not a route's own.
 const NOT_THE_ROUTE: [&str; 2] = ["api_keys.", "schema."];

@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use shared::platform::{Outcome, Row, Sql, SqlError, Statement};
+use kernel::ports::{Outcome, Row, Sql, SqlError, Statement};
 
 /// How a step asks the database.
 #[derive(Clone, Copy, PartialEq, Eq)]

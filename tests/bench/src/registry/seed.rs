@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Result, ensure};
-use shared::platform::Value;
+use kernel::ports::Value;
 
 use super::native::{Native, Record};
 

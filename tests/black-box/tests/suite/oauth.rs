@@ -24,10 +24,8 @@ use black_box::{
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::{
-    fixtures,
-    registry::{self, INTEGRATIONS},
-};
+use crate::{fixtures, registry};
+use crate::registry::INTEGRATIONS;
 
 /// Where people end up when nobody said where.
 const CONNECTED: &str = "/oauth/connected";

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
-use shared::model::credential::HeaderTemplate;
-use shared::model::integration::AuthMode;
+use postern_core::model::credential::HeaderTemplate;
+use postern_core::model::integration::AuthMode;
 
 /// Where to install from.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -82,7 +82,7 @@ pub(super) struct DeclaredCredential {
     _secret: Option<bool>,
 }
 
-shared::only_objects!(DeclaredCredential);
+web::only_objects!(DeclaredCredential);
 
 /// How a template's authorization server is met. What is missing is discovered.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -98,4 +98,4 @@ pub(super) struct DeclaredOauth {
     pub(super) scopes: Vec<String>,
 }
 
-shared::only_objects!(DeclaredOauth);
+web::only_objects!(DeclaredOauth);

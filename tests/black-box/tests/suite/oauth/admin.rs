@@ -8,10 +8,8 @@ use black_box::{
 use serde_json::{Value, json};
 
 use super::{World, arrived, from_now, is_256_bits, text, whoami};
-use crate::{
-    dialects::{keys, problem},
-    registry::INTEGRATIONS,
-};
+use crate::dialects::{keys, problem};
+use crate::registry::INTEGRATIONS;
 
 fn start_path(name: &str) -> String {
     format!("/api/v1/admin/gateway/connections/{name}/oauth-start")

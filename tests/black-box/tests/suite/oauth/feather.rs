@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use stub_upstream::{Options, Stub};
 
 use super::{UNKNOWN, World, text, with};
-use crate::{dialects::keys, fixtures, registry};
+use crate::dialects::keys;
+use crate::{fixtures, registry};
 
 const CONNECTIONS: &str = "/v1/integrations/connections";
 const CUSTOM: &str = "/v1/integrations/connections/custom-mcp";

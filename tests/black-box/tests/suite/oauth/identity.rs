@@ -6,7 +6,8 @@ use black_box::oauth::PUBLIC_URL;
 use serde_json::{Value, json};
 
 use super::{World, events, whoami};
-use crate::{fixtures, registry::path};
+use crate::fixtures;
+use crate::registry::path;
 
 /// Makes the scheduled job renew what there is, and makes sure that it works.
 async fn renew(world: &World) -> Result<()> {

@@ -11,11 +11,9 @@ use black_box::{
 use serde_json::{Value, json};
 
 use super::{UNKNOWN, World, arrived, events, from_now, init, is_256_bits, link, text, whoami};
-use crate::{
-    dialects::{keys, kontext_refusal},
-    fixtures,
-    registry::{self, path},
-};
+use crate::dialects::{keys, kontext_refusal};
+use crate::{fixtures, registry};
+use crate::registry::path;
 
 /// The caller's own entry in `GET /mcp/integrations`.
 async fn item(user: &Api, integration: &Integration) -> Result<Option<Value>> {

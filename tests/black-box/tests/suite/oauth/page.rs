@@ -9,7 +9,8 @@ use black_box::{
 use serde_json::json;
 
 use super::{CONNECTED, World, arrived, events, is_page, link, whoami};
-use crate::{fixtures, registry::path};
+use crate::fixtures;
+use crate::registry::path;
 
 const PAGE: &str = "https://postern.test/oauth/connect";
 const COOKIE: &str = "__Host-postern-connect";

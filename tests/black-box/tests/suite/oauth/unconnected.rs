@@ -9,10 +9,8 @@ use black_box::{
 use serde_json::{Value, json};
 
 use super::{World, link};
-use crate::{
-    agent_by_hand::{Agent, Legacy, Modern},
-    dialects::keys,
-};
+use crate::agent_by_hand::{Agent, Legacy, Modern};
+use crate::dialects::keys;
 
 const URL_MODE: &str = r#"{"elicitation": {"url": {}}}"#;
 

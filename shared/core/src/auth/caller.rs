@@ -1,0 +1,88 @@
+//! The caller of a request: from its credential to a subject, roles and one persona.
+
+use std::rc::Rc;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+use super::api_key;
+use crate::policy::persona::Persona;
+use kernel::{Code, Error, Result};
+use crate::Platform;
+
+/// Who is calling. Its own credential stays behind: nothing here can travel upstream.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Stable principal: `apikey:<name>`.
+    pub subject: String,
+    /// Address of the person or service behind it, when known.
+    pub email: Option<String>,
+    /// Roles of the credential.
+    pub roles: Vec<String>,
+    /// The persona that the roles select; without one every tool is denied.
+    pub persona: Option<Rc<Persona>>,
+}
+
+impl Caller {
+    /// Refuses callers without the built-in `admin` persona.
+    pub fn require_admin(&self) -> Result<()> {
+        if self.persona.as_ref().is_some_and(|persona| persona.unrestricted) {
+            return Ok(());
+        }
+        Err(Error::new(Code::Forbidden, "this needs the admin persona"))
+    }
+
+    /// Refuses service accounts: they have no credentials of their own.
+    pub fn require_user(&self) -> Result<()> {
+        if self.roles.iter().any(|role| role == SERVICE) {
+            return Err(Error::new(Code::Forbidden, "a service account has no connections of its own"));
+        }
+        Ok(())
+    }
+}
+
+/// The role of keys that stand for a program, not for a user.
+pub const SERVICE: &str = "service";
+
+/// Finds out who sent a request. The credential is `X-API-Key: <key>` or `Authorization: Bearer <key>`.
+pub async fn authenticate(platform: &Platform, headers: &HeaderMap) -> Result<Caller> {
+    let presented = credential(headers).ok_or_else(|| {
+        Error::new(Code::Unauthenticated, "authentication required: send Authorization: Bearer <key>")
+    })?;
+    let key = api_key::verify(platform, presented)
+        .await?
+        .ok_or_else(|| Error::new(Code::Unauthenticated, "the API key is unknown or expired"))?;
+    Ok(Caller {
+        subject: format!("apikey:{}", key.name),
+        email: key.email.clone(),
+        roles: key.roles.clone(),
+        persona: platform.settings.personas.resolve(&key.roles),
+    })
+}
+
+fn credential(headers: &HeaderMap) -> Option<&str> {
+    if let Some(key) = headers.get("x-api-key") {
+        return key.to_str().ok();
+    }
+    // RFC 9110 §11.1: the scheme is case-insensitive.
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(http::HeaderName::from_static(name), value.parse().unwrap())])
+    }
+
+    #[test]
+    fn reads_both_headers_and_nothing_else() {
+        assert_eq!(credential(&headers("x-api-key", "k")), Some("k"));
+        assert_eq!(credential(&headers("authorization", "Bearer k")), Some("k"));
+        assert_eq!(credential(&headers("authorization", "bearer  k ")), Some("k"));
+        assert_eq!(credential(&headers("authorization", "Basic k")), None);
+        assert_eq!(credential(&headers("cookie", "key=k")), None);
+    }
+}

@@ -1,0 +1,173 @@
+//! The catalogue as agents see it: pages of `tools/list` out of the store, never a fan-out to upstreams.
+
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::auth::Caller;
+use crate::policy::authorize;
+use web::cursor;
+use kernel::memory::FRESH;
+use crate::store::tools::{Listed, page, page_of};
+use crate::Platform;
+use kernel::Result;
+
+/// Tools on one page.
+pub const PAGE: u32 = 500;
+/// Store pages that one request reads at most when policy hides most of what it reads.
+const MOST_READS: usize = 8;
+/// Longest exposed name (MCP: 1 to 128 characters).
+const LONGEST_NAME: usize = 128;
+
+/// Which tools an endpoint offers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Those of every running integration, named `<slug>__<tool>`.
+    All,
+    /// Those of the integration with this slug, under their own names.
+    One(String),
+}
+
+impl Scope {
+    /// The slug and own name of the tool that this endpoint calls `exposed`.
+    pub fn resolve<'a>(&'a self, exposed: &'a str) -> Option<(&'a str, &'a str)> {
+        match self {
+            // A slug has no underscore, so the first double one ends it.
+            Self::All => exposed.split_once("__"),
+            Self::One(slug) => Some((slug, exposed)),
+        }
+    }
+}
+
+/// What tells rendered pages apart: what is shown depends on the caller's persona only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PageKey {
+    /// Name of the persona; `None` sees nothing.
+    pub persona: Option<String>,
+    /// The endpoint.
+    pub scope: Scope,
+    /// The cursor text.
+    pub cursor: Option<String>,
+}
+
+/// A rendered page.
+#[derive(Debug)]
+pub struct Page {
+    /// The tools as a JSON array.
+    pub tools: String,
+    /// Where the next page starts.
+    pub next_cursor: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Place {
+    slug: String,
+    name: String,
+}
+
+/// The page of `scope` after `cursor` that `caller` may see. A foreign cursor is an error.
+pub async fn list(
+    platform: &Platform,
+    caller: &Caller,
+    scope: &Scope,
+    cursor: Option<String>,
+) -> Result<Rc<Page>> {
+    let now = platform.now();
+    let persona = caller.persona.as_ref().map(|persona| persona.name.clone());
+    let key = PageKey { persona, scope: scope.clone(), cursor };
+    if let Some(page) = platform.instance.tool_pages.get(&key, now) {
+        return Ok(page);
+    }
+    let page = Rc::new(render(platform, caller, scope, key.cursor.as_deref()).await?);
+    platform.instance.tool_pages.put(key, Rc::clone(&page), now, FRESH);
+    Ok(page)
+}
+
+async fn render(platform: &Platform, caller: &Caller, scope: &Scope, cursor: Option<&str>) -> Result<Page> {
+    let purpose = match scope {
+        Scope::All => "tools/list".to_owned(),
+        Scope::One(slug) => format!("tools/list {slug}"),
+    };
+    let mut place = match cursor {
+        Some(cursor) => cursor::decode(&platform.settings.keys, &purpose, cursor)?,
+        None => Place { slug: String::new(), name: String::new() },
+    };
+    let mut tools = String::from("[");
+    let mut shown = 0;
+    for _ in 0..MOST_READS {
+        let read = match scope {
+            Scope::All => page(platform, (&place.slug, &place.name), PAGE).await?,
+            Scope::One(slug) => page_of(platform, slug, &place.name, PAGE).await?,
+        };
+        let is_last = read.len() < PAGE as usize;
+        for tool in read {
+            if is_offered(caller, scope, &tool) {
+                push(&mut tools, scope, &tool);
+                shown += 1;
+            }
+            place = Place { slug: tool.slug, name: tool.name };
+            if shown == PAGE {
+                break;
+            }
+        }
+        if is_last && shown < PAGE {
+            tools.push(']');
+            return Ok(Page { tools, next_cursor: None });
+        }
+        if shown == PAGE {
+            break;
+        }
+    }
+    tools.push(']');
+    let next_cursor = Some(cursor::encode(&platform.settings.keys, &purpose, &place)?);
+    Ok(Page { tools, next_cursor })
+}
+
+fn is_offered(caller: &Caller, scope: &Scope, tool: &Listed) -> bool {
+    let fits = *scope != Scope::All || tool.slug.len() + 2 + tool.name.len() <= LONGEST_NAME;
+    fits && authorize(caller.persona.as_deref(), &tool.slug, &tool.name).allowed
+}
+
+/// Appends the definition with the exposed name as its first member.
+fn push(tools: &mut String, scope: &Scope, tool: &Listed) {
+    if tools.len() > 1 {
+        tools.push(',');
+    }
+    let exposed = match scope {
+        Scope::All => format!("{}__{}", tool.slug, tool.name),
+        Scope::One(_) => tool.name.clone(),
+    };
+    tools.push_str("{\"name\":");
+    tools.push_str(mcp::message::raw(&exposed).get());
+    // The stored definition is an object with at least an input schema.
+    match tool.definition.strip_prefix('{') {
+        Some(rest) if rest != "}" => {
+            tools.push(',');
+            tools.push_str(rest);
+        }
+        _ => tools.push('}'),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_resolve_at_the_first_double_underscore() {
+        assert_eq!(Scope::All.resolve("vendor__get__x"), Some(("vendor", "get__x")));
+        assert_eq!(Scope::All.resolve("vendor___x"), Some(("vendor", "_x")));
+        assert_eq!(Scope::All.resolve("vendor"), None);
+        assert_eq!(Scope::One("vendor".into()).resolve("get__x"), Some(("vendor", "get__x")));
+    }
+
+    #[test]
+    fn definitions_get_their_exposed_name_first() {
+        let tool =
+            Listed { slug: "v".into(), name: "t\"".into(), definition: r#"{"inputSchema":{}}"#.into() };
+        let mut tools = String::from("[");
+        push(&mut tools, &Scope::All, &tool);
+        push(&mut tools, &Scope::One("v".into()), &tool);
+        assert_eq!(tools, r#"[{"name":"v__t\"","inputSchema":{}},{"name":"t\"","inputSchema":{}}"#);
+    }
+}

@@ -1,0 +1,372 @@
+//! What Postern presents to an upstream: who owns it, what it is made of, and the headers it goes into.
+//!
+//! A header template is a header's name and a value with placeholders: `{key}` stands for a value, `{base64(a:b)}` for
+//! the Base64 form of two values joined by a colon (RFC 7617). Without a template a token goes into
+//! `Authorization: Bearer` (RFC 6750).
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::integration::check_token;
+use kernel::ports::Timestamp;
+use kernel::secret::Secret;
+use kernel::{Error, Result};
+
+/// The owner of credentials that all of a deployment's callers share.
+pub const ORGANIZATION: &str = "organization";
+/// The key of a credential that is one token.
+pub const TOKEN: &str = "token";
+/// Most keys of one credential, and most header templates.
+const MOST: usize = 16;
+const LONGEST_TEMPLATE: usize = 1024;
+/// Headers that belong to the transport, to MCP, or to the proxies in between.
+const FORBIDDEN: [&str; 14] = [
+    "accept",
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+];
+const FORBIDDEN_PREFIXES: [&str; 5] = ["mcp-", "proxy-", "cf-", "x-forwarded-", "sec-"];
+
+/// A credential as it rests; opened for one request at a time.
+#[derive(Clone, Debug)]
+pub struct SealedCredential {
+    /// Row id.
+    pub id: String,
+    /// `organization`, or a caller's subject.
+    pub owner: String,
+    /// What is inside.
+    pub kind: Kind,
+    /// The envelope.
+    pub sealed: String,
+    /// When its provider says that it ends.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A user's own credential, without its secret.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// When the provider says that it ends.
+    pub expires_at: Option<Timestamp>,
+    /// Whether its owner has to connect again.
+    pub needs_reauth: bool,
+}
+
+super::integration::text_enum! {
+    /// What a sealed credential holds.
+    Kind {
+        /// One token.
+        Token = "token",
+        /// Several values by key, as JSON.
+        Values = "values",
+        /// An OAuth token set, as JSON.
+        Oauth = "oauth",
+    }
+}
+
+/// The values of an opened credential.
+pub struct Values(BTreeMap<String, Secret<String>>);
+
+impl Values {
+    /// The value of one key.
+    pub fn token(token: String) -> Self {
+        Self(BTreeMap::from([(TOKEN.to_owned(), Secret::new(token))]))
+    }
+
+    /// Checks what a client gave: 1 to 16 keys, each value a token.
+    pub fn check(given: BTreeMap<String, Secret<String>>) -> Result<Self> {
+        if given.is_empty() || given.len() > MOST {
+            return Err(Error::invalid(format!("credentials must have 1 to {MOST} keys")));
+        }
+        for (key, value) in &given {
+            if !is_key(key) {
+                return Err(Error::invalid(
+                    "a credential key must consist of 1 to 64 of A-Z, a-z, 0-9, _ and -",
+                ));
+            }
+            check_token("a credential", value.expose())?;
+        }
+        Ok(Self(given))
+    }
+
+    /// Reads the opened text of a credential.
+    pub fn read(kind: Kind, text: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct TokenSet {
+            access_token: String,
+        }
+        match kind {
+            Kind::Token => Some(Self::token(text.to_owned())),
+            Kind::Values => serde_json::from_str(text).ok().map(Self),
+            Kind::Oauth => {
+                serde_json::from_str::<TokenSet>(text).ok().map(|set| Self::token(set.access_token))
+            }
+        }
+    }
+
+    /// The text to seal, and its kind.
+    pub fn to_text(&self) -> Result<(Kind, Zeroizing<String>)> {
+        if let (Some(token), 1) = (self.0.get(TOKEN), self.0.len()) {
+            return Ok((Kind::Token, Zeroizing::new(token.expose().clone())));
+        }
+        let values: BTreeMap<&str, &str> =
+            self.0.iter().map(|(key, value)| (key.as_str(), value.expose().as_str())).collect();
+        let text = serde_json::to_string(&values).map_err(|error| Error::internal(error.to_string()))?;
+        Ok((Kind::Values, Zeroizing::new(text)))
+    }
+
+    /// Its keys.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Takes over the values of `other`; where both have a key, those of `other` win.
+    #[must_use]
+    pub fn merged(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// A lone `token` stands for the one key that the templates want.
+    fn get(&self, key: &str, wanted: &BTreeSet<&str>) -> Option<&Secret<String>> {
+        self.0.get(key).or_else(|| if wanted.len() == 1 { self.0.get(TOKEN) } else { None })
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    (1..=64).contains(&key.len()) && key.bytes().all(allowed)
+}
+
+/// One header to present.
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct HeaderTemplate {
+    /// The header's name.
+    #[schema(example = "Authorization")]
+    pub name: String,
+    /// The value with its placeholders: `{key}`, or `{base64(user:password)}` for Basic authentication.
+    #[schema(example = "Bearer {token}", write_only)]
+    pub value: String,
+}
+
+web::only_objects!(HeaderTemplate);
+
+impl Serialize for HeaderTemplate {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        // The derived one.
+        Self::serialize(self, serializer)
+    }
+}
+
+/// A piece of a template.
+enum Part<'a> {
+    Literal(&'a str),
+    Value(&'a str),
+    Basic(&'a str, &'a str),
+}
+
+impl HeaderTemplate {
+    /// `Authorization: Bearer {token}` (RFC 6750).
+    pub fn bearer() -> Self {
+        Self { name: "Authorization".to_owned(), value: format!("Bearer {{{TOKEN}}}") }
+    }
+
+    fn parts(&self) -> Option<Vec<Part<'_>>> {
+        let mut parts = Vec::new();
+        let mut rest = self.value.as_str();
+        while let Some((literal, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}')?;
+            parts.push(Part::Literal(literal));
+            parts.push(match name.strip_prefix("base64(").and_then(|name| name.strip_suffix(')')) {
+                Some(pair) => {
+                    let (user, password) = pair.split_once(':').filter(|(a, b)| is_key(a) && is_key(b))?;
+                    Part::Basic(user, password)
+                }
+                None if is_key(name) => Part::Value(name),
+                None => return None,
+            });
+            rest = after;
+        }
+        parts.push(Part::Literal(rest));
+        let sound = parts.iter().all(|part| !matches!(part, Part::Literal(text) if text.contains('}')));
+        sound.then_some(parts)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        let parts = self.parts().unwrap_or_default();
+        let keys = parts.into_iter().flat_map(|part| match part {
+            Part::Literal(_) => [None, None],
+            Part::Value(key) => [Some(key), None],
+            Part::Basic(user, password) => [Some(user), Some(password)],
+        });
+        keys.flatten().collect()
+    }
+}
+
+/// Checks templates: usable names, none twice or forbidden, well-formed values. No refusal quotes a value.
+pub fn check_templates(templates: &[HeaderTemplate]) -> Result<()> {
+    if templates.is_empty() || templates.len() > MOST {
+        return Err(Error::invalid(format!("there must be 1 to {MOST} header templates")));
+    }
+    let mut names = HashSet::new();
+    for template in templates {
+        let name = HeaderName::try_from(&template.name)
+            .map_err(|_| Error::invalid("a header template has a malformed name"))?;
+        let lower = name.as_str();
+        if FORBIDDEN.contains(&lower) || FORBIDDEN_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
+            return Err(Error::invalid(format!("a header template must not set {lower}")));
+        }
+        let visible = template.value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        let well_formed = visible && (1..=LONGEST_TEMPLATE).contains(&template.value.len());
+        if !well_formed || template.parts().is_none() {
+            return Err(Error::invalid(format!(
+                "the template of header {lower} must be visible ASCII with placeholders such as {{token}} or \
+                 {{base64(user:password)}}"
+            )));
+        }
+        if !names.insert(name) {
+            return Err(Error::invalid("two header templates have the same name"));
+        }
+    }
+    Ok(())
+}
+
+/// The keys that `templates` need, in order.
+pub fn wanted_keys(templates: &[HeaderTemplate]) -> BTreeSet<&str> {
+    templates.iter().flat_map(HeaderTemplate::keys).collect()
+}
+
+/// The keys that `templates` need and `values` do not have.
+pub fn missing_keys(templates: &[HeaderTemplate], values: Option<&Values>) -> Vec<String> {
+    let wanted = wanted_keys(templates);
+    let is_there = |key: &str| values.is_some_and(|values| values.get(key, &wanted).is_some());
+    wanted.iter().filter(|key| !is_there(key)).map(|key| (*key).to_owned()).collect()
+}
+
+/// The headers to send. `None` when a key is missing or a value cannot stand in a header.
+pub fn render(
+    templates: &[HeaderTemplate],
+    values: Option<&Values>,
+) -> Option<Vec<(HeaderName, HeaderValue)>> {
+    let wanted = wanted_keys(templates);
+    let value = |key: &str| values.and_then(|values| values.get(key, &wanted)).map(Secret::expose);
+    let mut headers = Vec::with_capacity(templates.len());
+    for template in templates {
+        let mut text = Zeroizing::new(String::new());
+        for part in template.parts()? {
+            match part {
+                Part::Literal(literal) => text.push_str(literal),
+                Part::Value(key) => text.push_str(value(key)?),
+                Part::Basic(user, password) => {
+                    let pair = Zeroizing::new(format!("{}:{}", value(user)?, value(password)?));
+                    STANDARD.encode_string(pair.as_bytes(), &mut text);
+                }
+            }
+        }
+        let mut rendered = HeaderValue::from_str(&text).ok()?;
+        rendered.set_sensitive(true);
+        headers.push((HeaderName::try_from(&template.name).ok()?, rendered));
+    }
+    Some(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template(name: &str, value: &str) -> HeaderTemplate {
+        HeaderTemplate { name: name.to_owned(), value: value.to_owned() }
+    }
+
+    fn values(pairs: &[(&str, &str)]) -> Values {
+        let given = pairs.iter().map(|(key, value)| ((*key).to_owned(), Secret::new((*value).to_owned())));
+        Values::check(given.collect()).unwrap()
+    }
+
+    fn rendered(value: &str, pairs: &[(&str, &str)]) -> Option<String> {
+        let headers = render(&[template("X-Key", value)], Some(&values(pairs)))?;
+        headers.first().map(|(_, value)| value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn templates_render() {
+        for (value, pairs, expected) in [
+            ("Sentry-Bearer {token}", &[("token", "s1")][..], "Sentry-Bearer s1"),
+            ("Token token={token}", &[("token", "s1")], "Token token=s1"),
+            ("Basic {base64(email:token)}", &[("email", "a@b"), ("token", "t")], "Basic YUBiOnQ="),
+            ("{A}-{B}", &[("A", "1"), ("B", "2")], "1-2"),
+            ("Bearer {GITHUB_TOKEN}", &[("token", "alone")], "Bearer alone"),
+            ("literal", &[("token", "unused")], "literal"),
+        ] {
+            assert_eq!(rendered(value, pairs).as_deref(), Some(expected), "{value}");
+        }
+        assert_eq!(rendered("{A}-{B}", &[("token", "1")]), None, "a lone token cannot be two values");
+        let two = [template("X-A", "{A}"), template("X-B", "{B}")];
+        assert_eq!(missing_keys(&two, Some(&values(&[("B", "2")]))), ["A"]);
+        assert_eq!(missing_keys(&two, None), ["A", "B"]);
+    }
+
+    #[test]
+    fn bad_templates_are_refused_without_an_echo() {
+        for (name, value) in [
+            ("", "canary {token}"),
+            ("X Y", "canary {token}"),
+            ("Host", "canary {token}"),
+            ("Mcp-Session-Id", "canary {token}"),
+            ("Content-Length", "canary"),
+            ("X-A", ""),
+            ("X-A", "canary {token"),
+            ("X-A", "canary token}"),
+            ("X-A", "canary {}"),
+            ("X-A", "canary {a b}"),
+            ("X-A", "canary {base64(a)}"),
+            ("X-A", "canary\r\nX-Evil: 1"),
+            ("X-A", &"x".repeat(LONGEST_TEMPLATE + 1)),
+        ] {
+            let refused = check_templates(&[template(name, value)]).unwrap_err();
+            assert!(!refused.message.contains("canary"), "{refused}");
+        }
+        assert!(check_templates(&[]).is_err());
+        assert!(check_templates(&[template("x-a", "1"), template("X-A", "2")]).is_err());
+        assert!(
+            check_templates(&[HeaderTemplate::bearer(), template("DD-APPLICATION-KEY", "{app}")]).is_ok()
+        );
+    }
+
+    #[test]
+    fn credentials_have_bounds_and_two_forms() {
+        let check = |key: &str, value: &str| {
+            Values::check(BTreeMap::from([(key.to_owned(), Secret::new(value.to_owned()))]))
+        };
+        for (key, value) in [("", "v"), ("a b", "v"), ("a", ""), ("a", "b c"), (&"k".repeat(65), "v")] {
+            assert!(check(key, value).is_err(), "{key:?}");
+        }
+        assert!(Values::check(BTreeMap::new()).is_err());
+        for (given, kind) in
+            [(values(&[("token", "{\"")]), Kind::Token), (values(&[("K", "v")]), Kind::Values)]
+        {
+            let (found, text) = given.to_text().unwrap();
+            assert_eq!(found, kind);
+            let back = Values::read(kind, &text).unwrap();
+            assert_eq!(back.keys().collect::<Vec<_>>(), given.keys().collect::<Vec<_>>());
+        }
+        let set = Values::read(Kind::Oauth, r#"{"access_token":"t","refresh_token":"r"}"#).unwrap();
+        assert_eq!(set.keys().collect::<Vec<_>>(), [TOKEN]);
+    }
+}

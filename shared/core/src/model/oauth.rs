@@ -1,0 +1,135 @@
+//! What an operator says about an upstream's authorization server. The client secret is kept apart, sealed.
+
+use serde::{Deserialize, Serialize};
+
+use kernel::net::{Policy, SafeUrl};
+use kernel::{Error, Result};
+
+const LONGEST_TEXT: usize = 2048;
+const MOST_SCOPES: usize = 100;
+
+/// OAuth configuration of an integration. All of it is optional: what is missing is discovered (RFC 9728, RFC 8414).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OauthConfig {
+    /// The provider's name, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub provider: Option<String>,
+    /// The authorization server's issuer identifier (RFC 8414 §2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub issuer: Option<String>,
+    /// Scopes to ask for (RFC 6749 §3.3).
+    #[serde(default)]
+    #[schema(required = true)]
+    pub scopes: Vec<String>,
+    /// The client identifier that the operator registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub client_id: Option<String>,
+    /// Authorization endpoint; beats a discovered one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub authorization_url: Option<String>,
+    /// Token endpoint; beats a discovered one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub token_url: Option<String>,
+    /// `prompt` of authorization requests, such as `consent`; not sent when absent (OpenID Connect Core §3.1.2.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub prompt: Option<String>,
+    /// Leaves `resource` (RFC 8707) out of every request, for servers that refuse it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub omit_resource: bool,
+    /// How tokens are got; each user's consent when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub grant: Option<Grant>,
+}
+
+super::integration::text_enum! {
+    /// How tokens are got.
+    Grant {
+        /// By each user's consent (RFC 6749 §4.1).
+        AuthorizationCode = "authorization_code",
+        /// By the organization as the client (RFC 6749 §4.4).
+        ClientCredentials = "client_credentials",
+    }
+}
+
+impl OauthConfig {
+    /// Whether the organization gets the token as the client.
+    pub fn is_client_credentials(&self) -> bool {
+        self.grant == Some(Grant::ClientCredentials)
+    }
+
+    /// Checks every field.
+    pub fn check(&self, policy: Policy) -> Result<()> {
+        for (field, url) in [
+            ("oauth.issuer", &self.issuer),
+            ("oauth.authorizationUrl", &self.authorization_url),
+            ("oauth.tokenUrl", &self.token_url),
+        ] {
+            if let Some(url) = url {
+                SafeUrl::parse(url, policy)
+                    .map_err(|refused| Error::invalid(format!("{field}: {}", refused.0)))?;
+            }
+        }
+        for (field, text) in [
+            ("oauth.provider", &self.provider),
+            ("oauth.clientId", &self.client_id),
+            ("oauth.prompt", &self.prompt),
+        ] {
+            let usable = |text: &String| {
+                !text.is_empty() && text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control)
+            };
+            if !text.as_ref().is_none_or(usable) {
+                let rule = format!("{field} must have 1 to {LONGEST_TEXT} bytes and no control characters");
+                return Err(Error::invalid(rule));
+            }
+        }
+        if self.scopes.len() > MOST_SCOPES || !self.scopes.iter().all(|scope| is_scope_token(scope)) {
+            return Err(Error::invalid(format!(
+                "oauth.scopes must be at most {MOST_SCOPES} scope tokens of visible ASCII without \" and \\"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`.
+fn is_scope_token(scope: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    !scope.is_empty() && scope.len() <= 256 && scope.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(json: &str) -> Result<()> {
+        serde_json::from_str::<OauthConfig>(json).unwrap().check(Policy::default())
+    }
+
+    #[test]
+    fn every_field_has_its_rule() {
+        let good = r#"{"provider":"github","issuer":"https://github.com","scopes":["repo","read:user"],
+                       "clientId":"c1","authorizationUrl":"https://github.com/a","tokenUrl":"https://github.com/t"}"#;
+        assert!(check(good).is_ok());
+        assert!(check("{}").is_ok());
+        for bad in [
+            r#"{"issuer":"http://github.com"}"#,
+            r#"{"authorizationUrl":"https://10.0.0.1/a"}"#,
+            r#"{"tokenUrl":"token"}"#,
+            r#"{"provider":""}"#,
+            r#"{"clientId":"a\nb"}"#,
+            r#"{"scopes":["a b"]}"#,
+            r#"{"scopes":[""]}"#,
+            r#"{"scopes":["\""]}"#,
+        ] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+    }
+}

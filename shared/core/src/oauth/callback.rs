@@ -1,0 +1,211 @@
+//! Finishing an authorization (RFC 6749 §4.1.2, RFC 9207).
+//!
+//! (1) The state is taken, once: whoever comes second finds nothing; (2) the browser must be the one that started it,
+//! where one did; (3) `iss` must be what was recorded, also on errors, before anything else of the answer counts;
+//! (4) an error ends it; (5) the code becomes tokens; (6) they are sealed and stored.
+
+use super::OauthError;
+use crate::model::oauth_flow::Flow;
+use super::refresh::{schedule, store_set};
+use crate::model::token_set::TokenSet;
+use super::tokens::request;
+use crate::model::auth_event::EventType;
+use crate::model::integration::{AuthMode, Integration};
+use kernel::digest::{constant_time_eq, sha256_hex};
+use crate::store::integrations::{NOBODY, find};
+use crate::store::{auth_events, oauth_clients, oauth_flows};
+use crate::Platform;
+use kernel::Result;
+
+/// The parameters of a callback.
+#[derive(Clone, Debug, Default)]
+pub struct Parameters {
+    /// `state`.
+    pub state: Option<String>,
+    /// `code`.
+    pub code: Option<String>,
+    /// `error`.
+    pub error: Option<String>,
+    /// `iss`.
+    pub iss: Option<String>,
+}
+
+/// A finished authorization.
+pub struct Finished {
+    /// The integration that is connected now.
+    pub integration: Integration,
+    /// Whose credential it is.
+    pub owner: String,
+    /// Where the person goes.
+    pub return_url: Option<String>,
+}
+
+/// Why an authorization was not finished; the text is for the person.
+#[derive(Debug)]
+pub struct Unfinished(pub String);
+
+impl From<OauthError> for Unfinished {
+    fn from(error: OauthError) -> Self {
+        if let OauthError::Internal(error) = &error {
+            log::error!("callback: {error} ({:?})", error.internal);
+        }
+        Self(error.to_string())
+    }
+}
+
+impl From<kernel::Error> for Unfinished {
+    fn from(error: kernel::Error) -> Self {
+        OauthError::Internal(error).into()
+    }
+}
+
+/// Finishes the authorization that `parameters` belong to. `browser` is the secret of the browser that brings them.
+pub async fn finish(
+    platform: &Platform,
+    parameters: &Parameters,
+    browser: Option<&str>,
+    path: &str,
+) -> Result<Finished, Unfinished> {
+    let refused = |text: &str| Err(Unfinished(text.to_owned()));
+    // (1)
+    let state = parameters.state.as_deref().unwrap_or_default();
+    let Some(taken) = oauth_flows::take(platform, state).await? else {
+        return refused("This sign-in is unknown, was already used or has expired. Start it again.");
+    };
+    let flow = taken.flow;
+    let Some(integration) = find(platform, NOBODY, &taken.integration_id).await? else {
+        return refused("The integration is not there any more.");
+    };
+    // (2), (3), (4)
+    let code = code(&flow, &integration, parameters, browser, path)?;
+    // (5)
+    let owner = taken.owner;
+    let return_url = flow.return_url.clone();
+    let actor = flow.actor.clone();
+    let registered_at = flow.issuer.clone().filter(|_| flow.client.registered);
+    let set = match (exchange(platform, flow, code).await, registered_at) {
+        (Err(OauthError::Terminal("invalid_client")), Some(issuer)) => {
+            // The server has forgotten the client: the next start registers anew.
+            oauth_clients::forget(platform, &issuer).await?;
+            return refused(
+                "The authorization server does not know Postern any more. Start the sign-in again.",
+            );
+        }
+        (exchanged, _) => exchanged?,
+    };
+    // (6)
+    let host = set.set.host();
+    if !store_set(platform, &integration, &owner, &set.set, schedule(platform, set.expires_in)).await? {
+        return refused("The integration was changed meanwhile. Start the sign-in again.");
+    }
+    auth_events::record(
+        platform,
+        &integration,
+        &owner,
+        EventType::ConnectCompleted,
+        &actor,
+        host.as_deref(),
+        None,
+    )
+    .await?;
+    Ok(Finished { integration, owner, return_url })
+}
+
+/// The code, if everything around it is as it must be.
+fn code<'a>(
+    flow: &Flow,
+    integration: &Integration,
+    parameters: &'a Parameters,
+    browser: Option<&str>,
+    path: &str,
+) -> Result<&'a str, Unfinished> {
+    let refused = |text: &str| Err(Unfinished(text.to_owned()));
+    // (2)
+    if !is_same_browser(flow, browser) || !flow.redirect_uri.ends_with(path) {
+        return refused("This sign-in was started in another browser. Start it again in this one.");
+    }
+    // (3)
+    if !issuer_matches(flow, parameters.iss.as_deref()) {
+        return refused("The answer does not come from the authorization server that was asked.");
+    }
+    // (4)
+    if let Some(error) = &parameters.error {
+        return refused(&format!("The authorization server answered: {}", known_error(error)));
+    }
+    if integration.content.auth_mode != AuthMode::Oauth {
+        return refused("The integration does not use OAuth any more.");
+    }
+    match parameters.code.as_deref() {
+        Some(code) if !code.is_empty() => Ok(code),
+        _ => refused("The authorization server's answer has no code."),
+    }
+}
+
+fn is_same_browser(flow: &Flow, browser: Option<&str>) -> bool {
+    match (&flow.browser, browser) {
+        (None, _) => true,
+        (Some(hash), Some(secret)) => {
+            constant_time_eq(hash.as_bytes(), sha256_hex(secret.as_bytes()).as_bytes())
+        }
+        (Some(_), None) => false,
+    }
+}
+
+/// RFC 9207 §2.4: compared as strings, nothing normalised. Absent is fine only where the server does not announce it.
+fn issuer_matches(flow: &Flow, iss: Option<&str>) -> bool {
+    match (&flow.issuer, iss) {
+        (Some(issuer), Some(iss)) => issuer == iss,
+        (Some(_), None) => !flow.iss_required,
+        // The operator named the endpoints only: there is nothing to compare with.
+        (None, _) => true,
+    }
+}
+
+/// The error codes of RFC 6749 §4.1.2.1 and OpenID Connect; anything else is not repeated.
+fn known_error(error: &str) -> &str {
+    const KNOWN: [&str; 12] = [
+        "invalid_request",
+        "unauthorized_client",
+        "access_denied",
+        "unsupported_response_type",
+        "invalid_scope",
+        "server_error",
+        "temporarily_unavailable",
+        "interaction_required",
+        "login_required",
+        "account_selection_required",
+        "consent_required",
+        "invalid_target",
+    ];
+    if KNOWN.contains(&error) { error } else { "an error that it did not name as the standard does" }
+}
+
+struct Exchanged {
+    set: TokenSet,
+    expires_in: Option<u64>,
+}
+
+async fn exchange(platform: &Platform, flow: Flow, code: &str) -> Result<Exchanged, OauthError> {
+    let mut form = vec![
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", &flow.redirect_uri),
+        ("code_verifier", flow.verifier.expose()),
+    ];
+    if let Some(resource) = &flow.resource {
+        form.push(("resource", resource));
+    }
+    let granted = request(platform, &flow.token_endpoint, &flow.client, &form).await?;
+    let set = TokenSet {
+        access_token: granted.access_token,
+        refresh_token: granted.refresh_token,
+        scope: granted.scope.or(flow.scope),
+        issuer: flow.issuer,
+        token_endpoint: flow.token_endpoint,
+        revocation_endpoint: flow.revocation_endpoint,
+        resource: flow.resource,
+        is_client_credentials: false,
+        client: flow.client,
+    };
+    Ok(Exchanged { set, expires_in: granted.expires_in })
+}

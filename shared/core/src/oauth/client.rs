@@ -1,0 +1,210 @@
+//! Who Postern is to an authorization server. In this order: the client that the operator registered; the URL of
+//! Postern's Client ID Metadata Document, where the server takes one; the client that Postern registered there before;
+//! a new registration (RFC 7591). Clients are kept by issuer and never shown to another one.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::OauthError;
+use super::http::post_json;
+use super::server_metadata::ServerMetadata;
+use kernel::net::SafeUrl;
+use kernel::ports::Timestamp;
+use kernel::secret::Secret;
+use crate::store::oauth_clients;
+use kernel::{Code, Error, Result};
+use crate::Platform;
+
+/// Where authorization servers send people back to, one path per dialect that can start an authorization.
+pub const CALLBACKS: [&str; 3] =
+    ["/oauth/callback", "/v1/integrations/oauth/callback", "/api/v1/admin/oauth/callback"];
+/// Where Postern serves its Client ID Metadata Document.
+pub const DOCUMENT: &str = "/oauth/client-metadata.json";
+
+/// How a client authenticates at the token endpoint (RFC 8414, `token_endpoint_auth_methods_supported`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// It does not.
+    None,
+    /// HTTP Basic.
+    ClientSecretBasic,
+    /// In the form.
+    ClientSecretPost,
+}
+
+/// A client at one issuer.
+#[derive(Deserialize)]
+pub struct Client {
+    /// Client identifier.
+    pub client_id: String,
+    /// Its secret, if it has one.
+    #[serde(default)]
+    pub client_secret: Option<Secret<String>>,
+    /// How it authenticates.
+    pub auth_method: AuthMethod,
+    /// Whether Postern registered it by itself.
+    #[serde(default)]
+    pub registered: bool,
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    client_id: &'a str,
+    client_secret: Option<&'a str>,
+    auth_method: AuthMethod,
+    registered: bool,
+}
+
+impl Client {
+    /// The client as JSON, to be sealed.
+    pub fn to_json(&self) -> Result<Zeroizing<String>> {
+        let wire = Wire {
+            client_id: &self.client_id,
+            client_secret: self.client_secret.as_ref().map(|secret| secret.expose().as_str()),
+            auth_method: self.auth_method,
+            registered: self.registered,
+        };
+        serde_json::to_string(&wire).map(Zeroizing::new).map_err(|error| Error::internal(error.to_string()))
+    }
+
+    /// The client that an operator registered by hand.
+    pub fn given(metadata: Option<&ServerMetadata>, client_id: &str, secret: Option<Secret<String>>) -> Self {
+        let auth_method = if secret.is_some() { secret_method(metadata) } else { AuthMethod::None };
+        Self { client_id: client_id.to_owned(), client_secret: secret, auth_method, registered: false }
+    }
+}
+
+/// The origin that Postern is reached at; without it there is nowhere to come back to.
+pub fn public_url(platform: &Platform) -> Result<&str> {
+    let url = platform.settings.public_url.as_deref();
+    url.ok_or_else(|| {
+        Error::new(Code::NotConfigured, "PUBLIC_URL is not set: OAuth needs a place to return to")
+    })
+}
+
+/// The client to use at the issuer of `metadata` when the operator gave none.
+pub async fn identify(platform: &Platform, metadata: &ServerMetadata) -> Result<Client, OauthError> {
+    if metadata.client_id_metadata_document_supported
+        && let Some(url) = document_url(platform)
+    {
+        let auth_method = AuthMethod::None;
+        return Ok(Client { client_id: url, client_secret: None, auth_method, registered: false });
+    }
+    let origin = public_url(platform)?;
+    if let Some(known) = oauth_clients::find(platform, &metadata.issuer, origin).await? {
+        return Ok(known);
+    }
+    register(platform, metadata, origin).await
+}
+
+/// The URL of Postern's Client ID Metadata Document: an https URL with a path, as authorization servers want it.
+fn document_url(platform: &Platform) -> Option<String> {
+    let url = match &platform.settings.client_metadata_url {
+        Some(url) => url.clone(),
+        None => format!("{}{DOCUMENT}", platform.settings.public_url.as_deref()?),
+    };
+    url.starts_with("https://").then_some(url)
+}
+
+/// Postern's Client ID Metadata Document.
+pub fn document(platform: &Platform) -> Result<Value> {
+    let url = document_url(platform).ok_or_else(|| {
+        Error::not_found("there is no client metadata document: PUBLIC_URL must be an https origin")
+    })?;
+    let mut document = description(public_url(platform)?, AuthMethod::None);
+    if let Some(members) = document.as_object_mut() {
+        members.insert("client_id".to_owned(), url.into());
+    }
+    Ok(document)
+}
+
+/// What Postern says about itself (RFC 7591 §2).
+fn description(origin: &str, auth_method: AuthMethod) -> Value {
+    let redirect_uris: Vec<String> = CALLBACKS.iter().map(|path| format!("{origin}{path}")).collect();
+    let is_loopback = Url::parse(origin).is_ok_and(|url| url.scheme() == "http");
+    json!({
+        "client_name": "Postern",
+        "client_uri": origin,
+        "redirect_uris": redirect_uris,
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": auth_method,
+        "application_type": if is_loopback { "native" } else { "web" },
+    })
+}
+
+async fn register(
+    platform: &Platform,
+    metadata: &ServerMetadata,
+    origin: &str,
+) -> Result<Client, OauthError> {
+    let Some(endpoint) = &metadata.registration_endpoint else {
+        return Err(OauthError::refused(
+            "the authorization server registers no clients: register one there and set oauth.clientId",
+        ));
+    };
+    let endpoint = SafeUrl::parse(endpoint, platform.settings.net)
+        .map_err(|_| OauthError::refused("the registration endpoint is not a URL that may be dialled"))?;
+    let auth_method = registered_method(metadata);
+    let answer = post_json(platform, endpoint, &description(origin, auth_method))
+        .await
+        .map_err(|_| OauthError::transient("the authorization server cannot be reached"))?;
+    let refused =
+        || OauthError::refused("the authorization server refused to register a client: set oauth.clientId");
+    let registration = answer.json.filter(|_| matches!(answer.status, 200 | 201)).ok_or_else(refused)?;
+    let registration: Registration = serde_json::from_value(registration).map_err(|_| refused())?;
+    if registration.client_id.is_empty() || registration.client_id.len() > 2048 {
+        return Err(refused());
+    }
+    let auth_method = match (&registration.client_secret, registration.token_endpoint_auth_method) {
+        (None, _) => AuthMethod::None,
+        (Some(_), Some(method)) => method,
+        (Some(_), None) => auth_method,
+    };
+    let client = Client {
+        client_id: registration.client_id,
+        client_secret: registration.client_secret,
+        auth_method,
+        registered: true,
+    };
+    let expires_at = registration.client_secret_expires_at.filter(|seconds| *seconds > 0);
+    let expires_at = expires_at.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)));
+    oauth_clients::put(platform, &metadata.issuer, origin, &client, expires_at).await?;
+    Ok(client)
+}
+
+/// The members of a registration that Postern uses (RFC 7591 §3.2.1).
+#[derive(Deserialize)]
+struct Registration {
+    client_id: String,
+    #[serde(default)]
+    client_secret: Option<Secret<String>>,
+    #[serde(default)]
+    client_secret_expires_at: Option<i64>,
+    #[serde(default)]
+    token_endpoint_auth_method: Option<AuthMethod>,
+}
+
+/// How to register: with a secret where the server takes one, since refresh tokens are then bound to it.
+fn registered_method(metadata: &ServerMetadata) -> AuthMethod {
+    match &metadata.token_endpoint_auth_methods_supported {
+        Some(methods) if !methods.iter().any(|method| method.starts_with("client_secret_")) => {
+            AuthMethod::None
+        }
+        _ => secret_method(Some(metadata)),
+    }
+}
+
+fn secret_method(metadata: Option<&ServerMetadata>) -> AuthMethod {
+    let methods = metadata.and_then(|metadata| metadata.token_endpoint_auth_methods_supported.as_deref());
+    let Some(methods) = methods else { return AuthMethod::ClientSecretBasic };
+    let takes = |wanted: &str| methods.iter().any(|method| method == wanted);
+    if !takes("client_secret_basic") && takes("client_secret_post") {
+        AuthMethod::ClientSecretPost
+    } else {
+        AuthMethod::ClientSecretBasic
+    }
+}

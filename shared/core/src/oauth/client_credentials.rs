@@ -1,0 +1,54 @@
+//! The client credentials grant (RFC 6749 §4.4): the organization's own access, without any person.
+
+use super::OauthError;
+use super::discovery::{client, find_server, resource, scope};
+use super::refresh::{schedule, store_set};
+use super::tokens;
+use super::tokens::Granted;
+use crate::model::token_set::TokenSet;
+use crate::model::auth_event::EventType;
+use crate::model::credential::ORGANIZATION;
+use crate::model::integration::Integration;
+use crate::store::auth_events;
+use crate::Platform;
+use kernel::Result;
+
+/// Asks for a token for the client of `set`.
+pub(super) async fn request(platform: &Platform, set: &TokenSet) -> Result<Granted, OauthError> {
+    let mut form = vec![("grant_type", "client_credentials")];
+    for (name, value) in [("scope", &set.scope), ("resource", &set.resource)] {
+        if let Some(value) = value {
+            form.push((name, value));
+        }
+    }
+    tokens::request(platform, &set.token_endpoint, &set.client, &form).await
+}
+
+/// Gets the organization's first token for `integration` and stores it.
+pub async fn acquire(platform: &Platform, integration: &Integration, actor: &str) -> Result<(), OauthError> {
+    let config = integration.content.oauth.clone().unwrap_or_default();
+    let server = find_server(platform, integration, &config).await?;
+    let client = client(platform, integration, &config, server.metadata.as_ref()).await?;
+    let scope = scope(platform, integration, &config, ORGANIZATION, &server).await?;
+    let blank = || kernel::seal::Secret::new(String::new());
+    let mut set = TokenSet {
+        access_token: blank(),
+        refresh_token: None,
+        scope,
+        issuer: server.metadata.as_ref().map(|metadata| metadata.issuer.clone()),
+        token_endpoint: server.token_endpoint.clone(),
+        revocation_endpoint: server.metadata.as_ref().and_then(|found| found.revocation_endpoint.clone()),
+        resource: resource(&config, integration, &server),
+        is_client_credentials: true,
+        client,
+    };
+    let granted = request(platform, &set).await?;
+    let times = schedule(platform, granted.expires_in);
+    set.access_token = granted.access_token;
+    set.scope = set.scope.or(granted.scope);
+    store_set(platform, integration, ORGANIZATION, &set, times).await?;
+    let host = set.host();
+    let event = EventType::ConnectCompleted;
+    auth_events::record(platform, integration, ORGANIZATION, event, actor, host.as_deref(), None).await?;
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! What an authorization has to know before it begins: the upstream's authorization server, Postern's client there, the
+//! scope and the resource. What the operator configured beats what is discovered.
+
+use std::collections::BTreeSet;
+
+use super::OauthError;
+use crate::model::oauth_client::Client;
+use super::client::identify;
+use super::protected_resource;
+use super::protected_resource::{ProtectedResource, bearer_parameter};
+use super::server_metadata;
+use super::server_metadata::ServerMetadata;
+use crate::client::probe::challenge;
+use crate::model::integration::Integration;
+use crate::model::oauth::OauthConfig;
+use kernel::net::SafeUrl;
+use crate::store::credentials;
+use crate::{Platform, vault};
+
+/// What was found out about the upstream's authorization server.
+pub(super) struct Server {
+    pub(super) metadata: Option<ServerMetadata>,
+    pub(super) resource: Option<ProtectedResource>,
+    pub(super) challenge: Option<String>,
+    pub(super) authorization_endpoint: Option<String>,
+    pub(super) token_endpoint: String,
+}
+
+/// Finds the authorization server: what the operator named beats what is discovered.
+pub(super) async fn find_server(
+    platform: &Platform,
+    integration: &Integration,
+    config: &OauthConfig,
+) -> Result<Server, OauthError> {
+    let endpoint = SafeUrl::parse(&integration.content.url, platform.settings.net)
+        .map_err(|_| OauthError::refused("the integration's URL may not be dialled any more"))?;
+    if let (None, Some(token_endpoint)) = (&config.issuer, &config.token_url)
+        && (config.authorization_url.is_some() || config.is_client_credentials())
+    {
+        return Ok(Server {
+            metadata: None,
+            resource: None,
+            challenge: None,
+            authorization_endpoint: config.authorization_url.clone(),
+            token_endpoint: token_endpoint.clone(),
+        });
+    }
+    let challenge = challenge(platform, &endpoint).await;
+    let resource = protected_resource::discover(platform, &endpoint, challenge.as_deref()).await?;
+    let issuer = issuer(config, resource.as_ref(), &endpoint);
+    let metadata = server_metadata::discover(platform, &issuer).await?;
+    let token_endpoint = config.token_url.clone().or_else(|| metadata.token_endpoint.clone());
+    Ok(Server {
+        authorization_endpoint: config
+            .authorization_url
+            .clone()
+            .or_else(|| metadata.authorization_endpoint.clone()),
+        token_endpoint: token_endpoint
+            .ok_or_else(|| OauthError::refused("the authorization server has no token endpoint"))?,
+        metadata: Some(metadata),
+        resource,
+        challenge,
+    })
+}
+
+/// What connecting to a server by OAuth would take.
+pub struct Discovered {
+    /// Its authorization server.
+    pub metadata: ServerMetadata,
+    /// The scopes that it asks for, else those that it knows.
+    pub scopes: Vec<String>,
+}
+
+/// Finds out what connecting to the MCP server at `endpoint` would take.
+pub async fn discover_server(platform: &Platform, endpoint: &SafeUrl) -> Result<Discovered, OauthError> {
+    let challenge = challenge(platform, endpoint).await;
+    let resource = protected_resource::discover(platform, endpoint, challenge.as_deref()).await?;
+    let issuer = issuer(&OauthConfig::default(), resource.as_ref(), endpoint);
+    let metadata = server_metadata::discover(platform, &issuer).await?;
+    let challenged = challenge.as_deref().and_then(|challenge| bearer_parameter(challenge, "scope"));
+    let scopes = match challenged {
+        Some(scope) => words(&scope).into_iter().collect(),
+        None => resource.map(|resource| resource.scopes_supported).unwrap_or_default(),
+    };
+    Ok(Discovered { metadata, scopes })
+}
+
+fn issuer(config: &OauthConfig, resource: Option<&ProtectedResource>, endpoint: &SafeUrl) -> String {
+    match (&config.issuer, resource) {
+        (Some(issuer), _) => issuer.clone(),
+        (None, Some(resource)) => resource.authorization_servers.first().cloned().unwrap_or_default(),
+        // MCP 2025-03-26: the server's origin is its own authorization server.
+        (None, None) => endpoint.as_url().origin().ascii_serialization(),
+    }
+}
+
+pub(super) async fn client(
+    platform: &Platform,
+    integration: &Integration,
+    config: &OauthConfig,
+    metadata: Option<&ServerMetadata>,
+) -> Result<Client, OauthError> {
+    match (&config.client_id, metadata) {
+        (Some(client_id), _) => {
+            let secret = vault::open_client_secret(platform, integration)?;
+            Ok(Client::given(metadata, client_id, secret))
+        }
+        (None, Some(metadata)) => identify(platform, metadata).await,
+        (None, None) => Err(OauthError::refused("oauth.clientId is required where the endpoints are given")),
+    }
+}
+
+/// The operator's scopes, else those of the challenge, else those of the resource; together with what was asked for
+/// before and what a refused call has asked for since. `offline_access` only where the server knows it
+/// and a person consents.
+pub(super) async fn scope(
+    platform: &Platform,
+    integration: &Integration,
+    config: &OauthConfig,
+    owner: &str,
+    server: &Server,
+) -> Result<Option<String>, OauthError> {
+    let challenged = server.challenge.as_deref().and_then(|challenge| bearer_parameter(challenge, "scope"));
+    let mut scopes: BTreeSet<String> = if !config.scopes.is_empty() {
+        config.scopes.iter().cloned().collect()
+    } else if let Some(challenged) = challenged {
+        words(&challenged)
+    } else {
+        server.resource.iter().flat_map(|resource| resource.scopes_supported.iter().cloned()).collect()
+    };
+    scopes.extend(
+        credentials::wanted_scope(platform, &integration.id, owner).await?.iter().flat_map(|s| words(s)),
+    );
+    let knows_offline =
+        |metadata: &ServerMetadata| metadata.scopes_supported.iter().any(|s| s == "offline_access");
+    if !config.is_client_credentials() && server.metadata.as_ref().is_some_and(knows_offline) {
+        scopes.insert("offline_access".to_owned());
+    } else if config.scopes.is_empty() {
+        scopes.remove("offline_access");
+    }
+    let text = scopes.into_iter().collect::<Vec<_>>().join(" ");
+    Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
+fn words(scope: &str) -> BTreeSet<String> {
+    scope.split_ascii_whitespace().map(ToOwned::to_owned).collect()
+}
+
+/// The resource indicator (RFC 8707), unless the operator leaves it out: some servers refuse the parameter.
+pub(super) fn resource(config: &OauthConfig, integration: &Integration, server: &Server) -> Option<String> {
+    if config.omit_resource {
+        return None;
+    }
+    let published = server.resource.as_ref().map(|resource| resource.resource.clone());
+    published.or_else(|| Some(integration.content.url.clone()))
+}

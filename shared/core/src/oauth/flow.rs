@@ -1,0 +1,250 @@
+//! Starting an authorization (RFC 6749 §4.1.1 with PKCE, RFC 8707 and MCP's rules).
+//!
+//! (1) The upstream is asked without a credential, for its challenge; (2) its authorization server is found, as far as
+//! the operator has not named it; (3) the client; (4) the scope; (5) everything that the callback will need is put
+//! under a fresh state, once, for ten minutes; (6) the URL is made.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::OauthError;
+use crate::model::oauth_client::Client;
+use super::client::public_url;
+use super::discovery::{client, find_server, resource, scope};
+use crate::model::auth_event::EventType;
+use crate::model::integration::{AuthMode, Integration};
+use kernel::net::SafeUrl;
+use kernel::ports::Timestamp;
+use kernel::secret::Secret;
+use kernel::digest::sha256_hex;
+use crate::store::{auth_events, oauth_flows};
+use kernel::{Error, Result};
+use crate::Platform;
+
+/// How long a person may take.
+pub const LIFETIME: Duration = Duration::from_mins(10);
+
+/// Who starts an authorization, and for whom.
+pub struct Start<'a> {
+    /// The integration to connect.
+    pub integration: &'a Integration,
+    /// Whose credential it will be: a caller's subject, or the organization.
+    pub owner: &'a str,
+    /// Who asks for it.
+    pub actor: &'a str,
+    /// The callback path, one of [`super::client::CALLBACKS`].
+    pub callback: &'static str,
+    /// Where the person goes afterwards, checked by [`check_return_url`].
+    pub return_url: Option<String>,
+    /// The secret of the browser that started it, where one did: only that one may finish it.
+    pub browser: Option<&'a str>,
+}
+
+/// An authorization that was started.
+#[derive(Debug)]
+pub struct Started {
+    /// Where the person goes.
+    pub authorization_url: String,
+    /// The state parameter.
+    pub state: String,
+    /// Where they come back to.
+    pub redirect_uri: String,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+/// What the callback needs.
+#[derive(Deserialize)]
+pub struct Flow {
+    /// PKCE verifier (RFC 7636 §4.1).
+    pub verifier: Secret<String>,
+    /// The issuer that the person was sent to; `None` where the operator named the endpoints only.
+    pub issuer: Option<String>,
+    /// Whether its callback must carry `iss`.
+    pub iss_required: bool,
+    /// Token endpoint.
+    pub token_endpoint: String,
+    /// Revocation endpoint.
+    pub revocation_endpoint: Option<String>,
+    /// The resource asked for.
+    pub resource: Option<String>,
+    /// The scope asked for.
+    pub scope: Option<String>,
+    /// The redirect URI, exactly as it was sent.
+    pub redirect_uri: String,
+    /// The client.
+    pub client: Client,
+    /// Where the person goes afterwards.
+    pub return_url: Option<String>,
+    /// Hash of the browser's secret.
+    pub browser: Option<String>,
+    /// Who asked for it.
+    pub actor: String,
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    verifier: &'a str,
+    issuer: Option<&'a str>,
+    iss_required: bool,
+    token_endpoint: &'a str,
+    revocation_endpoint: Option<&'a str>,
+    resource: Option<&'a str>,
+    scope: Option<&'a str>,
+    redirect_uri: &'a str,
+    client: &'a serde_json::value::RawValue,
+    return_url: Option<&'a str>,
+    browser: Option<&'a str>,
+    actor: &'a str,
+}
+
+impl Flow {
+    pub(crate) fn to_json(&self) -> Result<Zeroizing<String>> {
+        let broken = |error: serde_json::Error| Error::internal(error.to_string());
+        let client = self.client.to_json()?;
+        let wire = Wire {
+            verifier: self.verifier.expose(),
+            issuer: self.issuer.as_deref(),
+            iss_required: self.iss_required,
+            token_endpoint: &self.token_endpoint,
+            revocation_endpoint: self.revocation_endpoint.as_deref(),
+            resource: self.resource.as_deref(),
+            scope: self.scope.as_deref(),
+            redirect_uri: &self.redirect_uri,
+            client: serde_json::from_str(&client).map_err(broken)?,
+            return_url: self.return_url.as_deref(),
+            browser: self.browser.as_deref(),
+            actor: &self.actor,
+        };
+        serde_json::to_string(&wire).map(Zeroizing::new).map_err(broken)
+    }
+}
+
+/// Starts an authorization.
+pub async fn begin(platform: &Platform, start: &Start<'_>) -> Result<Started, OauthError> {
+    let integration = start.integration;
+    let config = integration.content.oauth.clone().unwrap_or_default();
+    let redirect_uri = format!("{}{}", public_url(platform)?, start.callback);
+    // (1), (2)
+    let server = find_server(platform, integration, &config).await?;
+    let endpoint = server.authorization_endpoint.as_deref();
+    let endpoint = endpoint.ok_or_else(|| OauthError::refused("the authorization server takes no people"))?;
+    let url = SafeUrl::parse(endpoint, platform.settings.net)
+        .map_err(|_| {
+            OauthError::refused("the authorization endpoint is not a URL that people may be sent to")
+        })?
+        .as_url()
+        .clone();
+    // (3)
+    let client = client(platform, integration, &config, server.metadata.as_ref()).await?;
+    // (4)
+    let scope = scope(platform, integration, &config, start.owner, &server).await?;
+    let resource = resource(&config, integration, &server);
+    // (5)
+    let verifier = Secret::new(URL_SAFE_NO_PAD.encode(platform.random::<64>()?));
+    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose().as_bytes()));
+    let state = URL_SAFE_NO_PAD.encode(platform.random::<32>()?);
+    let metadata = server.metadata.as_ref();
+    let flow = Flow {
+        verifier,
+        issuer: metadata.map(|metadata| metadata.issuer.clone()),
+        iss_required: metadata.is_some_and(|found| found.authorization_response_iss_parameter_supported),
+        token_endpoint: server.token_endpoint.clone(),
+        revocation_endpoint: metadata.and_then(|metadata| metadata.revocation_endpoint.clone()),
+        resource,
+        scope,
+        redirect_uri: redirect_uri.clone(),
+        client,
+        return_url: start.return_url.clone(),
+        browser: start.browser.map(|secret| sha256_hex(secret.as_bytes())),
+        actor: start.actor.to_owned(),
+    };
+    let expires_at = platform.now() + LIFETIME;
+    oauth_flows::insert(platform, &integration.id, start.owner, &state, &flow, expires_at).await?;
+    let event = EventType::ConnectStarted;
+    auth_events::record(platform, integration, start.owner, event, start.actor, url.host_str(), None).await?;
+    // (6)
+    let authorization_url = authorization_url(url, &flow, &state, &challenge, config.prompt.as_deref());
+    Ok(Started { authorization_url, state, redirect_uri, expires_at })
+}
+
+/// RFC 6749 §4.1.1; what the endpoint's URL has in its query already stays.
+fn authorization_url(
+    mut url: Url,
+    flow: &Flow,
+    state: &str,
+    challenge: &str,
+    prompt: Option<&str>,
+) -> String {
+    url.query_pairs_mut()
+        .append_pair("response_type", "code")
+        .append_pair("client_id", &flow.client.client_id)
+        .append_pair("redirect_uri", &flow.redirect_uri)
+        .append_pair("state", state)
+        .append_pair("code_challenge", challenge)
+        .append_pair("code_challenge_method", "S256");
+    let optional =
+        [("scope", flow.scope.as_deref()), ("resource", flow.resource.as_deref()), ("prompt", prompt)];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    url.into()
+}
+
+/// A safe place to go to afterwards: a path on Postern's own origin.
+pub fn check_return_url(url: Option<String>) -> Result<Option<String>> {
+    let Some(url) = url else { return Ok(None) };
+    let is_relative = url.starts_with('/') && !url.starts_with("//") && !url.starts_with("/\\");
+    let is_plain = url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':' && byte != b'\\');
+    if is_relative && is_plain && url.len() <= 2048 {
+        Ok(Some(url))
+    } else {
+        Err(Error::invalid("the return URL must be a path that begins with one / and has no colon"))
+    }
+}
+
+/// Refuses integrations that people do not connect to.
+pub fn check_connectable(integration: &Integration) -> Result<()> {
+    let config = integration.content.oauth.as_ref();
+    if integration.content.auth_mode != AuthMode::Oauth
+        || config.is_some_and(crate::model::oauth::OauthConfig::is_client_credentials)
+    {
+        return Err(Error::conflict("connection is not configured for authorization_code OAuth"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_sent_to_own_paths_only() {
+        let check = |url: &str| check_return_url(Some(url.to_owned()));
+        for good in ["/", "/portal?x=1&y=%3A", "/a/b#c"] {
+            assert_eq!(check(good).unwrap().as_deref(), Some(good));
+        }
+        for bad in [
+            "",
+            "portal",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/a:b",
+            "/a\nb",
+            "/a\\b",
+        ] {
+            assert!(check(bad).is_err(), "{bad:?}");
+        }
+        assert!(check(&format!("/{}", "x".repeat(2048))).is_err());
+        assert_eq!(check_return_url(None).unwrap(), None);
+    }
+}

@@ -1,0 +1,273 @@
+//! Keeping tokens alive (RFC 6749 §6, RFC 9700 §4.14.2).
+//!
+//! Of all instances one renews a credential: (1) it takes a lease in SQL, the others wait for what it stores; (2) it asks
+//! the token endpoint; (3) the rotated token is stored before anybody uses it; (4) a failure that may pass keeps the
+//! token, one that will not marks the credential once, and nobody tries again. A lease that its holder does not give back
+//! ends by itself.
+
+use std::time::Duration;
+
+use super::OauthError;
+use super::client_credentials;
+use super::tokens::{Granted, request};
+use crate::model::token_set::TokenSet;
+use crate::model::auth_event::EventType;
+use crate::model::credential::{Kind, SealedCredential};
+use crate::model::integration::Integration;
+use crate::store::credentials;
+use crate::store::credentials::{Leased, Renewal, Standing, TokenTimes};
+use crate::store::{auth_events, oauth_clients};
+use crate::{Platform, vault};
+use kernel::Result;
+
+/// A token that lives less long than this is renewed before it is used.
+pub const LEAST_LEFT: Duration = Duration::from_mins(1);
+/// How far ahead of its end the scheduled job renews a token.
+const AHEAD: Duration = Duration::from_mins(5);
+/// How long one refresh may hold a credential; longer than the token endpoint's time limit.
+const LEASE: Duration = Duration::from_secs(40);
+/// How long the others wait for it.
+const PATIENCE: Duration = Duration::from_secs(35);
+const POLL: Duration = Duration::from_millis(150);
+/// How often storing a rotated token is tried.
+const STORE_ATTEMPTS: u32 = 3;
+
+/// Why there is no token to use.
+#[derive(Debug)]
+pub enum Stale {
+    /// The grant is gone: the owner has to connect again.
+    NeedsReauth,
+    /// The authorization server could not be asked; the text is public.
+    Unavailable(String),
+}
+
+/// When a token ends and when to renew it, `expires_in` seconds from now.
+pub(super) fn schedule(platform: &Platform, expires_in: Option<u64>) -> TokenTimes {
+    let now = platform.now();
+    let Some(seconds) = expires_in else { return TokenTimes { expires_at: None, refresh_at: None } };
+    let lifetime = Duration::from_secs(seconds.min(10 * 365 * 24 * 3600));
+    // Short-lived tokens are renewed at half their life.
+    let until_refresh = lifetime.saturating_sub(AHEAD).max(lifetime / 2);
+    TokenTimes { expires_at: Some(now + lifetime), refresh_at: Some(now + until_refresh) }
+}
+
+/// Stores the tokens of a new grant for `owner`. Whether the integration still takes them.
+pub(super) async fn store_set(
+    platform: &Platform,
+    integration: &Integration,
+    owner: &str,
+    set: &TokenSet,
+    mut times: TokenTimes,
+) -> Result<bool> {
+    if set.refresh_token.is_none() && !set.is_client_credentials {
+        times.refresh_at = None;
+    }
+    let credential = vault::seal_tokens(platform, owner, set)?;
+    credentials::put_tokens(platform, &integration.id, &credential, times).await
+}
+
+/// A credential that lives long enough to be used: `credential` itself, or what a refresh made of it.
+pub async fn usable(
+    platform: &Platform,
+    integration: &str,
+    credential: &SealedCredential,
+) -> Result<SealedCredential, Stale> {
+    let is_fresh = credential.expires_at.is_none_or(|end| platform.now() + LEAST_LEFT < end);
+    if credential.kind != Kind::Oauth || is_fresh {
+        return Ok(credential.clone());
+    }
+    renewed(platform, integration, credential).await
+}
+
+/// What a refresh makes of `credential`, whoever does it.
+pub async fn renewed(
+    platform: &Platform,
+    integration: &str,
+    credential: &SealedCredential,
+) -> Result<SealedCredential, Stale> {
+    renewed_for(platform, integration, credential, None).await
+}
+
+/// `credential`, of the client credentials grant, with the rights of `scope` besides its own.
+pub async fn widened(
+    platform: &Platform,
+    integration: &str,
+    credential: &SealedCredential,
+    scope: &str,
+) -> Result<SealedCredential, Stale> {
+    renewed_for(platform, integration, credential, Some(scope)).await
+}
+
+async fn renewed_for(
+    platform: &Platform,
+    integration: &str,
+    credential: &SealedCredential,
+    wider: Option<&str>,
+) -> Result<SealedCredential, Stale> {
+    let patience = platform.now() + PATIENCE;
+    loop {
+        // (1)
+        let standing = credentials::standing(platform, integration, credential);
+        match standing.await.map_err(|error| unavailable(&error))? {
+            Standing::Renewed(fresh) => return Ok(fresh),
+            Standing::Ended => return Err(ended(platform, credential)),
+            Standing::Free => {
+                let lease = credentials::lease(platform, credential, platform.now() + LEASE);
+                if let Some(leased) = lease.await.map_err(|error| unavailable(&error))? {
+                    return renew(platform, integration, leased, wider).await;
+                }
+            }
+            Standing::Leased => {}
+        }
+        if platform.now() >= patience {
+            return Err(Stale::Unavailable("the token is being renewed: try again".to_owned()));
+        }
+        platform.clock.sleep(POLL).await;
+    }
+}
+
+fn unavailable(error: &kernel::Error) -> Stale {
+    log::error!("refresh: {error} ({:?})", error.internal);
+    Stale::Unavailable("the token could not be renewed".to_owned())
+}
+
+/// What follows for those who need `credential`, whose grant is gone.
+pub fn ended(platform: &Platform, credential: &SealedCredential) -> Stale {
+    match vault::open_tokens(platform, credential) {
+        // Nobody can connect: the next validation asks for a new token.
+        Some(set) if set.is_client_credentials => {
+            Stale::Unavailable("the authorization server refused the organization's client".to_owned())
+        }
+        _ => Stale::NeedsReauth,
+    }
+}
+
+async fn renew(
+    platform: &Platform,
+    integration: &str,
+    leased: Leased,
+    wider: Option<&str>,
+) -> Result<SealedCredential, Stale> {
+    let Some(mut set) = vault::open_tokens(platform, &leased.credential) else {
+        release(platform, &leased).await;
+        return Err(Stale::Unavailable("the stored credential cannot be opened".to_owned()));
+    };
+    let host = set.host();
+    let event = |kind: EventType, detail: Option<String>| {
+        let (owner, host) = (leased.credential.owner.clone(), host.clone());
+        async move {
+            let (host, detail) = (host.as_deref(), detail.as_deref());
+            auth_events::record_by_id(platform, integration, &owner, kind, host, detail).await;
+        }
+    };
+    if set.refresh_token.is_none() && !set.is_client_credentials {
+        event(EventType::RefreshSkippedNoToken, None).await;
+        give_up(platform, &leased).await;
+        return Err(Stale::NeedsReauth);
+    }
+    if let Some(wider) = wider {
+        set.scope = Some(wider.to_owned());
+    }
+    // (2)
+    match ask(platform, &set).await {
+        // (3)
+        Ok(granted) => {
+            if let Some(credential) = store(platform, &leased, set, granted).await {
+                event(EventType::RefreshSucceeded, None).await;
+                return Ok(credential);
+            }
+            event(EventType::RefreshRotationPersistenceFailed, None).await;
+            Err(Stale::Unavailable("the renewed token could not be stored".to_owned()))
+        }
+        // (4)
+        Err(OauthError::Terminal(code)) if wider.is_none() => {
+            if code == "invalid_client" && set.client.registered {
+                forget_client(platform, &set).await;
+            }
+            event(EventType::RefreshFailedRevoked, Some(code.to_owned())).await;
+            give_up(platform, &leased).await;
+            Err(ended(platform, &leased.credential))
+        }
+        // Who is not granted more keeps what they have.
+        Err(error) => {
+            event(EventType::RefreshFailedTransient, Some(error.to_string())).await;
+            release(platform, &leased).await;
+            Err(Stale::Unavailable(error.to_string()))
+        }
+    }
+}
+
+async fn ask(platform: &Platform, set: &TokenSet) -> Result<Granted, OauthError> {
+    let Some(refresh_token) = &set.refresh_token else {
+        return client_credentials::request(platform, set).await;
+    };
+    let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose().as_str())];
+    if let Some(resource) = &set.resource {
+        form.push(("resource", resource));
+    }
+    request(platform, &set.token_endpoint, &set.client, &form).await
+}
+
+/// The next authorization registers anew. (A refresh token belongs to the client that it was issued to.)
+async fn forget_client(platform: &Platform, set: &TokenSet) {
+    if let Some(issuer) = &set.issuer
+        && let Err(error) = oauth_clients::forget(platform, issuer).await
+    {
+        log::error!("refresh: {error} ({:?})", error.internal);
+    }
+}
+
+async fn store(
+    platform: &Platform,
+    leased: &Leased,
+    set: TokenSet,
+    granted: Granted,
+) -> Option<SealedCredential> {
+    let times = schedule(platform, granted.expires_in);
+    // A client goes on asking for what it asked for; a person's grant is what it was narrowed to.
+    let scope =
+        if set.is_client_credentials { set.scope.or(granted.scope) } else { granted.scope.or(set.scope) };
+    let (access_token, refresh_token) = (granted.access_token, granted.refresh_token.or(set.refresh_token));
+    let renewed = TokenSet { access_token, refresh_token, scope, ..set };
+    for _ in 0..STORE_ATTEMPTS {
+        let sealed = match vault::reseal_tokens(platform, &leased.credential, &renewed) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                log::error!("refresh: {error} ({:?})", error.internal);
+                return None;
+            }
+        };
+        let credential =
+            SealedCredential { sealed, expires_at: times.expires_at, ..leased.credential.clone() };
+        match credentials::renew(platform, leased, &credential, times).await {
+            Ok(Renewal::Stored) => return Some(credential),
+            // Somebody connected anew or disconnected meanwhile: what they did counts.
+            Ok(Renewal::Superseded) => return None,
+            Err(error) => log::error!("refresh: {error} ({:?})", error.internal),
+        }
+    }
+    None
+}
+
+async fn give_up(platform: &Platform, leased: &Leased) {
+    if let Err(error) = credentials::mark_needs_reauth(platform, leased).await {
+        log::error!("refresh: {error} ({:?})", error.internal);
+    }
+}
+
+async fn release(platform: &Platform, leased: &Leased) {
+    if let Err(error) = credentials::release(platform, leased, platform.now() + AHEAD).await {
+        log::error!("refresh: {error} ({:?})", error.internal);
+    }
+}
+
+/// Renews the credentials that are due, at most `limit`. How many there were.
+pub async fn sweep(platform: &Platform, limit: u32) -> Result<usize> {
+    let due: Vec<(String, SealedCredential)> = credentials::due(platform, limit).await?;
+    let count = due.len();
+    for (integration, credential) in due {
+        // Failures are recorded where they happen.
+        let _: Result<SealedCredential, Stale> = renewed(platform, &integration, &credential).await;
+    }
+    Ok(count)
+}

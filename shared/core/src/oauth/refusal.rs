@@ -1,0 +1,105 @@
+//! What an upstream's refusal of a token means (RFC 6750 §3.1, MCP "Scope Challenge Handling"): another token, a person who
+//! has to consent again, or neither.
+
+use std::collections::BTreeSet;
+
+use super::protected_resource::bearer_parameter;
+use super::refresh::{Stale, renewed, widened};
+use crate::client::CallError;
+use crate::model::credential::{Kind, SealedCredential};
+use crate::store::credentials::want_scope;
+use crate::{Platform, vault};
+
+/// How often somebody is sent to grant the same rights before the upstream is believed not to want them at all.
+const MOST_STEP_UPS: i64 = 3;
+
+/// Why a credential cannot be used.
+#[derive(Debug)]
+pub enum NotReady {
+    /// Its owner has to connect, or connect again; why.
+    Connect(&'static str),
+    /// Nothing helps now; the text is public.
+    Failed(String),
+}
+
+impl From<Stale> for NotReady {
+    fn from(stale: Stale) -> Self {
+        match stale {
+            Stale::NeedsReauth => Self::Connect("the connection has ended and has to be made again"),
+            Stale::Unavailable(reason) => Self::Failed(reason),
+        }
+    }
+}
+
+/// What follows from `error` where `credential` was presented: a renewed one, to be tried once, or none. `None` for
+/// everything but a refused token. A refused request never ran, so it may be sent again.
+pub async fn consider(
+    platform: &Platform,
+    integration: &str,
+    credential: &SealedCredential,
+    error: &CallError,
+) -> Option<Result<SealedCredential, NotReady>> {
+    let CallError::AuthorizationRequired { status, challenge } = error else { return None };
+    if credential.kind != Kind::Oauth {
+        return None;
+    }
+    let parameter = |name| challenge.as_deref().and_then(|challenge| bearer_parameter(challenge, name));
+    match *status {
+        403 if parameter("error").as_deref() == Some("insufficient_scope") => {
+            let challenged = parameter("scope").unwrap_or_default();
+            Some(step_up(platform, integration, credential, &challenged).await)
+        }
+        401 => Some(renewed(platform, integration, credential).await.map_err(Into::into)),
+        _ => None,
+    }
+}
+
+/// What was granted and what is wanted now is asked for together: at once where the organization is the client, else by the
+/// next authorization; a bounded number of times.
+async fn step_up(
+    platform: &Platform,
+    integration: &str,
+    credential: &SealedCredential,
+    challenged: &str,
+) -> Result<SealedCredential, NotReady> {
+    const MORE: &str = "the upstream wants more rights than were granted";
+    let (granted, by_client) = match vault::open_tokens(platform, credential) {
+        Some(set) => (set.scope.unwrap_or_default(), set.is_client_credentials),
+        None => (String::new(), false),
+    };
+    let wanted = union(&granted, challenged);
+    if by_client {
+        if wanted == union(&granted, "") {
+            return Err(NotReady::Failed(MORE.to_owned()));
+        }
+        return widened(platform, integration, credential, &wanted).await.map_err(Into::into);
+    }
+    match want_scope(platform, &credential.id, &wanted).await {
+        Ok(count) if count <= MOST_STEP_UPS => Err(NotReady::Connect(MORE)),
+        Ok(_) => {
+            Err(NotReady::Failed("the upstream keeps asking for more rights than it is granted".to_owned()))
+        }
+        Err(error) => {
+            log::error!("step-up for {integration}: {error} ({:?})", error.internal);
+            Err(NotReady::Failed(MORE.to_owned()))
+        }
+    }
+}
+
+/// Both sets of scopes as one, always in the same order.
+fn union(one: &str, other: &str) -> String {
+    let scopes: BTreeSet<&str> = one.split_ascii_whitespace().chain(other.split_ascii_whitespace()).collect();
+    scopes.into_iter().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_scopes_are_the_same_text() {
+        assert_eq!(union("b a", "c  a"), "a b c");
+        assert_eq!(union("c a b", ""), union("", "b c a"));
+        assert_eq!(union("", ""), "");
+    }
+}

@@ -1,0 +1,43 @@
+//! The link that lets a person connect: signed, for one user and one integration, for ten minutes. It grants nothing
+//! by itself: opening it shows who will be connected to what, and only then an authorization starts.
+
+use serde::{Deserialize, Serialize};
+
+use super::client::public_url;
+use super::flow::LIFETIME;
+use crate::Platform;
+use kernel::Result;
+
+const PURPOSE: &str = "oauth connect";
+/// Where the link leads.
+pub const PATH: &str = "/oauth/connect";
+
+/// Whom to connect to what.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// Id of the integration.
+    pub integration_id: String,
+    /// The user's subject.
+    pub subject: String,
+    /// End of its life, milliseconds since the epoch.
+    pub expires_at: i64,
+}
+
+/// The link for `subject` to connect to the integration.
+pub fn link(platform: &Platform, integration: &str, subject: &str) -> Result<String> {
+    let ticket = Ticket {
+        integration_id: integration.to_owned(),
+        subject: subject.to_owned(),
+        expires_at: (platform.now() + LIFETIME).millis(),
+    };
+    let payload = serde_json::to_vec(&ticket).map_err(|error| crate::Error::internal(error.to_string()))?;
+    let token = platform.settings.keys.sign(PURPOSE, &payload)?;
+    Ok(format!("{}{PATH}?ticket={token}", public_url(platform)?))
+}
+
+/// Reads a ticket; `None` when it is forged or has expired.
+pub fn read(platform: &Platform, token: &str) -> Option<Ticket> {
+    let payload = platform.settings.keys.verify(PURPOSE, token)?;
+    let ticket: Ticket = serde_json::from_slice(&payload).ok()?;
+    (platform.now().millis() < ticket.expires_at).then_some(ticket)
+}

@@ -1,0 +1,266 @@
+//! The token endpoint (RFC 6749 §3.2): codes, refresh tokens and client credentials become token sets.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::OauthError;
+use crate::model::oauth_client::{AuthMethod, Client};
+use super::http::{Answer, post_form};
+use kernel::net::SafeUrl;
+use kernel::ports::FetchError;
+use kernel::secret::Secret;
+use kernel::{Error, Result};
+use crate::Platform;
+
+/// Longest token that is taken.
+const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// The tokens of one grant, with all that is needed to renew and revoke them.
+#[derive(Deserialize)]
+pub struct TokenSet {
+    /// What is presented upstream.
+    pub access_token: Secret<String>,
+    /// What renews it.
+    #[serde(default)]
+    pub refresh_token: Option<Secret<String>>,
+    /// The scope that was granted, or asked for where the server did not say.
+    #[serde(default)]
+    pub scope: Option<String>,
+    /// Who issued it.
+    #[serde(default)]
+    pub issuer: Option<String>,
+    /// Where it is renewed.
+    pub token_endpoint: String,
+    /// Where it is revoked.
+    #[serde(default)]
+    pub revocation_endpoint: Option<String>,
+    /// The resource that it is for (RFC 8707).
+    #[serde(default)]
+    pub resource: Option<String>,
+    /// Whether it is the client's own (RFC 6749 §4.4), not a person's.
+    #[serde(default)]
+    pub is_client_credentials: bool,
+    /// The client that it was issued to.
+    pub client: Client,
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    access_token: &'a str,
+    refresh_token: Option<&'a str>,
+    scope: Option<&'a str>,
+    issuer: Option<&'a str>,
+    token_endpoint: &'a str,
+    revocation_endpoint: Option<&'a str>,
+    resource: Option<&'a str>,
+    is_client_credentials: bool,
+    client: &'a serde_json::value::RawValue,
+}
+
+impl TokenSet {
+    /// The set as JSON, to be sealed.
+    pub fn to_json(&self) -> Result<Zeroizing<String>> {
+        let client = self.client.to_json()?;
+        let broken = |error: serde_json::Error| Error::internal(error.to_string());
+        let wire = Wire {
+            access_token: self.access_token.expose(),
+            refresh_token: self.refresh_token.as_ref().map(|token| token.expose().as_str()),
+            scope: self.scope.as_deref(),
+            issuer: self.issuer.as_deref(),
+            token_endpoint: &self.token_endpoint,
+            revocation_endpoint: self.revocation_endpoint.as_deref(),
+            resource: self.resource.as_deref(),
+            is_client_credentials: self.is_client_credentials,
+            client: serde_json::from_str(&client).map_err(broken)?,
+        };
+        serde_json::to_string(&wire).map(Zeroizing::new).map_err(broken)
+    }
+
+    /// The host of the authorization server, for events.
+    pub fn host(&self) -> Option<String> {
+        url::Url::parse(&self.token_endpoint).ok()?.host_str().map(ToOwned::to_owned)
+    }
+}
+
+/// What a grant gave.
+pub struct Granted {
+    /// The access token.
+    pub access_token: Secret<String>,
+    /// The refresh token.
+    pub refresh_token: Option<Secret<String>>,
+    /// Its lifetime in seconds.
+    pub expires_in: Option<u64>,
+    /// The granted scope, where it differs from what was asked for.
+    pub scope: Option<String>,
+}
+
+/// RFC 6749 §5.1. `expires_in` is a number, but some send text.
+#[derive(Deserialize)]
+struct Success {
+    access_token: Secret<String>,
+    #[serde(default)]
+    token_type: Option<String>,
+    #[serde(default)]
+    refresh_token: Option<Secret<String>>,
+    #[serde(default)]
+    expires_in: Option<serde_json::Value>,
+    #[serde(default)]
+    scope: Option<String>,
+}
+
+/// Asks the token endpoint for tokens, as `client`.
+pub async fn request(
+    platform: &Platform,
+    endpoint: &str,
+    client: &Client,
+    form: &[(&str, &str)],
+) -> Result<Granted, OauthError> {
+    let url = SafeUrl::parse(endpoint, platform.settings.net)
+        .map_err(|_| OauthError::refused("the token endpoint is not a URL that may be dialled"))?;
+    let answer = post(platform, url, client, form).await.map_err(|error| {
+        log::info!("token endpoint: {error:?}");
+        OauthError::transient("the token endpoint did not answer")
+    })?;
+    read(answer)
+}
+
+/// Revokes a token (RFC 7009). The answer does not matter: locally it is gone in any case.
+pub async fn revoke(platform: &Platform, set: &TokenSet) {
+    let Some(endpoint) = &set.revocation_endpoint else { return };
+    let Ok(url) = SafeUrl::parse(endpoint, platform.settings.net) else { return };
+    let (token, hint) = match &set.refresh_token {
+        Some(token) => (token, "refresh_token"),
+        None => (&set.access_token, "access_token"),
+    };
+    let form = [("token", token.expose().as_str()), ("token_type_hint", hint)];
+    if let Err(error) = post(platform, url, &set.client, &form).await {
+        log::info!("revocation: {error:?}");
+    }
+}
+
+async fn post(
+    platform: &Platform,
+    url: SafeUrl,
+    client: &Client,
+    form: &[(&str, &str)],
+) -> Result<Answer, FetchError> {
+    let mut form = form.to_vec();
+    let mut headers = HeaderMap::new();
+    let secret = client.client_secret.as_ref().map_or("", |secret| secret.expose().as_str());
+    match client.auth_method {
+        AuthMethod::ClientSecretBasic => {
+            headers.insert(AUTHORIZATION, basic(&client.client_id, secret));
+        }
+        AuthMethod::ClientSecretPost => {
+            form.push(("client_id", client.client_id.as_str()));
+            form.push(("client_secret", secret));
+        }
+        AuthMethod::None => form.push(("client_id", client.client_id.as_str())),
+    }
+    post_form(platform, url, headers, &form).await
+}
+
+/// RFC 6749 §2.3.1: both parts form-encoded before they are joined.
+fn basic(id: &str, secret: &str) -> HeaderValue {
+    let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = Zeroizing::new(format!("{}:{}", encode(id), encode(secret)));
+    let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+    // Base64 is always a valid header value.
+    let mut value = HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
+}
+
+/// What the answer means. Errors are told apart by their code only; a peer's words go no further.
+fn read(answer: Answer) -> Result<Granted, OauthError> {
+    let status = answer.status;
+    let code = answer.json.as_ref().and_then(|json| json.get("error")?.as_str()).map(ToOwned::to_owned);
+    if !answer.is_success() || code.is_some() {
+        return Err(failure(status, code.as_deref()));
+    }
+    let unusable = || OauthError::transient("the token endpoint's answer is not a token response");
+    let success: Success =
+        serde_json::from_value(answer.json.ok_or_else(unusable)?).map_err(|_| unusable())?;
+    let is_bearer = success.token_type.as_deref().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
+    if !is_bearer || !is_usable(&success.access_token) {
+        return Err(OauthError::refused("the token endpoint issued a token that cannot be presented"));
+    }
+    let expires_in = success.expires_in.as_ref().and_then(|value| match value {
+        serde_json::Value::String(text) => text.parse().ok(),
+        value => value.as_u64(),
+    });
+    let scope = success.scope.filter(|scope| !scope.is_empty());
+    Ok(Granted {
+        access_token: success.access_token,
+        refresh_token: success.refresh_token.filter(is_usable),
+        expires_in,
+        scope,
+    })
+}
+
+fn is_usable(token: &Secret<String>) -> bool {
+    let token = token.expose();
+    (1..=LONGEST_TOKEN).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// RFC 6749 §5.2. 5xx, 429 and silence may pass; a refusal does not.
+fn failure(status: u16, code: Option<&str>) -> OauthError {
+    match code {
+        Some("invalid_grant") => OauthError::terminal("invalid_grant"),
+        Some("invalid_client") => OauthError::terminal("invalid_client"),
+        Some("unauthorized_client") => OauthError::terminal("unauthorized_client"),
+        Some("unsupported_grant_type") => OauthError::terminal("unsupported_grant_type"),
+        Some("invalid_scope") => OauthError::terminal("invalid_scope"),
+        Some("invalid_target") => OauthError::terminal("invalid_target"),
+        Some("invalid_request") => OauthError::refused("the token endpoint answered invalid_request"),
+        _ if status == 401 => OauthError::terminal("invalid_client"),
+        _ if status == 429 || status >= 500 => {
+            OauthError::transient(format!("the token endpoint answered HTTP {status}"))
+        }
+        _ => OauthError::refused(format!("the token endpoint answered HTTP {status}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, json: &str) -> Answer {
+        Answer { status, headers: HeaderMap::new(), json: serde_json::from_str(json).ok() }
+    }
+
+    #[test]
+    fn answers_are_told_apart() {
+        let good =
+            read(answer(200, r#"{"access_token":"a","token_type":"bearer","expires_in":"60","scope":""}"#));
+        let good = good.unwrap_or_else(|_| panic!("refused"));
+        assert_eq!((good.expires_in, good.scope, good.refresh_token.is_some()), (Some(60), None, false));
+        for (status, json, terminal, transient) in [
+            (400, r#"{"error":"invalid_grant","error_description":"canary"}"#, true, false),
+            (401, "{}", true, false),
+            (200, r#"{"error":"invalid_client"}"#, true, false),
+            (400, r#"{"error":"invalid_request"}"#, false, false),
+            (503, "", false, true),
+            (429, "{}", false, true),
+            (200, "<html>", false, true),
+            (200, r#"{"access_token":"a b"}"#, false, false),
+            (200, r#"{"access_token":"a","token_type":"mac"}"#, false, false),
+        ] {
+            let Err(error) = read(answer(status, json)) else { panic!("{json}") };
+            assert_eq!((error.is_terminal(), error.is_transient()), (terminal, transient), "{status} {json}");
+            assert!(!error.to_string().contains("canary"));
+        }
+    }
+
+    #[test]
+    fn basic_encodes_both_parts() {
+        assert_eq!(
+            basic("a:b", "p w%").to_str().unwrap(),
+            format!("Basic {}", STANDARD.encode("a%3Ab:p+w%25"))
+        );
+    }
+}

@@ -1,0 +1,205 @@
+//! What a client wants an integration to be: checked field by field, then sealed for its id. Used by create and install;
+//! the rules between the fields also by updates.
+
+use web::json::present;
+use crate::model::credential::{HeaderTemplate, ORGANIZATION, SealedCredential, Values, check_templates, wanted_keys};
+use crate::model::credential_schema;
+use crate::model::integration::{AuthMode, Category, Content, ToolPolicy, check_token};
+use crate::model::oauth::{Grant, OauthConfig};
+use kernel::net::SafeUrl;
+use kernel::secret::Secret;
+use kernel::{Error, Result};
+use crate::{Platform, vault};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// OAuth configuration as clients write it. Absent `clientSecret`: unchanged; `null`: removed.
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
+#[schema(description = "An OAuth configuration. What is missing is discovered (RFC 9728, RFC 8414).")]
+pub struct OauthInput {
+    /// The provider's name, for people.
+    pub provider: Option<String>,
+    /// The authorization server's issuer identifier (RFC 8414 §2): an https URL.
+    #[schema(format = "uri")]
+    pub issuer: Option<String>,
+    /// Scopes to ask for (RFC 6749 §3.3).
+    #[schema(max_items = 100)]
+    pub scopes: Option<Vec<String>>,
+    /// The client identifier that was registered with the authorization server.
+    pub client_id: Option<String>,
+    /// Its secret: sealed at once, never returned. Left out, it stays as long as `clientId` does; `null` removes it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1, max_length = 16384)]
+    pub client_secret: Option<Option<Secret<String>>>,
+    /// Authorization endpoint; beats a discovered one.
+    #[schema(format = "uri")]
+    pub authorization_url: Option<String>,
+    /// Token endpoint; beats a discovered one.
+    #[schema(format = "uri")]
+    pub token_url: Option<String>,
+    /// `prompt` of authorization requests, such as `consent`.
+    pub prompt: Option<String>,
+    /// Leaves `resource` out of every request.
+    pub omit_resource: Option<bool>,
+    /// How tokens are got; each user's consent when absent.
+    pub grant: Option<Grant>,
+}
+
+web::only_objects!(OauthInput);
+
+impl OauthInput {
+    /// Checks it and puts it in place of what `content` of the integration `id` has. A secret that is not mentioned stays
+    /// while the client is the same.
+    pub fn apply(&self, platform: &Platform, id: &str, content: &mut Content) -> Result<()> {
+        let config = OauthConfig {
+            provider: self.provider.clone(),
+            issuer: self.issuer.clone(),
+            scopes: self.scopes.clone().unwrap_or_default(),
+            client_id: self.client_id.clone(),
+            authorization_url: self.authorization_url.clone(),
+            token_url: self.token_url.clone(),
+            prompt: self.prompt.clone(),
+            omit_resource: self.omit_resource.unwrap_or_default(),
+            grant: self.grant,
+        };
+        config.check(platform.settings.net)?;
+        let former_client = content.oauth.as_ref().and_then(|oauth| oauth.client_id.as_deref());
+        let is_same_client = former_client == config.client_id.as_deref();
+        match &self.client_secret {
+            Some(Some(secret)) => {
+                if config.client_id.is_none() {
+                    return Err(Error::invalid("oauth.clientSecret needs oauth.clientId"));
+                }
+                check_token("oauth.clientSecret", secret.expose())?;
+                content.oauth_client_secret = Some(vault::seal_client_secret(platform, id, secret)?);
+            }
+            None if is_same_client => {}
+            Some(None) | None => content.oauth_client_secret = None,
+        }
+        content.oauth = Some(config);
+        Ok(())
+    }
+}
+
+/// A new integration's content, and its secrets still open.
+pub struct Draft {
+    /// Display name, checked.
+    pub name: String,
+    /// Free text, checked.
+    pub description: Option<String>,
+    /// MCP endpoint.
+    pub url: String,
+    /// What Postern does with it.
+    pub category: Category,
+    /// Whose credential.
+    pub auth_mode: AuthMode,
+    /// OAuth configuration.
+    pub oauth: Option<OauthInput>,
+    /// Declared capabilities.
+    pub capabilities: Option<Box<RawValue>>,
+    /// JSON Schema of users' credentials.
+    pub credential_schema: Option<Box<RawValue>>,
+    /// Header templates.
+    pub headers: Option<Vec<HeaderTemplate>>,
+    /// What happens to new and changed tools.
+    pub tool_policy: ToolPolicy,
+    /// What it is installed from.
+    pub source: Option<String>,
+    /// The organization's credential.
+    pub credential: Option<Values>,
+}
+
+impl Draft {
+    /// Checks every field and the rules between them, and seals what is secret for the integration `id`.
+    pub fn seal(&self, platform: &Platform, id: &str) -> Result<(Content, Option<SealedCredential>)> {
+        let mut content = Content {
+            name: self.name.clone(),
+            description: self.description.clone(),
+            url: check_url(platform, &self.url)?,
+            category: self.category,
+            auth_mode: self.auth_mode,
+            oauth: None,
+            oauth_client_secret: None,
+            capabilities: self.capabilities.clone(),
+            credential_schema: self.credential_schema.clone(),
+            headers: None,
+            tool_policy: self.tool_policy,
+            source: self.source.clone(),
+        };
+        check_capabilities(self.capabilities.as_deref())?;
+        check_schema(self.credential_schema.as_deref())?;
+        match (&self.oauth, self.auth_mode) {
+            (Some(oauth), AuthMode::Oauth) => oauth.apply(platform, id, &mut content)?,
+            (None, AuthMode::Oauth) => content.oauth = Some(OauthConfig::default()),
+            (Some(_), _) => return Err(oauth_misplaced()),
+            (None, _) => {}
+        }
+        if let Some(headers) = &self.headers {
+            content.headers = Some(seal_headers(platform, id, self.auth_mode, headers)?);
+        }
+        let credential = match (&self.credential, self.auth_mode) {
+            (Some(values), AuthMode::ServerToken) => Some(vault::seal(platform, ORGANIZATION, values)?),
+            (Some(_), _) => return Err(token_misplaced()),
+            (None, _) => None,
+        };
+        Ok((content, credential))
+    }
+}
+
+/// Checks an MCP endpoint; its normal form.
+pub fn check_url(platform: &Platform, url: &str) -> Result<String> {
+    SafeUrl::parse(url, platform.settings.net)
+        .map(|url| url.as_str().to_owned())
+        .map_err(|refused| Error::invalid(refused.0))
+}
+
+/// `{tools?, resources?, prompts?}`, kept as declared; Kontext's own examples also show an array.
+pub fn check_capabilities(capabilities: Option<&RawValue>) -> Result<()> {
+    match capabilities {
+        Some(json) if !json.get().starts_with(['{', '[']) => {
+            Err(Error::invalid("capabilities must be an object"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks a credential schema.
+pub fn check_schema(schema: Option<&RawValue>) -> Result<()> {
+    schema.map_or(Ok(()), credential_schema::check)
+}
+
+/// Checks and seals header templates; without any credential there is nothing to put into placeholders.
+pub fn seal_headers(
+    platform: &Platform,
+    id: &str,
+    mode: AuthMode,
+    templates: &[HeaderTemplate],
+) -> Result<String> {
+    check_templates(templates)?;
+    if mode == AuthMode::None && !wanted_keys(templates).is_empty() {
+        return Err(Error::invalid("header templates with placeholders need another authMode than \"none\""));
+    }
+    vault::seal_templates(platform, id, templates)
+}
+
+/// Checks the organization's token.
+pub fn server_token(token: &Secret<String>) -> Result<Values> {
+    check_token("serverToken", token.expose())?;
+    Ok(Values::token(token.expose().clone()))
+}
+
+/// The mode wants a token and there is none.
+pub fn token_missing() -> Error {
+    Error::invalid("serverToken is required when authMode is \"server_token\"")
+}
+
+/// There is a token and the mode wants none.
+pub fn token_misplaced() -> Error {
+    Error::invalid("serverToken is only for authMode \"server_token\"")
+}
+
+/// There is an OAuth configuration and the mode wants none.
+pub fn oauth_misplaced() -> Error {
+    Error::invalid("oauth is only for authMode \"oauth\"")
+}

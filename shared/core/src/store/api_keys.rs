@@ -1,0 +1,76 @@
+//! Table `api_keys`.
+
+use std::rc::Rc;
+
+use kernel::memory::FRESH;
+use crate::model::api_key::ApiKey;
+use kernel::ports::{Row, SqlError, Statement};
+use kernel::{Error, Result};
+use crate::Platform;
+
+/// The key with this public id; from the instance's memory while that is fresh.
+pub async fn find(platform: &Platform, id: &str) -> Result<Option<Rc<ApiKey>>> {
+    let now = platform.now();
+    if let Some(key) = platform.instance.api_keys.get(id, now) {
+        return Ok(Some(key));
+    }
+    let statement = Statement::new(
+        "-- api_keys.find
+        SELECT id, name, hash, email, roles, expires_at FROM api_keys WHERE id = ?1 /* id */",
+    );
+    let rows = platform.sql.query(statement.bind(id)).await?;
+    let Some(key) = rows.into_iter().next().map(from_row).transpose()?.map(Rc::new) else {
+        return Ok(None);
+    };
+    platform.instance.api_keys.put(id.to_owned(), Rc::clone(&key), now, FRESH);
+    Ok(Some(key))
+}
+
+/// Stores a key; a taken name is a conflict.
+pub async fn insert(platform: &Platform, key: &ApiKey) -> Result<()> {
+    let statement = Statement::new(
+        "-- api_keys.insert
+        INSERT INTO api_keys (id, name, hash, email, roles, created_at, expires_at)
+        VALUES (?1 /* id */, ?2 /* name */, ?3 /* hash */, ?4 /* email */, ?5 /* roles */, ?6 /* now */, ?7 /* expires_at */)",
+    );
+    match platform.sql.execute(bind(platform, statement, key)?).await {
+        Ok(_) => Ok(()),
+        Err(SqlError::Unique(_)) => Err(Error::conflict("a key with this name already exists")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Stores `key` if there is no key at all. Whether it did.
+pub async fn insert_first(platform: &Platform, key: &ApiKey) -> Result<bool> {
+    let statement = Statement::new(
+        "-- api_keys.insert_first
+        INSERT INTO api_keys (id, name, hash, email, roles, created_at, expires_at)
+        SELECT ?1 /* id */, ?2 /* name */, ?3 /* hash */, ?4 /* email */, ?5 /* roles */, ?6 /* now */, ?7 /* expires_at */
+        WHERE NOT EXISTS (SELECT 1 FROM api_keys)",
+    );
+    Ok(platform.sql.execute(bind(platform, statement, key)?).await? > 0)
+}
+
+fn bind(platform: &Platform, statement: Statement, key: &ApiKey) -> Result<Statement> {
+    let roles = serde_json::to_string(&key.roles).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(statement
+        .bind(key.id.as_str())
+        .bind(key.name.as_str())
+        .bind(key.hash.as_str())
+        .bind(key.email.as_deref())
+        .bind(roles)
+        .bind(platform.now())
+        .bind(key.expires_at))
+}
+
+fn from_row(row: Row) -> Result<ApiKey> {
+    let mut row = row.read();
+    Ok(ApiKey {
+        id: row.text()?,
+        name: row.text()?,
+        hash: row.text()?,
+        email: row.optional_text()?,
+        roles: serde_json::from_str(&row.text()?).map_err(|error| Error::internal(error.to_string()))?,
+        expires_at: row.optional_time()?,
+    })
+}

@@ -1,0 +1,143 @@
+//! Table `audit_events`, written after the answer.
+//!
+//! [`record`] puts the row into the instance's queue; the first one starts a writer in the background, which gathers
+//! for [`GATHER`] and writes all rows in one statement. What a crash can lose: the rows of calls answered within the
+//! last second by an instance that dies (evicted, out of memory, power) before its writer ran. A row whose write fails
+//! is tried once more, then dropped and counted in the log.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use serde::Serialize;
+
+use crate::Platform;
+use crate::model::audit::{AuditEvent, redact};
+use kernel::ports::{SqlError, Statement};
+
+/// How long rows may wait for company. Long enough to share writes under load, short enough that a write stays small:
+/// on workerd a large one holds up the calls beside it.
+pub const GATHER: Duration = Duration::from_millis(400);
+/// Rows in one statement: few enough not to hold up others in the database.
+const ROWS: usize = 100;
+/// Arguments longer than this are not kept while the row waits.
+const LONGEST_ARGUMENTS: usize = 64 * 1024;
+/// Rows that may wait; more than a writer ever meets unless the database is down.
+const CAPACITY: usize = 5000;
+
+/// Rows that wait to be written.
+#[derive(Default)]
+pub struct Queue {
+    rows: RefCell<Vec<AuditEvent>>,
+    writing: Cell<bool>,
+}
+
+/// Queues `event` and makes sure that it will be written soon. Never waits, never fails the call.
+pub fn record(platform: &Platform, mut event: AuditEvent) {
+    if event.arguments.len() > LONGEST_ARGUMENTS {
+        event.arguments = format!("\"[TRUNCATED: {} bytes]\"", event.arguments.len());
+    }
+    let queue = &platform.instance.audit;
+    if queue.rows.borrow().len() >= CAPACITY {
+        log::error!("audit queue is full: event {} is lost", event.id);
+        return;
+    }
+    queue.rows.borrow_mut().push(event);
+    if !queue.writing.replace(true) {
+        let platform_of_writer = platform.clone();
+        platform.background.spawn(async move { write_all(&platform_of_writer).await }.boxed_local());
+    }
+}
+
+/// Lets the next row start a writer, also when this one is cancelled.
+struct Writing<'a>(&'a Queue);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.writing.set(false);
+    }
+}
+
+async fn write_all(platform: &Platform) {
+    let queue = &platform.instance.audit;
+    let _writing = Writing(queue);
+    platform.clock.sleep(GATHER).await;
+    loop {
+        let rows: Vec<AuditEvent> = {
+            let mut waiting = queue.rows.borrow_mut();
+            let count = waiting.len().min(ROWS);
+            waiting.drain(..count).collect()
+        };
+        if rows.is_empty() {
+            return;
+        }
+        let mut result = insert(platform, &rows).await;
+        if result.is_err() {
+            result = insert(platform, &rows).await;
+        }
+        if let Err(error) = result {
+            log::error!("{} audit events are lost: {error}", rows.len());
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct AuditRow<'a> {
+    id: &'a str,
+    timestamp: i64,
+    duration_ms: u64,
+    request_id: &'a str,
+    user_id: &'a str,
+    user_email: Option<&'a str>,
+    persona: Option<&'a str>,
+    tool_name: &'a str,
+    connection: Option<&'a str>,
+    parameters: String,
+    success: bool,
+    error_message: Option<&'a str>,
+    request_chars: u64,
+    response_chars: u64,
+    content_blocks: u64,
+    authorized: bool,
+}
+
+async fn insert(platform: &Platform, events: &[AuditEvent]) -> Result<u64, SqlError> {
+    let rows: Vec<AuditRow<'_>> = events.iter().map(row).collect();
+    let rows = serde_json::to_string(&rows).map_err(|error| SqlError::Other(error.to_string()))?;
+    let statement = Statement::new(
+        "-- audit_events.insert
+        INSERT INTO audit_events (id, timestamp, duration_ms, request_id, user_id, user_email, persona, tool_name,
+                                  toolkit_kind, connection, parameters, success, error_message, request_chars,
+                                  response_chars, content_blocks, transport, source, authorized)
+        SELECT value ->> '$.id', value ->> '$.timestamp', value ->> '$.duration_ms', value ->> '$.request_id',
+               value ->> '$.user_id', value ->> '$.user_email', value ->> '$.persona', value ->> '$.tool_name',
+               'mcp', value ->> '$.connection', value ->> '$.parameters', value ->> '$.success',
+               value ->> '$.error_message', value ->> '$.request_chars', value ->> '$.response_chars',
+               value ->> '$.content_blocks', 'http', 'mcp', value ->> '$.authorized'
+        FROM json_each(?1 /* rows */)
+        WHERE true
+        ON CONFLICT (id) DO NOTHING",
+    );
+    platform.sql.execute(statement.bind(rows)).await
+}
+
+fn row(event: &AuditEvent) -> AuditRow<'_> {
+    AuditRow {
+        id: &event.id,
+        timestamp: event.timestamp.millis(),
+        duration_ms: event.duration_ms,
+        request_id: &event.request_id,
+        user_id: &event.user_id,
+        user_email: event.user_email.as_deref(),
+        persona: event.persona.as_deref(),
+        tool_name: &event.tool_name,
+        connection: event.connection.as_deref(),
+        parameters: redact(&event.arguments),
+        success: event.success,
+        error_message: event.error_message.as_deref(),
+        request_chars: event.request_chars,
+        response_chars: event.response_chars,
+        content_blocks: event.content_blocks,
+        authorized: event.authorized,
+    }
+}

@@ -1,0 +1,100 @@
+//! Table `credentials`: what users and the organization brought, sealed. Archiving and changes of the auth mode delete
+//! from it together with `integrations` (see `store::integrations`).
+
+mod tokens;
+
+pub use self::tokens::{Leased, Renewal, Standing, TokenTimes, due, lease, mark_needs_reauth, put_tokens, release, renew, standing, want_scope, wanted_scope};
+use crate::model::credential::{ORGANIZATION, SealedCredential};
+use kernel::ports::{Reader, Statement};
+use crate::Platform;
+use kernel::Result;
+
+macro_rules! columns {
+    () => {
+        "id, owner, kind, sealed, expires_at"
+    };
+}
+use columns;
+
+/// The credential that `owner` may use: their own, else the organization's, else none.
+pub async fn resolve(
+    platform: &Platform,
+    integration: &str,
+    owner: &str,
+) -> Result<Option<SealedCredential>> {
+    let statement = Statement::new(concat!(
+        "-- credentials.resolve
+        SELECT ",
+        columns!(),
+        " FROM credentials
+        WHERE integration_id = ?1 /* integration */ AND owner IN (?2 /* owner */, 'organization')
+        ORDER BY owner = 'organization' LIMIT 1"
+    ));
+    let rows = platform.sql.query(statement.bind(integration).bind(owner)).await?;
+    rows.into_iter().next().map(|row| from_row(&mut row.read())).transpose()
+}
+
+/// The organization's credential.
+pub async fn of_organization(platform: &Platform, integration: &str) -> Result<Option<SealedCredential>> {
+    resolve(platform, integration, ORGANIZATION).await
+}
+
+/// Stores `credential` in place of its owner's former one, if the integration still is as it was at `revision`. Whether
+/// it is.
+pub async fn put(
+    platform: &Platform,
+    integration: &str,
+    revision: i64,
+    credential: &SealedCredential,
+) -> Result<bool> {
+    let changes = platform.sql.execute(put_statement(platform, integration, revision, credential)).await?;
+    platform.instance.forget_integrations();
+    Ok(changes > 0)
+}
+
+/// Deletes `owner`'s own credential; there need not be one.
+pub async fn delete(platform: &Platform, integration: &str, owner: &str) -> Result<()> {
+    let statement = Statement::new(
+        "-- credentials.delete
+        DELETE FROM credentials WHERE integration_id = ?1 /* integration */ AND owner = ?2 /* owner */",
+    );
+    platform.sql.execute(statement.bind(integration).bind(owner)).await?;
+    platform.instance.forget_integrations();
+    Ok(())
+}
+
+pub(super) fn put_statement(
+    platform: &Platform,
+    integration: &str,
+    revision: i64,
+    credential: &SealedCredential,
+) -> Statement {
+    let statement = Statement::new(
+        "-- credentials.put
+        INSERT INTO credentials (id, integration_id, owner, kind, sealed, created_at, updated_at)
+        SELECT ?1 /* id */, i.id, ?2 /* owner */, ?3 /* kind */, ?4 /* sealed */, ?5 /* now */, ?5
+        FROM integrations i
+        WHERE i.id = ?6 /* integration */ AND i.revision = ?7 /* revision */ AND i.archived_at IS NULL
+        ON CONFLICT (integration_id, owner) DO UPDATE
+        SET id = excluded.id, kind = excluded.kind, sealed = excluded.sealed, expires_at = NULL, refresh_at = NULL,
+            status = 'active', lease_until = 0, updated_at = excluded.updated_at",
+    );
+    statement
+        .bind(credential.id.as_str())
+        .bind(credential.owner.as_str())
+        .bind(credential.kind.as_str())
+        .bind(credential.sealed.as_str())
+        .bind(platform.now())
+        .bind(integration)
+        .bind(revision)
+}
+
+fn from_row(row: &mut Reader) -> Result<SealedCredential> {
+    Ok(SealedCredential {
+        id: row.text()?,
+        owner: row.text()?,
+        kind: row.text()?.parse()?,
+        sealed: row.text()?,
+        expires_at: row.optional_time()?,
+    })
+}

@@ -1,0 +1,205 @@
+//! The life of OAuth tokens in `credentials`: storing, leasing, renewing, ending.
+//!
+//! A lease is a time in the future that only its holder knows: every write of a holder names it, so what a slow holder
+//! writes after its lease ended changes nothing.
+
+use super::{columns, from_row};
+use crate::model::credential::SealedCredential;
+use kernel::ports::{Row, Statement, Timestamp};
+use crate::Platform;
+use kernel::Result;
+
+/// When a token ends and when it is to be renewed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokenTimes {
+    /// Its end.
+    pub expires_at: Option<Timestamp>,
+    /// When the scheduled job renews it.
+    pub refresh_at: Option<Timestamp>,
+}
+
+/// A credential that its holder alone may renew.
+pub struct Leased {
+    /// The credential as it is now.
+    pub credential: SealedCredential,
+    /// The lease.
+    pub until: Timestamp,
+}
+
+/// How a credential stands to those who saw it as it was.
+pub enum Standing {
+    /// As it was, and nobody is at it.
+    Free,
+    /// Somebody is renewing it.
+    Leased,
+    /// Renewed, or replaced, by somebody.
+    Renewed(SealedCredential),
+    /// The grant, or the credential itself, is gone.
+    Ended,
+}
+
+/// How storing renewed tokens ended.
+pub enum Renewal {
+    /// Stored.
+    Stored,
+    /// The credential was replaced or deleted meanwhile.
+    Superseded,
+}
+
+/// Stores the tokens of a new grant in place of their owner's former credential, if the integration still uses OAuth.
+/// Whether it does.
+pub async fn put_tokens(
+    platform: &Platform,
+    integration: &str,
+    credential: &SealedCredential,
+    times: TokenTimes,
+) -> Result<bool> {
+    let statement = Statement::new(
+        "-- credentials.put_tokens
+        INSERT INTO credentials (id, integration_id, owner, kind, sealed, created_at, updated_at, expires_at, refresh_at)
+        SELECT ?1 /* id */, i.id, ?2 /* owner */, 'oauth', ?3 /* sealed */, ?4 /* now */, ?4, ?5 /* end */, ?6 /* refresh */
+        FROM integrations i
+        WHERE i.id = ?7 /* integration */ AND i.archived_at IS NULL AND i.auth_mode = 'oauth'
+        ON CONFLICT (integration_id, owner) DO UPDATE
+        SET id = excluded.id, kind = 'oauth', sealed = excluded.sealed, updated_at = excluded.updated_at,
+            expires_at = excluded.expires_at, refresh_at = excluded.refresh_at, status = 'active', lease_until = 0,
+            last_refreshed_at = NULL",
+    );
+    let statement = statement
+        .bind(credential.id.as_str())
+        .bind(credential.owner.as_str())
+        .bind(credential.sealed.as_str())
+        .bind(platform.now())
+        .bind(times.expires_at)
+        .bind(times.refresh_at)
+        .bind(integration);
+    let changes = platform.sql.execute(statement).await?;
+    platform.instance.forget_integrations();
+    Ok(changes > 0)
+}
+
+/// How `seen`, of `integration`, stands now; its owner may have connected anew since. Whoever waits for somebody's lease
+/// reads: only one who may get it should ask for it.
+pub async fn standing(platform: &Platform, integration: &str, seen: &SealedCredential) -> Result<Standing> {
+    let statement = Statement::new(concat!(
+        "-- credentials.standing
+        SELECT ",
+        columns!(),
+        ", status, lease_until FROM credentials WHERE integration_id = ?1 /* integration */ AND owner = ?2 /* owner */"
+    ));
+    let rows = platform.sql.query(statement.bind(integration).bind(seen.owner.as_str())).await?;
+    let Some(row) = rows.into_iter().next() else {
+        return Ok(Standing::Ended);
+    };
+    let mut row = row.read();
+    let found = from_row(&mut row)?;
+    Ok(match (row.text()?.as_str(), row.time()?) {
+        ("active", _) if found.sealed != seen.sealed => Standing::Renewed(found),
+        ("active", until) if until > platform.now() => Standing::Leased,
+        ("active", _) => Standing::Free,
+        _ => Standing::Ended,
+    })
+}
+
+/// Takes the lease on `seen` until `until`; `None` where somebody else has it or has changed the credential.
+pub async fn lease(platform: &Platform, seen: &SealedCredential, until: Timestamp) -> Result<Option<Leased>> {
+    let statement = Statement::new(
+        "-- credentials.lease
+        UPDATE credentials SET lease_until = ?3 /* until */
+        WHERE id = ?1 /* id */ AND status = 'active' AND lease_until <= ?2 /* now */ AND sealed = ?4 /* seen */",
+    );
+    let statement =
+        statement.bind(seen.id.as_str()).bind(platform.now()).bind(until).bind(seen.sealed.as_str());
+    let is_mine = platform.sql.execute(statement).await? > 0;
+    Ok(is_mine.then(|| Leased { credential: seen.clone(), until }))
+}
+
+/// Stores renewed tokens and gives the lease back.
+pub async fn renew(
+    platform: &Platform,
+    leased: &Leased,
+    renewed: &SealedCredential,
+    times: TokenTimes,
+) -> Result<Renewal> {
+    let now = platform.now();
+    let statement = Statement::new(
+        "-- credentials.renew
+        UPDATE credentials
+        SET sealed = ?3 /* sealed */, expires_at = ?4 /* end */, refresh_at = ?5 /* refresh */, lease_until = 0,
+            last_refreshed_at = ?6 /* now */, updated_at = ?6
+        WHERE id = ?1 /* id */ AND lease_until = ?2 /* lease */",
+    );
+    let statement = statement
+        .bind(renewed.id.as_str())
+        .bind(leased.until)
+        .bind(renewed.sealed.as_str())
+        .bind(times.expires_at)
+        .bind(times.refresh_at)
+        .bind(now);
+    let changes = platform.sql.execute(statement).await?;
+    platform.instance.forget_targets();
+    Ok(if changes > 0 { Renewal::Stored } else { Renewal::Superseded })
+}
+
+/// Gives the lease back; the scheduled job tries again at `next`.
+pub async fn release(platform: &Platform, leased: &Leased, next: Timestamp) -> Result<()> {
+    let statement = Statement::new(
+        "-- credentials.release
+        UPDATE credentials SET lease_until = 0, refresh_at = iif(refresh_at IS NULL, NULL, ?3 /* next */)
+        WHERE id = ?1 /* id */ AND lease_until = ?2 /* lease */",
+    );
+    platform.sql.execute(statement.bind(leased.credential.id.as_str()).bind(leased.until).bind(next)).await?;
+    Ok(())
+}
+
+/// Marks a credential whose grant is gone: nobody tries to renew it again.
+pub async fn mark_needs_reauth(platform: &Platform, leased: &Leased) -> Result<()> {
+    let statement = Statement::new(
+        "-- credentials.mark_needs_reauth
+        UPDATE credentials SET status = 'needs_reauth', refresh_at = NULL, lease_until = 0, updated_at = ?3 /* now */
+        WHERE id = ?1 /* id */ AND lease_until = ?2 /* lease */",
+    );
+    let statement = statement.bind(leased.credential.id.as_str()).bind(leased.until).bind(platform.now());
+    platform.sql.execute(statement).await?;
+    platform.instance.forget_targets();
+    Ok(())
+}
+
+/// Credentials of live integrations that are to be renewed, with their integration's id.
+pub async fn due(platform: &Platform, limit: u32) -> Result<Vec<(String, SealedCredential)>> {
+    let statement = Statement::new(
+        "-- credentials.due
+        SELECT c.integration_id, c.id, c.owner, c.kind, c.sealed, c.expires_at
+        FROM credentials c JOIN integrations i ON i.id = c.integration_id AND i.archived_at IS NULL
+        WHERE c.refresh_at <= ?1 /* now */ AND c.status = 'active' AND c.lease_until <= ?1
+        ORDER BY c.refresh_at LIMIT ?2 /* limit */",
+    );
+    let read = |row: Row| {
+        let mut row = row.read();
+        Ok((row.text()?, from_row(&mut row)?))
+    };
+    let rows = platform.sql.query(statement.bind(platform.now()).bind(i64::from(limit))).await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Notes that an upstream refused `id` for want of `scope`. How often it has wanted that, whatever was granted since.
+pub async fn want_scope(platform: &Platform, id: &str, scope: &str) -> Result<i64> {
+    let statement = Statement::new(
+        "-- credentials.want_scope
+        UPDATE credentials
+        SET wanted_scope = ?2 /* scope */, step_ups = iif(wanted_scope IS ?2, step_ups + 1, 1) WHERE id = ?1 /* id */
+        RETURNING step_ups",
+    );
+    let rows = platform.sql.query(statement.bind(id).bind(scope)).await?;
+    rows.into_iter().next().map_or(Ok(0), |row| row.read().integer())
+}
+
+/// The scopes that `owner` was asked for beyond those that were granted.
+pub async fn wanted_scope(platform: &Platform, integration: &str, owner: &str) -> Result<Option<String>> {
+    let statement = Statement::new(
+        "-- credentials.wanted_scope
+        SELECT wanted_scope FROM credentials WHERE integration_id = ?1 /* integration */ AND owner = ?2 /* owner */",
+    );
+    let rows = platform.sql.query(statement.bind(integration).bind(owner)).await?;
+    rows.into_iter().next().map_or(Ok(None), |row| row.read().optional_text())
+}

@@ -1,0 +1,221 @@
+//! Writing what operators decide: `integrations` and, in the same batch, the credentials that go with it.
+//!
+//! The statements after the first one act only where it did: they name the revision that it wrote, a fresh random number.
+
+use crate::model::credential::SealedCredential;
+use crate::model::integration::{Content, Integration, State};
+use kernel::ports::{SqlError, Statement};
+use crate::store::credentials::put_statement;
+use kernel::{Error, Result};
+use crate::Platform;
+
+/// A new integration, or an archived one that comes back.
+pub struct New<'a> {
+    /// Its id: a fresh one, or the archived one's.
+    pub id: &'a str,
+    /// Its slug.
+    pub slug: &'a str,
+    /// What the operator gave.
+    pub content: &'a Content,
+    /// Whether it is in use at once.
+    pub state: State,
+    /// The organization's credential.
+    pub credential: Option<&'a SealedCredential>,
+}
+
+/// How an insert ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// Stored.
+    Done,
+    /// A live integration has the name.
+    NameTaken,
+    /// An archived integration has the name.
+    NameArchived,
+    /// A live integration has the slug: try the next one.
+    SlugTaken,
+}
+
+/// A change of content, and of the credentials that hang on it.
+pub struct Change<'a> {
+    /// The content after it.
+    pub content: &'a Content,
+    /// The organization's new credential.
+    pub credential: Option<&'a SealedCredential>,
+    /// Whether what was known about the upstream no longer counts.
+    pub resets: bool,
+    /// Whether the organization's credential goes.
+    pub drop_organization_credential: bool,
+    /// Whether the users' credentials go.
+    pub drop_user_credentials: bool,
+}
+
+/// Stores a new integration with its credential.
+pub async fn insert(platform: &Platform, new: &New<'_>) -> Result<Inserted> {
+    let statement = Statement::new(
+        "-- integrations.insert
+        INSERT INTO integrations (id, slug, name, description, url, category, auth_mode, oauth, oauth_client_secret,
+                                  capabilities, credential_schema, headers, tool_policy, source, revision, created_at,
+                                  updated_at, next_validation_at, state, started_at, generation)
+        SELECT ?1 /* id */, ?2 /* slug */, ?3 /* name */, ?4 /* description */, ?5 /* url */, ?6 /* category */,
+               ?7 /* auth_mode */, ?8 /* oauth */, ?9 /* client secret */, ?10 /* capabilities */, ?11 /* schema */,
+               ?12 /* headers */, ?13 /* tool_policy */, ?14 /* source */, ?15 /* revision */, ?16 /* now */, ?16, ?16,
+               ?17 /* state */, iif(?17 = 'running', ?16, NULL), ?17 = 'running'
+        WHERE NOT EXISTS (SELECT 1 FROM integrations WHERE name = ?3 AND archived_at IS NOT NULL)",
+    );
+    place(platform, statement, new).await
+}
+
+/// Brings the archived integration `new.id` back with the new content and credential.
+pub async fn revive(platform: &Platform, new: &New<'_>) -> Result<Inserted> {
+    let statement = Statement::new(
+        "-- integrations.revive
+        UPDATE integrations
+        SET slug = ?2 /* slug */, name = ?3 /* name */, description = ?4 /* description */, url = ?5 /* url */,
+            category = ?6 /* category */, auth_mode = ?7 /* auth_mode */, oauth = ?8 /* oauth */,
+            oauth_client_secret = ?9 /* client secret */, capabilities = ?10 /* capabilities */,
+            credential_schema = ?11 /* schema */, headers = ?12 /* headers */, tool_policy = ?13 /* tool_policy */,
+            source = ?14 /* source */, revision = ?15 /* revision */, updated_at = ?16 /* now */, next_validation_at = ?16,
+            state = ?17 /* state */, started_at = iif(?17 = 'running', ?16, NULL),
+            generation = generation + (?17 = 'running'), era = NULL, protocol_version = NULL,
+            validation_status = 'pending', validation_message = NULL, last_validated_at = NULL,
+            validation_lease_until = 0, consecutive_failures = 0, catalogue_hash = NULL, archived_at = NULL
+        WHERE id = ?1 /* id */ AND archived_at IS NOT NULL",
+    );
+    place(platform, statement, new).await
+}
+
+async fn place(platform: &Platform, statement: Statement, new: &New<'_>) -> Result<Inserted> {
+    let revision = revision(platform)?;
+    let place = content(statement.bind(new.id).bind(new.slug), new.content)?;
+    let mut batch = vec![place.bind(revision).bind(platform.now()).bind(new.state.as_str())];
+    if let Some(credential) = new.credential {
+        batch.push(put_statement(platform, new.id, revision, credential));
+    }
+    let outcomes = match platform.sql.batch(batch).await {
+        Ok(outcomes) => outcomes,
+        Err(SqlError::Unique(columns)) if columns.contains("integrations.slug") => {
+            return Ok(Inserted::SlugTaken);
+        }
+        Err(SqlError::Unique(columns)) if columns.contains("integrations.name") => {
+            return Ok(Inserted::NameTaken);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    platform.instance.forget_integrations();
+    match outcomes.first() {
+        Some(outcome) if outcome.changes > 0 => Ok(Inserted::Done),
+        _ => Ok(Inserted::NameArchived),
+    }
+}
+
+/// Replaces the content of `current`. `false` when somebody else wrote in between; a taken name is a duplicate.
+pub async fn update(platform: &Platform, current: &Integration, change: &Change<'_>) -> Result<bool> {
+    let statement = Statement::new(
+        "-- integrations.update
+        UPDATE integrations
+        SET name = ?3 /* name */, description = ?4 /* description */, url = ?5 /* url */, category = ?6 /* category */,
+            auth_mode = ?7 /* auth_mode */, oauth = ?8 /* oauth */, oauth_client_secret = ?9 /* client secret */,
+            capabilities = ?10 /* capabilities */, credential_schema = ?11 /* schema */, headers = ?12 /* headers */,
+            tool_policy = ?13 /* tool_policy */, source = ?14 /* source */, revision = ?15 /* revision */,
+            updated_at = ?16 /* now */, catalogue_hash = NULL,
+            validation_status = iif(?18 /* resets */, 'pending', validation_status),
+            validation_message = iif(?18, NULL, validation_message),
+            last_validated_at = iif(?18, NULL, last_validated_at),
+            consecutive_failures = iif(?18, 0, consecutive_failures),
+            next_validation_at = iif(?18, ?16, next_validation_at)
+        WHERE id = ?1 /* id */ AND slug = ?2 /* slug */ AND revision = ?17 /* old revision */ AND archived_at IS NULL",
+    );
+    let id = current.id.as_str();
+    let revision = revision(platform)?;
+    let write = content(statement.bind(id).bind(current.slug.as_str()), change.content)?
+        .bind(revision)
+        .bind(platform.now())
+        .bind(current.revision)
+        .bind(change.resets);
+    let mut batch = vec![write];
+    if change.drop_organization_credential {
+        let statement = Statement::new(
+            "-- integrations.update: organization's credential
+            DELETE FROM credentials WHERE integration_id = ?1 /* id */ AND owner = 'organization'
+              AND EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND revision = ?2 /* revision */)",
+        );
+        batch.push(statement.bind(id).bind(revision));
+    }
+    if change.drop_user_credentials {
+        let statement = Statement::new(
+            "-- integrations.update: users' credentials
+            DELETE FROM credentials WHERE integration_id = ?1 /* id */ AND owner <> 'organization'
+              AND EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND revision = ?2 /* revision */)",
+        );
+        batch.push(statement.bind(id).bind(revision));
+    }
+    if let Some(credential) = change.credential {
+        batch.push(put_statement(platform, id, revision, credential));
+    }
+    let outcomes = match platform.sql.batch(batch).await {
+        Ok(outcomes) => outcomes,
+        Err(SqlError::Unique(columns)) if columns.contains("integrations.name") => {
+            return Err(Error::duplicate("an integration with this name already exists"));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    platform.instance.forget_integrations();
+    Ok(outcomes.first().is_some_and(|outcome| outcome.changes > 0))
+}
+
+/// Archives a live integration: it leaves every list, its secrets and its catalogue are deleted with it. Without `force`
+/// a running one stays. Whether it was archived.
+pub async fn archive(platform: &Platform, id: &str, force: bool) -> Result<bool> {
+    let archive = Statement::new(
+        "-- integrations.archive
+        UPDATE integrations
+        SET archived_at = ?2 /* now */, updated_at = ?2, state = 'stopped', started_at = NULL, headers = NULL,
+            oauth_client_secret = NULL, revision = ?3 /* revision */
+        WHERE id = ?1 /* id */ AND archived_at IS NULL AND (?4 /* force */ OR state = 'stopped')",
+    );
+    let credentials = Statement::new(
+        "-- integrations.archive: credentials
+        DELETE FROM credentials WHERE integration_id = ?1 /* id */
+          AND EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND archived_at IS NOT NULL)",
+    );
+    let tools = Statement::new(
+        "-- integrations.archive: tools
+        DELETE FROM tools WHERE integration_id = ?1 /* id */
+          AND EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND archived_at IS NOT NULL)",
+    );
+    let flows = Statement::new(
+        "-- integrations.archive: flows
+        DELETE FROM oauth_flows WHERE integration_id = ?1 /* id */
+          AND EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND archived_at IS NOT NULL)",
+    );
+    let archive = archive.bind(id).bind(platform.now()).bind(revision(platform)?).bind(force);
+    let outcomes =
+        platform.sql.batch(vec![archive, credentials.bind(id), tools.bind(id), flows.bind(id)]).await?;
+    platform.instance.forget_integrations();
+    Ok(outcomes.first().is_some_and(|outcome| outcome.changes > 0))
+}
+
+/// Binds `?3` to `?14`, the same in every statement that writes content.
+fn content(statement: Statement, content: &Content) -> Result<Statement> {
+    let oauth = content.oauth.as_ref().map(serde_json::to_string).transpose();
+    let oauth = oauth.map_err(|error| Error::internal(error.to_string()))?;
+    Ok(statement
+        .bind(content.name.as_str())
+        .bind(content.description.as_deref())
+        .bind(content.url.as_str())
+        .bind(content.category.as_str())
+        .bind(content.auth_mode.as_str())
+        .bind(oauth)
+        .bind(content.oauth_client_secret.as_deref())
+        .bind(content.capabilities.as_ref().map(|json| json.get()))
+        .bind(content.credential_schema.as_ref().map(|json| json.get()))
+        .bind(content.headers.as_deref())
+        .bind(content.tool_policy.as_str())
+        .bind(content.source.as_deref()))
+}
+
+/// A random number that every runtime keeps exact.
+fn revision(platform: &Platform) -> Result<i64> {
+    Ok((u64::from_be_bytes(platform.random()?) >> 12).cast_signed())
+}

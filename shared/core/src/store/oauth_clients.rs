@@ -1,0 +1,59 @@
+//! Table `oauth_clients`: what Postern registered at authorization servers, by issuer.
+
+use crate::model::credential::ORGANIZATION;
+use crate::model::oauth_client::Client;
+use kernel::ports::{Statement, Timestamp};
+use kernel::seal::Cell;
+use crate::Platform;
+use kernel::Result;
+
+/// The client at `issuer` for redirects to `origin`, unless its secret has ended.
+pub async fn find(platform: &Platform, issuer: &str, origin: &str) -> Result<Option<Client>> {
+    let statement = Statement::new(
+        "-- oauth_clients.find
+        SELECT sealed FROM oauth_clients
+        WHERE issuer = ?1 /* issuer */ AND redirect_origin = ?2 /* origin */
+          AND (expires_at IS NULL OR expires_at > ?3 /* now */)",
+    );
+    let rows = platform.sql.query(statement.bind(issuer).bind(origin).bind(platform.now())).await?;
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let opened = platform.settings.keys.open(cell(issuer), &row.read().text()?);
+    // One that does not open is registered anew.
+    Ok(opened.and_then(|opened| serde_json::from_slice(opened.expose()).ok()))
+}
+
+/// Keeps a client.
+pub async fn put(
+    platform: &Platform,
+    issuer: &str,
+    origin: &str,
+    client: &Client,
+    expires_at: Option<Timestamp>,
+) -> Result<()> {
+    let json = client.to_json()?;
+    let sealed = platform.settings.keys.seal(platform.random.as_ref(), cell(issuer), json.as_bytes())?;
+    let statement = Statement::new(
+        "-- oauth_clients.put
+        INSERT INTO oauth_clients (issuer, redirect_origin, sealed, created_at, expires_at)
+        VALUES (?1 /* issuer */, ?2 /* origin */, ?3 /* sealed */, ?4 /* now */, ?5 /* end */)
+        ON CONFLICT (issuer, redirect_origin) DO UPDATE
+        SET sealed = excluded.sealed, created_at = excluded.created_at, expires_at = excluded.expires_at",
+    );
+    let statement = statement.bind(issuer).bind(origin).bind(sealed).bind(platform.now());
+    platform.sql.execute(statement.bind(expires_at)).await?;
+    Ok(())
+}
+
+/// Forgets the clients at `issuer`: it does not know them any more.
+pub async fn forget(platform: &Platform, issuer: &str) -> Result<()> {
+    let statement = Statement::new(
+        "-- oauth_clients.forget
+        DELETE FROM oauth_clients WHERE issuer = ?1 /* issuer */",
+    );
+    platform.sql.execute(statement.bind(issuer)).await?;
+    Ok(())
+}
+
+fn cell(issuer: &str) -> Cell<'_> {
+    Cell { table: "oauth_clients", row: issuer, column: "sealed", owner: ORGANIZATION }
+}

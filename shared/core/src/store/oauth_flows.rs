@@ -1,0 +1,75 @@
+//! Table `oauth_flows`: authorizations under way. The state itself is not kept, only its hash.
+
+use crate::model::oauth_flow::Flow;
+use kernel::ports::{Statement, Timestamp};
+use kernel::seal::Cell;
+use kernel::digest::sha256_hex;
+use kernel::{Error, Result};
+use crate::Platform;
+
+/// A flow that was taken: nobody else can take it.
+pub struct Taken {
+    /// The integration.
+    pub integration_id: String,
+    /// Whose credential it will be.
+    pub owner: String,
+    /// The rest.
+    pub flow: Flow,
+}
+
+/// Keeps `flow` under `state` until `expires_at`.
+pub async fn insert(
+    platform: &Platform,
+    integration: &str,
+    owner: &str,
+    state: &str,
+    flow: &Flow,
+    expires_at: Timestamp,
+) -> Result<()> {
+    let hash = sha256_hex(state.as_bytes());
+    let json = flow.to_json()?;
+    let sealed =
+        platform.settings.keys.seal(platform.random.as_ref(), cell(&hash, owner), json.as_bytes())?;
+    let statement = Statement::new(
+        "-- oauth_flows.insert
+        INSERT INTO oauth_flows (state_hash, integration_id, owner, sealed, created_at, expires_at)
+        VALUES (?1 /* hash */, ?2 /* integration */, ?3 /* owner */, ?4 /* sealed */, ?5 /* now */, ?6 /* end */)",
+    );
+    let statement = statement.bind(hash).bind(integration).bind(owner).bind(sealed);
+    platform.sql.execute(statement.bind(platform.now()).bind(expires_at)).await?;
+    Ok(())
+}
+
+/// Takes the flow of `state`; `None` when there is none, it has expired, or it does not open.
+pub async fn take(platform: &Platform, state: &str) -> Result<Option<Taken>> {
+    let hash = sha256_hex(state.as_bytes());
+    let statement = Statement::new(
+        "-- oauth_flows.take
+        DELETE FROM oauth_flows WHERE state_hash = ?1 /* hash */
+        RETURNING integration_id, owner, sealed, expires_at",
+    );
+    let rows = platform.sql.query(statement.bind(hash.as_str())).await?;
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let mut row = row.read();
+    let (integration_id, owner, sealed) = (row.text()?, row.text()?, row.text()?);
+    if row.time()? <= platform.now() {
+        return Ok(None);
+    }
+    let Some(opened) = platform.settings.keys.open(cell(&hash, &owner), &sealed) else { return Ok(None) };
+    let flow = serde_json::from_slice(opened.expose()).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(Some(Taken { integration_id, owner, flow }))
+}
+
+/// Deletes what has expired, at most 500 rows.
+pub async fn purge(platform: &Platform) -> Result<u64> {
+    let statement = Statement::new(
+        "-- oauth_flows.purge
+        DELETE FROM oauth_flows WHERE state_hash IN
+          (SELECT state_hash FROM oauth_flows WHERE expires_at <= ?1 /* now */ LIMIT 500)",
+    );
+    Ok(platform.sql.execute(statement.bind(platform.now())).await?)
+}
+
+fn cell<'a>(hash: &'a str, owner: &'a str) -> Cell<'a> {
+    Cell { table: "oauth_flows", row: hash, column: "sealed", owner }
+}

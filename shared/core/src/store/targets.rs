@@ -1,0 +1,110 @@
+//! `integrations`, `tools` and `credentials` joined: what a tool call leads to, in one statement.
+
+use std::rc::Rc;
+
+use kernel::memory::FRESH;
+use crate::model::credential::SealedCredential;
+use crate::model::target::{Target, Upstream};
+use kernel::net::SafeUrl;
+use kernel::ports::{Row, Statement};
+use kernel::{Error, Result};
+use crate::Platform;
+
+/// What tells cached targets apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The caller's subject: whose credentials the target may hold.
+    pub owner: String,
+    /// Slug of the integration.
+    pub slug: String,
+    /// The tool's own name.
+    pub tool: String,
+}
+
+/// The running integration `slug`'s tool `name`, with the credential that `owner` may use.
+pub async fn find(platform: &Platform, key: Key) -> Result<Option<Rc<Target>>> {
+    let now = platform.now();
+    if let Some(target) = platform.instance.targets.get(&key, now) {
+        return Ok(Some(target));
+    }
+    let statement = Statement::new(
+        "-- targets.find
+        SELECT i.id, i.slug, i.url, i.era, i.transport, i.protocol_version, i.auth_mode, i.headers, c.id, c.owner, c.kind, c.sealed,
+               c.expires_at, c.status, t.name, t.param_headers
+        FROM integrations i
+        JOIN tools t ON t.integration_id = i.id AND t.name = ?2 /* tool */ AND t.status = 'approved'
+        LEFT JOIN credentials c ON c.id = (SELECT id FROM credentials
+                                           WHERE integration_id = i.id AND owner IN (?3 /* owner */, 'organization')
+                                           ORDER BY owner = 'organization' LIMIT 1)
+        WHERE i.slug = ?1 /* slug */ AND i.archived_at IS NULL AND i.state = 'running'
+          AND i.category = 'gateway_remote_mcp'",
+    );
+    let statement = statement.bind(key.slug.as_str()).bind(key.tool.as_str()).bind(key.owner.as_str());
+    let rows = platform.sql.query(statement).await?;
+    let Some(row) = rows.into_iter().next() else {
+        return Ok(None);
+    };
+    let target = Rc::new(from_row(platform, row)?);
+    platform.instance.targets.put(key, Rc::clone(&target), now, FRESH);
+    Ok(Some(target))
+}
+
+/// The slug of the live, proxied integration that `reference` names: its slug or its UUID.
+pub async fn slug_of(platform: &Platform, reference: &str) -> Result<Option<Rc<str>>> {
+    let now = platform.now();
+    if let Some(slug) = platform.instance.slugs.get(reference, now) {
+        return Ok(Some(slug));
+    }
+    let statement = Statement::new(
+        "-- targets.slug_of
+        SELECT slug FROM integrations
+        WHERE (slug = ?1 /* reference */ OR id = ?1) AND archived_at IS NULL AND state = 'running'
+          AND category = 'gateway_remote_mcp'",
+    );
+    let rows = platform.sql.query(statement.bind(reference)).await?;
+    let Some(row) = rows.into_iter().next() else {
+        return Ok(None);
+    };
+    let slug: Rc<str> = row.read().text()?.into();
+    platform.instance.slugs.put(reference.to_owned(), Rc::clone(&slug), now, FRESH);
+    Ok(Some(slug))
+}
+
+fn from_row(platform: &Platform, row: Row) -> Result<Target> {
+    let mut row = row.read();
+    let (integration_id, slug, url) = (row.text()?, row.text()?, row.text()?);
+    let (era, transport, protocol_version) =
+        (row.optional_text()?, row.text()?.parse()?, row.optional_text()?);
+    let (auth_mode, headers) = (row.text()?.parse()?, row.optional_text()?);
+    let credential =
+        match (row.optional_text()?, row.optional_text()?, row.optional_text()?, row.optional_text()?) {
+            (Some(id), Some(owner), Some(kind), Some(sealed)) => {
+                Some(SealedCredential { id, owner, kind: kind.parse()?, sealed, expires_at: None })
+            }
+            _ => None,
+        };
+    let expires_at = row.optional_time()?;
+    let needs_reauth = row.optional_text()?.as_deref() == Some("needs_reauth");
+    let credential = credential.map(|credential| SealedCredential { expires_at, ..credential });
+    // Checked again, not only when it was stored: the policy may have become stricter since.
+    let url = SafeUrl::parse(&url, platform.settings.net)
+        .map_err(|refused| Error::new(crate::Code::Upstream, refused.0))?;
+    let upstream = Upstream {
+        integration_id,
+        slug,
+        url,
+        era: era.map(|era| era.parse()).transpose()?,
+        transport,
+        protocol_version,
+        auth_mode,
+        headers,
+        needs_reauth,
+        credential,
+    };
+    let tool = row.text()?;
+    let param_headers = match row.optional_text()? {
+        Some(json) => serde_json::from_str(&json).map_err(|error| Error::internal(error.to_string()))?,
+        None => Vec::new(),
+    };
+    Ok(Target { upstream, tool, param_headers })
+}

@@ -1,0 +1,165 @@
+//! Replacing a catalogue by what a probe found: the statements of `validations.record_valid` on table `tools`.
+//!
+//! (1) What was found is put beside what is approved; (2) under the policy `auto`, and where it is what was approved,
+//! it is approved; (3) the rest waits for a review; (4) what is gone is deleted, or, under `review`, marked.
+
+use serde::Serialize;
+
+use super::Probed;
+use mcp::headers::ParamHeader;
+use crate::model::tool::Tool;
+use kernel::ports::{Statement, Timestamp};
+use kernel::{Error, Result};
+
+/// A bound parameter may have 2 MB on D1: a catalogue travels in pieces of at most this many bytes.
+const PIECE_BYTES: usize = 1_000_000;
+
+/// Ends every condition: the integration still is what was probed.
+macro_rules! still_there {
+    () => {
+        " EXISTS (SELECT 1 FROM integrations WHERE id = ?1 /* integration */ AND url = ?2 /* url */
+                  AND archived_at IS NULL)"
+    };
+}
+
+macro_rules! is_auto {
+    () => {
+        "(SELECT tool_policy FROM integrations WHERE id = ?1) = 'auto'"
+    };
+}
+
+/// The statements, in order.
+pub(super) fn replace(probed: Probed<'_>, now: Timestamp, tools: &[Tool]) -> Result<Vec<Statement>> {
+    let bound = |statement: Statement| statement.bind(probed.id).bind(probed.url).bind(now);
+    let found = pieces(probed.id, tools)?.into_iter().map(|piece| bound(find()).bind(piece));
+    Ok(found.chain([approve(), hold(), delete_gone(), mark_gone()].map(bound)).collect())
+}
+
+/// (1)
+fn find() -> Statement {
+    Statement::new(concat!(
+        "-- validations.replace: find
+        INSERT INTO tools (id, integration_id, name, definition, param_headers, hash, found_definition,
+                           found_param_headers, found_hash, status, first_seen_at, last_seen_at, changed_at)
+        SELECT value ->> '$.id', ?1, value ->> '$.name', value ->> '$.definition', value ->> '$.param_headers',
+               value ->> '$.hash', value ->> '$.definition', value ->> '$.param_headers', value ->> '$.hash', 'new',
+               ?3 /* now */, ?3, ?3
+        FROM json_each(?4 /* tools */)
+        WHERE",
+        still_there!(),
+        " ON CONFLICT (integration_id, name) DO UPDATE
+        SET found_definition = excluded.found_definition, found_param_headers = excluded.found_param_headers,
+            found_hash = excluded.found_hash, last_seen_at = excluded.last_seen_at"
+    ))
+}
+
+/// (2) What was refused stays refused, whatever the policy.
+fn approve() -> Statement {
+    Statement::new(concat!(
+        "-- validations.replace: approve
+        UPDATE tools
+        SET status = 'approved', changed_at = iif(status = 'approved' AND found_hash = hash, changed_at, ?3 /* now */),
+            approved_at = iif(approved_at IS NOT NULL AND found_hash = hash, approved_at, ?3),
+            definition = found_definition, param_headers = found_param_headers, hash = found_hash,
+            found_definition = NULL, found_param_headers = NULL, found_hash = NULL
+        WHERE integration_id = ?1 AND last_seen_at = ?3 AND found_hash IS NOT NULL
+          AND (rejected_hash IS NULL OR rejected_hash <> found_hash)
+          AND (approved_at IS NOT NULL AND found_hash = hash OR ",
+        is_auto!(),
+        ") AND",
+        still_there!()
+    ))
+}
+
+/// (3) A tool that was never approved has one definition, the newest.
+fn hold() -> Statement {
+    macro_rules! status {
+        () => {
+            "CASE WHEN found_hash = rejected_hash THEN 'rejected' WHEN approved_at IS NULL THEN 'new' ELSE 'changed' END"
+        };
+    }
+    Statement::new(concat!(
+        "-- validations.replace: hold
+        UPDATE tools
+        SET status = ",
+        status!(),
+        ", changed_at = iif(status = ",
+        status!(),
+        " AND (approved_at IS NOT NULL OR found_hash = hash), changed_at, ?3 /* now */),
+            definition = iif(approved_at IS NULL, found_definition, definition),
+            param_headers = iif(approved_at IS NULL, found_param_headers, param_headers),
+            hash = iif(approved_at IS NULL, found_hash, hash),
+            found_definition = iif(approved_at IS NULL OR found_hash = hash, NULL, found_definition),
+            found_param_headers = iif(approved_at IS NULL OR found_hash = hash, NULL, found_param_headers),
+            found_hash = iif(approved_at IS NULL OR found_hash = hash, NULL, found_hash)
+        WHERE integration_id = ?1 AND last_seen_at = ?3 AND found_hash IS NOT NULL AND",
+        still_there!()
+    ))
+}
+
+/// (4) What somebody refused is remembered.
+fn delete_gone() -> Statement {
+    Statement::new(concat!(
+        "-- validations.replace: delete gone
+        DELETE FROM tools
+        WHERE integration_id = ?1 AND last_seen_at <> ?3 /* now */ AND status <> 'rejected'
+          AND (approved_at IS NULL OR ",
+        is_auto!(),
+        ") AND",
+        still_there!()
+    ))
+}
+
+/// (4)
+fn mark_gone() -> Statement {
+    Statement::new(concat!(
+        "-- validations.replace: mark gone
+        UPDATE tools
+        SET status = 'removed', changed_at = ?3 /* now */, found_definition = NULL, found_param_headers = NULL,
+            found_hash = NULL
+        WHERE integration_id = ?1 AND last_seen_at <> ?3 AND status NOT IN ('removed', 'rejected') AND",
+        still_there!()
+    ))
+}
+
+#[derive(Serialize)]
+struct ToolRow<'a> {
+    id: String,
+    name: &'a str,
+    definition: &'a str,
+    param_headers: Option<String>,
+    hash: String,
+}
+
+/// The catalogue as JSON arrays of at most [`PIECE_BYTES`] each (one tool may be larger on its own).
+fn pieces(id: &str, tools: &[Tool]) -> Result<Vec<String>> {
+    let mut pieces: Vec<String> = Vec::new();
+    for tool in tools {
+        let row = json(&ToolRow {
+            id: Tool::id(id, &tool.name),
+            name: &tool.name,
+            definition: &tool.definition,
+            param_headers: param_headers(&tool.param_headers)?,
+            hash: tool.hash(),
+        })?;
+        match pieces.last_mut() {
+            Some(piece) if piece.len() + row.len() < PIECE_BYTES => {
+                piece.push(',');
+                piece.push_str(&row);
+            }
+            _ => pieces.push(format!("[{row}")),
+        }
+    }
+    for piece in &mut pieces {
+        piece.push(']');
+    }
+    Ok(pieces)
+}
+
+fn param_headers(headers: &[ParamHeader]) -> Result<Option<String>> {
+    if headers.is_empty() { Ok(None) } else { json(&headers).map(Some) }
+}
+
+fn json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::internal(error.to_string()))
+}

@@ -1,0 +1,3 @@
+//! What is done with an upstream MCP server as a whole.
+
+pub mod validation;

@@ -1,0 +1,212 @@
+//! A validation: probe an integration's upstream and record what was found. Used by the validate route, after a write, by
+//! start and restart, and by the scheduled job.
+
+use futures_util::FutureExt as _;
+
+use crate::client::CallError;
+use crate::client::probe::{Probe, probe};
+use crate::model::credential::SealedCredential;
+use crate::model::integration::{AuthMode, Category, Integration};
+use crate::model::oauth::OauthConfig;
+use crate::model::target::{Transport, Upstream};
+use kernel::net::SafeUrl;
+use crate::oauth::refresh;
+use crate::oauth::refresh::Stale;
+use crate::oauth::refusal::{NotReady, consider};
+use crate::oauth::{OauthError, client_credentials, protected_resource};
+use crate::store::credentials;
+use crate::store::validations::{Found, Probed, record_invalid, record_reachable, record_valid};
+use crate::vault::Unpresentable;
+use crate::Platform;
+use kernel::Result;
+
+/// What a validation found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Usable: its tools are known, or it waits for a user's credential.
+    Usable,
+    /// Not usable, and why.
+    Unusable(String),
+    /// The organization's credential lacks these keys.
+    CredentialsMissing(Vec<String>),
+}
+
+/// Probes with the credential that `owner` may use, and records. An unusable upstream is a verdict, not an error; an
+/// error means that nothing was recorded.
+pub async fn validate(platform: &Platform, integration: &Integration, owner: &str) -> Result<Verdict> {
+    let content = &integration.content;
+    let probed = Probed {
+        id: &integration.id,
+        url: &content.url,
+        catalogue_hash: integration.catalogue_hash.as_deref(),
+    };
+    let url = match SafeUrl::parse(&content.url, platform.settings.net) {
+        Ok(url) => url,
+        Err(refused) => return unusable(platform, probed, refused.0.to_owned()).await,
+    };
+    if content.category == Category::InternalMcpCredentials {
+        record_reachable(platform, probed, "credentials only: the endpoint is not dialled").await?;
+        return Ok(Verdict::Usable);
+    }
+    let credential = match credential(platform, integration, owner).await? {
+        Ok(credential) => credential,
+        Err(reason) => return unusable(platform, probed, reason).await,
+    };
+    let mut upstream = Upstream {
+        integration_id: integration.id.clone(),
+        slug: integration.slug.clone(),
+        url,
+        era: None,
+        transport: Transport::Http,
+        protocol_version: None,
+        auth_mode: content.auth_mode,
+        headers: content.headers.clone(),
+        needs_reauth: false,
+        credential,
+    };
+    match probe_renewing(platform, &mut upstream).await {
+        Err(NotReady::Connect(reason)) => refused(platform, probed, reason).await,
+        Err(NotReady::Failed(reason)) => unusable(platform, probed, reason).await,
+        Ok(Ok(found)) => {
+            let message = describe(&found);
+            let found = Found {
+                era: found.era,
+                transport: found.transport,
+                protocol_version: &found.protocol_version,
+                tools: &found.tools,
+                message: &message,
+            };
+            record_valid(platform, probed, &found).await?;
+            Ok(Verdict::Usable)
+        }
+        Ok(Err(error)) => failed(platform, probed, &upstream, error).await,
+    }
+}
+
+/// Probes, and once more with a renewed token when the upstream refuses the first.
+async fn probe_renewing(
+    platform: &Platform,
+    upstream: &mut Upstream,
+) -> Result<Result<Probe, CallError>, NotReady> {
+    let outcome = probe(platform, upstream).await;
+    let (Err(error), Some(credential)) = (&outcome, &upstream.credential) else { return Ok(outcome) };
+    match consider(platform, &upstream.integration_id, credential, error).await {
+        None => Ok(outcome),
+        Some(fresh) => {
+            upstream.credential = Some(fresh?);
+            Ok(probe(platform, upstream).await)
+        }
+    }
+}
+
+/// The credential to probe with, fresh; the inner error says why there is none.
+async fn credential(
+    platform: &Platform,
+    integration: &Integration,
+    owner: &str,
+) -> Result<Result<Option<SealedCredential>, String>> {
+    if integration.content.auth_mode == AuthMode::None {
+        return Ok(Ok(None));
+    }
+    let by_client = integration.content.oauth.as_ref().is_some_and(OauthConfig::is_client_credentials);
+    if let Some(found) = credentials::resolve(platform, &integration.id, owner).await? {
+        match refresh::usable(platform, &integration.id, &found).await {
+            Ok(fresh) => return Ok(Ok(Some(fresh))),
+            Err(_) if by_client => {}
+            // Whoever owns it has to connect again: until then the upstream is asked without.
+            Err(Stale::NeedsReauth) => return Ok(Ok(None)),
+            Err(Stale::Unavailable(reason)) => return Ok(Err(reason)),
+        }
+    }
+    if !by_client {
+        return Ok(Ok(None));
+    }
+    match client_credentials::acquire(platform, integration, owner).await {
+        Ok(()) => Ok(Ok(credentials::of_organization(platform, &integration.id).await?)),
+        Err(OauthError::Internal(error)) => Err(error),
+        Err(error) => Ok(Err(error.to_string())),
+    }
+}
+
+/// The same after the answer; a failure is logged.
+pub fn validate_later(platform: &Platform, integration: Integration, owner: String) {
+    let later = platform.clone();
+    let probe = async move {
+        if let Err(error) = validate(&later, &integration, &owner).await {
+            log::error!("validation of {}: {error} ({:?})", integration.slug, error.internal);
+        }
+    };
+    platform.background.spawn(probe.boxed_local());
+}
+
+/// A probe that did not get to the tools: waiting for a credential is not the same as being unusable.
+async fn failed(
+    platform: &Platform,
+    probed: Probed<'_>,
+    upstream: &Upstream,
+    error: CallError,
+) -> Result<Verdict> {
+    match error {
+        CallError::Internal(error) => return Err(error),
+        CallError::Unpresentable(Unpresentable::Missing(keys)) => {
+            unusable(platform, probed, format!("credentials are missing: {}", keys.join(", "))).await?;
+            return Ok(Verdict::CredentialsMissing(keys));
+        }
+        CallError::AuthorizationRequired { status: 401, ref challenge } if upstream.credential.is_none() => {
+            let metadata = protected_resource::discover(platform, &upstream.url, challenge.as_deref()).await;
+            if let Some(message) = waiting_for(upstream.auth_mode, matches!(metadata, Ok(Some(_)))) {
+                record_reachable(platform, probed, message).await?;
+                return Ok(Verdict::Usable);
+            }
+        }
+        CallError::Fetch(ref cause) => log::info!("probe of {}: {cause:?}", upstream.slug),
+        _ => {}
+    }
+    let message = match (&error, upstream.auth_mode) {
+        (CallError::AuthorizationRequired { status, .. }, AuthMode::None) => {
+            format!(
+                "the upstream requires authorization (HTTP {status}): choose another authMode than \"none\""
+            )
+        }
+        _ => error.to_string(),
+    };
+    unusable(platform, probed, message).await
+}
+
+/// What a 401 means where no credential was presented; `None` when nobody will ever bring one.
+fn waiting_for(mode: AuthMode, has_metadata: bool) -> Option<&'static str> {
+    match (mode, has_metadata) {
+        (AuthMode::Oauth | AuthMode::UserToken, false) => {
+            Some("reachable, authorization required: its tools are read once a user has connected")
+        }
+        (AuthMode::Oauth | AuthMode::UserToken, true) => Some(
+            "reachable, authorization required (OAuth metadata found): its tools are read once a user has connected",
+        ),
+        (AuthMode::None | AuthMode::ServerToken, true) => Some(
+            "reachable, authorization required: it announces OAuth, so authMode \"oauth\" lets users connect to it",
+        ),
+        (AuthMode::None | AuthMode::ServerToken, false) => None,
+    }
+}
+
+/// One owner's credential does not do: the upstream is as well as before, but this owner has to connect again.
+async fn refused(platform: &Platform, probed: Probed<'_>, reason: &str) -> Result<Verdict> {
+    let message = format!("reachable, authorization required: {reason}");
+    record_reachable(platform, probed, &message).await?;
+    Ok(Verdict::Unusable(message))
+}
+
+async fn unusable(platform: &Platform, probed: Probed<'_>, message: String) -> Result<Verdict> {
+    record_invalid(platform, probed, &message).await?;
+    Ok(Verdict::Unusable(message))
+}
+
+fn describe(probe: &Probe) -> String {
+    let count = probe.tools.len();
+    let plural = if count == 1 { "" } else { "s" };
+    let skipped = match probe.skipped {
+        0 => String::new(),
+        skipped => format!(", {skipped} left out because their definition breaks the protocol"),
+    };
+    format!("reachable: MCP {}, {count} tool{plural}{skipped}", probe.protocol_version)
+}

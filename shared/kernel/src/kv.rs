@@ -1,0 +1,55 @@
+//! Typed access to the key-value cache: a family of keys is a type, and the expiry travels inside the value, because
+//! not every runtime's cache has one (and Cloudflare's does not go below 60 s).
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+use crate::ports::Ports;
+
+/// A family of cache entries.
+pub trait Family {
+    /// Start of every key of the family; ends with a separator.
+    const PREFIX: &'static str;
+    /// What tells its entries apart. It must carry the owner of what the entry holds.
+    type Key: Display;
+    /// What an entry holds; kept as JSON text.
+    type Value: Serialize + DeserializeOwned;
+}
+
+#[derive(Serialize, Deserialize)]
+struct Envelope<V> {
+    expires_at: i64,
+    value: V,
+}
+
+/// The entry, unless it is missing, expired or of an older form.
+pub async fn get<F: Family>(platform: &Ports, key: &F::Key) -> Result<Option<F::Value>> {
+    let Some(text) = platform.kv.get(&format!("{}{key}", F::PREFIX)).await? else {
+        return Ok(None);
+    };
+    let Ok(envelope) = serde_json::from_str::<Envelope<F::Value>>(&text) else {
+        return Ok(None);
+    };
+    Ok((platform.now().millis() < envelope.expires_at).then_some(envelope.value))
+}
+
+/// Keeps `value` for `ttl`.
+pub async fn put<F: Family>(
+    platform: &Ports,
+    key: &F::Key,
+    value: &F::Value,
+    ttl: Duration,
+) -> Result<()> {
+    let envelope = Envelope { expires_at: (platform.now() + ttl).millis(), value };
+    let text = serde_json::to_string(&envelope).map_err(|error| Error::internal(error.to_string()))?;
+    platform.kv.put(&format!("{}{key}", F::PREFIX), &text, ttl).await
+}
+
+/// Removes the entry.
+pub async fn delete<F: Family>(platform: &Ports, key: &F::Key) -> Result<()> {
+    platform.kv.delete(&format!("{}{key}", F::PREFIX)).await
+}

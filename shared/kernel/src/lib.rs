@@ -1,0 +1,21 @@
+//! What everything else stands on: errors, secrets and their envelopes, the rules for URLs, the ports that a runtime
+//! must provide, and typed caches over two of them.
+//!
+//! Architecture invariant: this crate knows no protocol (MCP, OAuth, HTTP routing) and nothing of the product.
+
+pub mod digest;
+pub mod error;
+pub mod kv;
+pub mod memory;
+pub mod net;
+#[cfg(feature = "port-suite")]
+pub mod port_suite;
+pub mod ports;
+pub mod seal;
+pub mod secret;
+pub mod time;
+
+pub use error::{Code, Error, Reason, Result};
+
+/// The version that `/health`, `serverInfo` and `User-Agent` show.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

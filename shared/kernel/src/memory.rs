@@ -1,0 +1,188 @@
+//! What one WASM instance remembers between requests.
+//!
+//! A module that remembers something declares a [`Family`]: which keys lead to which values, and the [`Topic`] whose
+//! change makes them stale. So this module needs to know none of them, and a write forgets by topic.
+//!
+//! Architecture invariant: plain values only, never a future, a stream or a handle that belongs to a request. What
+//! could outlive a revocation expires after [`FRESH`]. Every key carries the owner of the value that it leads to.
+
+use std::any::{Any, TypeId};
+use std::borrow::Borrow;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::time::Timestamp;
+
+/// How long a cached row may be used without reading it again: the longest that a revocation takes to be seen by
+/// every instance. The instance that writes sees its own write at once.
+pub const FRESH: Duration = Duration::from_secs(5);
+
+/// What a remembered value was made from. Writing to one of these forgets all values of its families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// Credentials, and what calls are made with: integrations joined with their credentials.
+    Credentials,
+    /// Integrations and their catalogue entries.
+    Integrations,
+    /// Nothing that a write changes: such values only expire.
+    Unchanging,
+}
+
+/// A family of remembered values.
+pub trait Family: 'static {
+    /// What tells its values apart. It must carry the owner of the value.
+    type Key: Eq + Hash;
+    /// What is remembered.
+    type Value: Clone;
+    /// What makes its values stale.
+    const TOPIC: Topic;
+}
+
+/// The memory of one instance. A runtime creates one per instance and hands it to the [`Ports`](crate::ports::Ports)
+/// of every request.
+#[derive(Default)]
+pub struct Memory {
+    parts: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
+    caches: RefCell<Vec<(Topic, Rc<dyn Clear>)>>,
+}
+
+impl Memory {
+    /// The cache of a family.
+    pub fn cache<F: Family>(&self) -> Rc<Cache<F::Key, F::Value>> {
+        if let Some(cache) = self.part::<F, Cache<F::Key, F::Value>>() {
+            return cache;
+        }
+        let cache = Rc::<Cache<F::Key, F::Value>>::default();
+        self.parts.borrow_mut().insert(TypeId::of::<F>(), Rc::clone(&cache) as Rc<dyn Any>);
+        self.caches.borrow_mut().push((F::TOPIC, Rc::clone(&cache) as Rc<dyn Clear>));
+        cache
+    }
+
+    /// The one `T` of this instance: a value that several requests share, such as a queue.
+    pub fn one<T: Default + 'static>(&self) -> Rc<T> {
+        if let Some(one) = self.part::<T, T>() {
+            return one;
+        }
+        let one = Rc::<T>::default();
+        self.parts.borrow_mut().insert(TypeId::of::<T>(), Rc::clone(&one) as Rc<dyn Any>);
+        one
+    }
+
+    /// Forgets every value that was made from `topic`.
+    pub fn forget(&self, topic: Topic) {
+        for (_, cache) in self.caches.borrow().iter().filter(|(of, _)| *of == topic) {
+            cache.clear();
+        }
+    }
+
+    fn part<Name: 'static, T: 'static>(&self) -> Option<Rc<T>> {
+        Rc::clone(self.parts.borrow().get(&TypeId::of::<Name>())?).downcast().ok()
+    }
+}
+
+trait Clear {
+    fn clear(&self);
+}
+
+impl<K, V> Clear for Cache<K, V> {
+    fn clear(&self) {
+        self.0.borrow_mut().clear();
+    }
+}
+
+/// A small map whose entries expire.
+pub struct Cache<K, V>(RefCell<HashMap<K, (Timestamp, V)>>);
+
+impl<K, V> Default for Cache<K, V> {
+    fn default() -> Self {
+        Self(RefCell::new(HashMap::new()))
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Cache<K, V> {
+    /// Entries at most. A full cache drops its expired entries or, when none has expired, all of them.
+    const CAPACITY: usize = 1024;
+
+    /// The value, while it is fresh.
+    pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q, now: Timestamp) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        self.0.borrow().get(key).filter(|(until, _)| now < *until).map(|(_, value)| value.clone())
+    }
+
+    /// Keeps `value` for `ttl`.
+    pub fn put(&self, key: K, value: V, now: Timestamp, ttl: Duration) {
+        let mut map = self.0.borrow_mut();
+        if map.len() >= Self::CAPACITY {
+            map.retain(|_, (until, _)| now < *until);
+            if map.len() >= Self::CAPACITY {
+                map.clear();
+            }
+        }
+        map.insert(key, (now + ttl, value));
+    }
+
+    /// Forgets one entry.
+    pub fn remove<Q: Eq + Hash + ?Sized>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
+        self.0.borrow_mut().remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Numbers;
+    impl Family for Numbers {
+        type Key = u32;
+        type Value = u32;
+        const TOPIC: Topic = Topic::Integrations;
+    }
+
+    struct Others;
+    impl Family for Others {
+        type Key = u32;
+        type Value = u32;
+        const TOPIC: Topic = Topic::Credentials;
+    }
+
+    const START: Timestamp = Timestamp::from_millis(0);
+
+    #[test]
+    fn entries_expire_and_the_map_stays_small() {
+        let cache = Cache::<u32, u32>::default();
+        for key in 0..5000 {
+            cache.put(key, key, START, FRESH);
+        }
+        assert!(cache.0.borrow().len() <= Cache::<u32, u32>::CAPACITY);
+        assert_eq!(cache.get(&4999, START), Some(4999));
+        assert_eq!(cache.get(&4999, START + FRESH), None);
+        cache.remove(&4999);
+        assert_eq!(cache.get(&4999, START), None);
+    }
+
+    #[test]
+    fn families_of_the_same_types_stay_apart_and_a_topic_forgets_its_own() {
+        let memory = Memory::default();
+        memory.cache::<Numbers>().put(1, 10, START, FRESH);
+        memory.cache::<Others>().put(1, 20, START, FRESH);
+        assert_eq!(memory.cache::<Numbers>().get(&1, START), Some(10));
+        memory.forget(Topic::Integrations);
+        assert_eq!(memory.cache::<Numbers>().get(&1, START), None);
+        assert_eq!(memory.cache::<Others>().get(&1, START), Some(20));
+    }
+
+    #[test]
+    fn there_is_one_value_of_a_type() {
+        let memory = Memory::default();
+        memory.one::<RefCell<Vec<u32>>>().borrow_mut().push(7);
+        assert_eq!(*memory.one::<RefCell<Vec<u32>>>().borrow(), [7]);
+    }
+}

@@ -1,0 +1,213 @@
+//! Envelopes: how secrets are stored, and how values that travel through a client are signed.
+//!
+//! A sealed value is `v1.<key id>.<base64url(nonce ‖ ciphertext)>`: AES-256-GCM with a random 96-bit nonce. The
+//! associated data names the cell (table, row, column) and the owner, each length-prefixed, so a ciphertext moved
+//! to another cell or user does not open. A key's id is derived from the key, so it cannot be mixed up.
+
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::{Aes256Gcm, Key, Nonce};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::digest::hex;
+use crate::ports::Random;
+use crate::secret::Secret;
+use crate::{Error, Result};
+
+const NONCE_BYTES: usize = 12;
+
+/// Where a sealed value lives and whose it is.
+#[derive(Clone, Copy)]
+pub struct Cell<'a> {
+    /// Table, or the name of the token kind for values that travel.
+    pub table: &'a str,
+    /// Primary key of the row.
+    pub row: &'a str,
+    /// Column.
+    pub column: &'a str,
+    /// Owner: `organization`, or a caller's subject.
+    pub owner: &'a str,
+}
+
+impl Cell<'_> {
+    fn associated_data(&self) -> Vec<u8> {
+        let mut data = Vec::new();
+        for part in [self.table, self.row, self.column, self.owner] {
+            data.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            data.extend_from_slice(part.as_bytes());
+        }
+        data
+    }
+}
+
+struct RingKey {
+    id: String,
+    cipher: Aes256Gcm,
+    bytes: Zeroizing<[u8; 32]>,
+}
+
+/// The deployment's encryption keys. The first one seals; every one opens.
+pub struct KeyRing(Vec<RingKey>);
+
+impl KeyRing {
+    /// Reads `ENCRYPTION_KEY`: base64 keys of 32 bytes, comma separated. `None` when any of them is not one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let keys = text.split(',').map(|part| {
+            let decoded = Zeroizing::new(STANDARD.decode(part.trim()).ok()?);
+            let bytes = Zeroizing::new(<[u8; 32]>::try_from(decoded.as_slice()).ok()?);
+            let id = hex(Sha256::digest(*bytes).get(..4)?);
+            let cipher = Aes256Gcm::new(&Key::<Aes256Gcm>::from(*bytes));
+            Some(RingKey { id, cipher, bytes })
+        });
+        keys.collect::<Option<Vec<_>>>().filter(|keys| !keys.is_empty()).map(Self)
+    }
+
+    /// Seals `plain` for `cell` under the first key.
+    pub fn seal(&self, random: &dyn Random, cell: Cell<'_>, plain: &[u8]) -> Result<String> {
+        let key = self.0.first().ok_or_else(|| Error::internal("empty key ring"))?;
+        let mut nonce = [0; NONCE_BYTES];
+        random.fill(&mut nonce)?;
+        let payload = Payload { msg: plain, aad: &cell.associated_data() };
+        let sealed = key
+            .cipher
+            .encrypt(&Nonce::from(nonce), payload)
+            .map_err(|_| Error::internal("sealing failed"))?;
+        let mut envelope = nonce.to_vec();
+        envelope.extend_from_slice(&sealed);
+        Ok(format!("v1.{}.{}", key.id, URL_SAFE_NO_PAD.encode(envelope)))
+    }
+
+    /// Opens what [`KeyRing::seal`] made for the same cell. `None` when it was made for another cell or owner,
+    /// under a key that is gone, or was changed.
+    pub fn open(&self, cell: Cell<'_>, sealed: &str) -> Option<Secret<Vec<u8>>> {
+        let (key_id, envelope) = sealed.strip_prefix("v1.")?.split_once('.')?;
+        let key = self.0.iter().find(|key| key.id == key_id)?;
+        let envelope = URL_SAFE_NO_PAD.decode(envelope).ok()?;
+        let (nonce, ciphertext) = envelope.split_at_checked(NONCE_BYTES)?;
+        let nonce = <[u8; NONCE_BYTES]>::try_from(nonce).ok()?;
+        let payload = Payload { msg: ciphertext, aad: &cell.associated_data() };
+        key.cipher.decrypt(&Nonce::from(nonce), payload).ok().map(Secret::new)
+    }
+
+    /// Appends a MAC to `payload` so that it can go to a client and come back unforged; base64url. `purpose`
+    /// keeps the tokens of different uses apart.
+    pub fn sign(&self, purpose: &str, payload: &[u8]) -> Result<String> {
+        let key = self.0.first().ok_or_else(|| Error::internal("empty key ring"))?;
+        let mut token = mac(key, purpose, payload).to_vec();
+        token.extend_from_slice(payload);
+        Ok(URL_SAFE_NO_PAD.encode(token))
+    }
+
+    /// The payload of a token that [`KeyRing::sign`] made for the same purpose, else `None`.
+    pub fn verify(&self, purpose: &str, token: &str) -> Option<Vec<u8>> {
+        let token = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (tag, payload) = token.split_at_checked(32)?;
+        let genuine = self.0.iter().any(|key| mac(key, purpose, payload).ct_eq(tag).into());
+        genuine.then(|| payload.to_vec())
+    }
+}
+
+/// HMAC-SHA-256 under a key that HKDF derives per purpose, so that the encryption key has one use only.
+fn mac(key: &RingKey, purpose: &str, payload: &[u8]) -> [u8; 32] {
+    let mut derived = Zeroizing::new([0; 32]);
+    // 32 bytes are within HKDF's range, and HMAC takes keys of any length: neither can fail.
+    let expanded = Hkdf::<Sha256>::new(None, key.bytes.as_slice()).expand(purpose.as_bytes(), &mut *derived);
+    debug_assert!(expanded.is_ok());
+    <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(derived.as_slice()).map_or([0; 32], |mut mac| {
+        mac.update(payload);
+        mac.finalize().into_bytes().into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counter(std::cell::Cell<u8>);
+    impl Random for Counter {
+        fn fill(&self, buffer: &mut [u8]) -> Result<()> {
+            for byte in buffer {
+                self.0.set(self.0.get().wrapping_add(1));
+                *byte = self.0.get();
+            }
+            Ok(())
+        }
+    }
+
+    fn ring(seeds: &[u8]) -> KeyRing {
+        let text: Vec<_> = seeds.iter().map(|seed| STANDARD.encode([*seed; 32])).collect();
+        KeyRing::parse(&text.join(",")).unwrap()
+    }
+
+    const CELL: Cell<'static> =
+        Cell { table: "credentials", row: "1", column: "sealed", owner: "organization" };
+
+    #[test]
+    fn opens_only_in_its_own_cell_for_its_own_owner() {
+        let ring = ring(&[1]);
+        let sealed = ring.seal(&Counter(0.into()), CELL, b"canary").unwrap();
+        assert!(!sealed.contains("canary"));
+        assert_eq!(ring.open(CELL, &sealed).unwrap().expose(), b"canary");
+        for other in [
+            Cell { table: "api_keys", ..CELL },
+            Cell { row: "2", ..CELL },
+            Cell { column: "token", ..CELL },
+            Cell { owner: "apikey:eve", ..CELL },
+            // The same bytes, cut at another place.
+            Cell { row: "1s", column: "ealed", ..CELL },
+        ] {
+            assert!(ring.open(other, &sealed).is_none());
+        }
+    }
+
+    #[test]
+    fn a_changed_or_foreign_envelope_does_not_open() {
+        let sealed = ring(&[1]).seal(&Counter(0.into()), CELL, b"canary").unwrap();
+        assert!(ring(&[2]).open(CELL, &sealed).is_none());
+        for position in 0..sealed.len() {
+            let mut changed = sealed.clone().into_bytes();
+            changed[position] = if changed[position] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert!(ring(&[1]).open(CELL, &changed).is_none(), "position {position}");
+        }
+    }
+
+    #[test]
+    fn an_older_key_still_opens_and_the_first_one_seals() {
+        let old = ring(&[1]).seal(&Counter(0.into()), CELL, b"old").unwrap();
+        let rotated = ring(&[2, 1]);
+        assert_eq!(rotated.open(CELL, &old).unwrap().expose(), b"old");
+        let new = rotated.seal(&Counter(0.into()), CELL, b"new").unwrap();
+        assert!(ring(&[1]).open(CELL, &new).is_none());
+        assert_eq!(ring(&[2]).open(CELL, &new).unwrap().expose(), b"new");
+    }
+
+    #[test]
+    fn signed_tokens_are_bound_to_their_purpose() {
+        let ring = ring(&[1]);
+        let token = ring.sign("cursor", b"42").unwrap();
+        assert_eq!(ring.verify("cursor", &token).unwrap(), b"42");
+        assert!(ring.verify("state", &token).is_none());
+        assert!(ring.verify("cursor", "").is_none());
+        assert!(ring.verify("cursor", &token.to_uppercase()).is_none());
+    }
+
+    #[test]
+    fn the_envelope_that_the_wasm_test_opens_is_genuine() {
+        let ring = KeyRing::parse("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=").unwrap();
+        let sealed = include_str!("../tests/sealed.txt").trim();
+        assert_eq!(ring.open(CELL, sealed).unwrap().expose(), b"canary");
+        assert_eq!(ring.seal(&Counter(0.into()), CELL, b"canary").unwrap(), sealed, "the format has changed");
+    }
+
+    #[test]
+    fn hex_is_lowercase() {
+        assert_eq!(hex(&[0, 0xaf, 0xff]), "00afff");
+        assert_eq!(sha256_hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+}

@@ -1,0 +1,315 @@
+//! Which era a message belongs to (MCP versioning, 2026-07-28): `Legacy` up to 2025-11-25, with a handshake, or
+//! `Modern` from 2026-07-28 on, stateless. One endpoint serves both.
+//!
+//! The body decides and the headers are held against it: a header that a proxy stripped or added must never change
+//! the era. Order of the rungs: shape, era, envelope, revision, standard headers.
+
+use std::str::FromStr;
+
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::headers::{METHOD, NAME, PROTOCOL_VERSION, decode_value};
+use super::message::{Message, RawObject, RpcError, code};
+use super::{LEGACY, MODERN, meta};
+
+/// How a peer speaks MCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Era {
+    /// `initialize` handshake, sessions.
+    Legacy,
+    /// Per-request `_meta`, stateless.
+    Modern,
+}
+
+impl Era {
+    /// Text form in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Legacy => "legacy",
+            Self::Modern => "modern",
+        }
+    }
+}
+
+impl FromStr for Era {
+    type Err = kernel::Error;
+    fn from_str(text: &str) -> kernel::Result<Self> {
+        match text {
+            "legacy" => Ok(Self::Legacy),
+            "modern" => Ok(Self::Modern),
+            other => Err(kernel::Error::internal(format!("unknown era {other:?}"))),
+        }
+    }
+}
+
+/// What a POST body holds.
+#[derive(Debug)]
+pub enum Inbound<'a> {
+    /// One legacy message.
+    Legacy(Message<'a>),
+    /// A JSON-RPC batch (2025-03-26 only).
+    LegacyBatch(Vec<&'a RawValue>),
+    /// One modern message with a valid envelope.
+    Modern(Message<'a>),
+}
+
+const VERSION_MISMATCH: &str = "the MCP-Protocol-Version header must equal the version in params._meta";
+/// Largest batch that is taken.
+const LONGEST_BATCH: usize = 50;
+
+/// Classifies a POST body by the rungs above.
+pub fn classify<'a>(headers: &HeaderMap, body: &'a str) -> Result<Inbound<'a>, RpcError> {
+    let claimed = header(headers, PROTOCOL_VERSION);
+    if body.trim_start().starts_with('[') {
+        return batch(claimed, body);
+    }
+    let message = Message::parse(body)?;
+    let id = message.id;
+    classify_message(headers, claimed, message).map_err(|error| error.with_id(id))
+}
+
+fn batch<'a>(claimed: Option<&str>, body: &'a str) -> Result<Inbound<'a>, RpcError> {
+    let items: Vec<&RawValue> = serde_json::from_str(body).map_err(|_| {
+        RpcError::new(StatusCode::BAD_REQUEST, code::PARSE_ERROR, "the body is not valid JSON")
+    })?;
+    // Batches exist in 2025-03-26 only, which is also what a missing header means.
+    if claimed.is_some_and(|version| version != "2025-03-26") {
+        return Err(RpcError::invalid_request("this protocol version has no batches"));
+    }
+    if items.is_empty() || items.len() > LONGEST_BATCH {
+        return Err(RpcError::invalid_request(format!("a batch must have 1 to {LONGEST_BATCH} messages")));
+    }
+    for item in &items {
+        if Message::parse(item.get()).is_ok_and(|message| envelope(&message).is_some()) {
+            return Err(RpcError::invalid_request("this protocol version has no batches"));
+        }
+    }
+    Ok(Inbound::LegacyBatch(items))
+}
+
+fn classify_message<'a>(
+    headers: &HeaderMap,
+    claimed: Option<&str>,
+    message: Message<'a>,
+) -> Result<Inbound<'a>, RpcError> {
+    if message.is_response() {
+        return Ok(Inbound::Legacy(message));
+    }
+    // Revisions are dates, so text order is their order.
+    let header_is_modern = claimed.is_some_and(|version| version >= MODERN);
+    if let Some(envelope) = envelope(&message) {
+        check_envelope(&envelope, claimed)?;
+        check_headers(headers, claimed, &message)?;
+        return Ok(Inbound::Modern(message));
+    }
+    if header_is_modern {
+        if message.method.as_deref() == Some("initialize") {
+            return Err(RpcError::header_mismatch("initialize belongs to earlier protocol versions"));
+        }
+        return Err(RpcError::new(
+            StatusCode::BAD_REQUEST,
+            code::INVALID_PARAMS,
+            format!("params._meta must have {} and {}", meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES),
+        ));
+    }
+    match claimed {
+        Some(version) if !LEGACY.contains(&version) => Err(RpcError::invalid_request(format!(
+            "unsupported protocol version; supported: {MODERN}, {}",
+            LEGACY.join(", ")
+        ))),
+        _ => Ok(Inbound::Legacy(message)),
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct WithMeta<'a> {
+    #[serde(borrow, rename = "_meta")]
+    meta: Option<&'a RawValue>,
+}
+
+/// `params._meta`, if it claims a protocol version: the mark of a modern message.
+fn envelope<'a>(message: &Message<'a>) -> Option<RawObject<'a>> {
+    let params = message.params?;
+    // Most legacy messages do not even name the key: no need to take them apart.
+    if !params.get().contains("_meta") {
+        return None;
+    }
+    let params: WithMeta<'a> = serde_json::from_str(params.get()).ok()?;
+    RawObject::parse(params.meta?.get()).filter(|meta| meta.get(meta::PROTOCOL_VERSION).is_some())
+}
+
+fn check_envelope(envelope: &RawObject<'_>, claimed: Option<&str>) -> Result<(), RpcError> {
+    let bad = |key: &str, what: &str| {
+        RpcError::new(
+            StatusCode::BAD_REQUEST,
+            code::INVALID_PARAMS,
+            format!("params._meta[\"{key}\"] must be {what}"),
+        )
+    };
+    let Some(version) = envelope.text(meta::PROTOCOL_VERSION) else {
+        return Err(bad(meta::PROTOCOL_VERSION, "a string"));
+    };
+    if !envelope.get(meta::CLIENT_CAPABILITIES).is_some_and(|value| value.get().starts_with('{')) {
+        return Err(bad(meta::CLIENT_CAPABILITIES, "an object"));
+    }
+    // A contradiction is told before an unknown revision: the header may name one that is served.
+    if claimed.is_some_and(|claimed| claimed != version) {
+        return Err(RpcError::header_mismatch(VERSION_MISMATCH));
+    }
+    if version != MODERN {
+        let error = RpcError::new(
+            StatusCode::BAD_REQUEST,
+            code::UNSUPPORTED_PROTOCOL_VERSION,
+            "unsupported protocol version",
+        );
+        return Err(error.with_data(&json!({ "supported": [MODERN], "requested": version })));
+    }
+    Ok(())
+}
+
+/// The standard headers of a modern request mirror its body.
+fn check_headers(headers: &HeaderMap, claimed: Option<&str>, message: &Message<'_>) -> Result<(), RpcError> {
+    if claimed != Some(MODERN) {
+        return Err(RpcError::header_mismatch(VERSION_MISMATCH));
+    }
+    let Some(method) = message.method.as_deref().filter(|_| message.id.is_some()) else {
+        return Ok(());
+    };
+    if header(headers, METHOD) != Some(method) {
+        return Err(RpcError::header_mismatch("the Mcp-Method header must equal the method"));
+    }
+    let key = match method {
+        "tools/call" | "prompts/get" => "name",
+        "resources/read" => "uri",
+        _ => return Ok(()),
+    };
+    let expected = message.params.and_then(|params| RawObject::parse(params.get())?.text(key));
+    let given = header(headers, NAME).map(decode_value);
+    match (expected, given) {
+        // A missing name is the handler's to refuse, after the header rung.
+        (None, None) => Ok(()),
+        (Some(expected), Some(Some(given))) if expected == given => Ok(()),
+        _ => Err(RpcError::header_mismatch(format!("the Mcp-Name header must equal params.{key}"))),
+    }
+}
+
+/// A header's text without the white space around it.
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
+    }
+
+    fn outcome(pairs: &[(&'static str, &str)], body: &str) -> String {
+        match classify(&headers(pairs), body) {
+            Ok(Inbound::Legacy(_)) => "legacy".into(),
+            Ok(Inbound::LegacyBatch(_)) => "batch".into(),
+            Ok(Inbound::Modern(_)) => "modern".into(),
+            Err(error) => format!("{} {}", error.status.as_u16(), error.code),
+        }
+    }
+
+    fn call(params: &str) -> String {
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{{params}}}}}"#)
+    }
+
+    const VERSION: (&str, &str) = ("mcp-protocol-version", "2026-07-28");
+    const METHOD: (&str, &str) = ("mcp-method", "tools/call");
+    const NAME: (&str, &str) = ("mcp-name", "echo");
+
+    #[test]
+    fn the_body_decides_and_the_headers_are_checked() {
+        let modern = call(&format!(r#""name":"echo",{META}"#));
+        let legacy = call(r#""name":"echo""#);
+        for (pairs, body, expected) in [
+            (&[VERSION, METHOD, NAME][..], &modern, "modern"),
+            (&[], &modern, "400 -32020"),
+            (&[METHOD, NAME], &modern, "400 -32020"),
+            (&[("mcp-protocol-version", "2025-11-25"), METHOD, NAME], &modern, "400 -32020"),
+            (&[VERSION, NAME], &modern, "400 -32020"),
+            (&[VERSION, METHOD], &modern, "400 -32020"),
+            (&[VERSION, METHOD, ("mcp-name", "other")], &modern, "400 -32020"),
+            (&[VERSION, ("mcp-method", "Tools/Call"), NAME], &modern, "400 -32020"),
+            (&[VERSION, METHOD, ("mcp-name", "  echo ")], &modern, "modern"),
+            (&[VERSION, METHOD, ("mcp-name", "=?base64?ZWNobw==?=")], &modern, "modern"),
+            (&[VERSION, METHOD, ("mcp-name", "=?base64?!?=")], &modern, "400 -32020"),
+            (&[], &legacy, "legacy"),
+            (&[("mcp-protocol-version", "2025-06-18")], &legacy, "legacy"),
+            (&[("mcp-protocol-version", "1999-01-01")], &legacy, "400 -32600"),
+            (&[VERSION, METHOD, NAME], &legacy, "400 -32602"),
+        ] {
+            assert_eq!(outcome(pairs, body), expected, "{pairs:?} {body}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_envelope_is_refused_before_the_headers() {
+        for (meta, expected) in [
+            (
+                r#""io.modelcontextprotocol/protocolVersion":7,"io.modelcontextprotocol/clientCapabilities":{}"#,
+                "400 -32602",
+            ),
+            (r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#, "400 -32602"),
+            (
+                r#""io.modelcontextprotocol/protocolVersion":"2099-01-01","io.modelcontextprotocol/clientCapabilities":{}"#,
+                "400 -32022",
+            ),
+        ] {
+            assert_eq!(
+                outcome(&[], &call(&format!(r#""name":"echo","_meta":{{{meta}}}"#))),
+                expected,
+                "{meta}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_contradiction_is_told_before_an_unknown_revision() {
+        let unknown = call(
+            r#""name":"echo","_meta":{"io.modelcontextprotocol/protocolVersion":"2099-01-01","io.modelcontextprotocol/clientCapabilities":{}}"#,
+        );
+        assert_eq!(outcome(&[VERSION, METHOD, NAME], &unknown), "400 -32020");
+        assert_eq!(outcome(&[("mcp-protocol-version", "2099-01-01"), METHOD, NAME], &unknown), "400 -32022");
+    }
+
+    #[test]
+    fn initialize_is_legacy_unless_something_claims_otherwise() {
+        let initialize =
+            r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2026-07-28"}}"#;
+        assert_eq!(outcome(&[], initialize), "legacy");
+        assert_eq!(outcome(&[VERSION], initialize), "400 -32020");
+        let enveloped = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{{META}}}}}"#);
+        assert_eq!(outcome(&[VERSION, ("mcp-method", "initialize")], &enveloped), "modern");
+    }
+
+    #[test]
+    fn batches_are_for_the_one_revision_that_has_them() {
+        let legacy = call(r#""name":"echo""#);
+        let modern = call(&format!(r#""name":"echo",{META}"#));
+        assert_eq!(outcome(&[], &format!("[{legacy}]")), "batch");
+        assert_eq!(outcome(&[("mcp-protocol-version", "2025-03-26")], &format!("[{legacy}]")), "batch");
+        assert_eq!(outcome(&[("mcp-protocol-version", "2025-06-18")], &format!("[{legacy}]")), "400 -32600");
+        assert_eq!(outcome(&[], &format!("[{legacy},{modern}]")), "400 -32600");
+        assert_eq!(outcome(&[], "[]"), "400 -32600");
+        assert_eq!(outcome(&[], "[1"), "400 -32700");
+    }
+
+    #[test]
+    fn an_error_carries_the_id_it_can_read() {
+        let error = classify(&headers(&[VERSION]), &call(r#""name":"echo""#)).unwrap_err();
+        assert_eq!(error.id.unwrap().get(), "1");
+    }
+}

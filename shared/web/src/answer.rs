@@ -1,0 +1,145 @@
+//! What handlers return: each type has its status, its headers and, in the OpenAPI document, its schema.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{HeaderValue, StatusCode};
+use kernel::{Error, Result};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::body::Body;
+use crate::extract::Json;
+#[cfg(not(target_family = "wasm"))]
+use crate::openapi::Described;
+use crate::request::Response;
+
+/// An answer of a known form.
+pub trait Answer {
+    /// The response.
+    fn into_response(self) -> Result<Response>;
+
+    /// Tells the OpenAPI document its status and content.
+    #[cfg(not(target_family = "wasm"))]
+    fn describe(operation: &mut Described<'_>);
+}
+
+/// 200 with a JSON body.
+impl<T: Serialize + ToSchema> Answer for Json<T> {
+    fn into_response(self) -> Result<Response> {
+        json(StatusCode::OK, &self.0)
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn describe(operation: &mut Described<'_>) {
+        operation.answer_json::<T>(200);
+    }
+}
+
+/// 201 with a JSON body and, where the new thing can be read at a path, `Location`.
+pub struct Created<T> {
+    /// The body.
+    pub body: T,
+    /// The path of the new thing.
+    pub location: Option<String>,
+}
+
+impl<T: Serialize + ToSchema> Answer for Created<T> {
+    fn into_response(self) -> Result<Response> {
+        let mut response = json(StatusCode::CREATED, &self.body)?;
+        if let Some(location) = self.location.and_then(|path| HeaderValue::try_from(path).ok()) {
+            response.headers_mut().insert(LOCATION, location);
+        }
+        Ok(response)
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn describe(operation: &mut Described<'_>) {
+        operation.answer_json::<T>(201);
+    }
+}
+
+/// 204.
+pub struct NoContent;
+
+impl Answer for NoContent {
+    fn into_response(self) -> Result<Response> {
+        Ok(empty(StatusCode::NO_CONTENT))
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn describe(operation: &mut Described<'_>) {
+        operation.answer_empty(204);
+    }
+}
+
+/// A page for people: 200, or another status that the handler chose.
+pub struct Html(pub Response);
+
+impl Answer for Html {
+    fn into_response(self) -> Result<Response> {
+        Ok(self.0)
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn describe(operation: &mut Described<'_>) {
+        operation.answer_text(200, "text/html");
+    }
+}
+
+/// 302 to another place, or a page that says why not.
+pub enum Redirect {
+    /// Where to.
+    To(String),
+    /// The page.
+    Page(Html),
+}
+
+impl Answer for Redirect {
+    fn into_response(self) -> Result<Response> {
+        match self {
+            Self::Page(page) => page.into_response(),
+            Self::To(place) => {
+                let mut response = empty(StatusCode::FOUND);
+                let place = HeaderValue::from_str(&place).map_err(|error| Error::internal(error.to_string()))?;
+                response.headers_mut().insert(LOCATION, place);
+                Ok(response)
+            }
+        }
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn describe(operation: &mut Described<'_>) {
+        operation.answer_empty(302);
+    }
+}
+
+/// A response of the handler's own making; the route says what it is (`Family::answer`).
+impl Answer for Response {
+    fn into_response(self) -> Result<Response> {
+        Ok(self)
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn describe(_operation: &mut Described<'_>) {}
+}
+
+/// A response with `body` as JSON.
+pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Response> {
+    let text = serde_json::to_string(body).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(with_type(status, "application/json", text))
+}
+
+/// A response without a body.
+pub fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = status;
+    response
+}
+
+/// A response with a text body of the given media type.
+pub fn with_type(status: StatusCode, media_type: &'static str, text: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Body::Whole(text.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}

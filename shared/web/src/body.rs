@@ -1,0 +1,122 @@
+//! Message bodies, whole or streamed.
+
+use std::mem;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+
+use kernel::Error;
+use kernel::ports::{BodyStream, FetchError};
+
+use crate::failure::Failure;
+
+/// Request bodies announced to be longer than this are streamed, so that the router can stop reading at its limit.
+pub const LONGEST_WHOLE: u64 = 4 * 1024 * 1024;
+
+/// How many bytes of a refused request are read for the sake of its answer; whoever sends more may lose it.
+const DRAINED: usize = 16 * 1024 * 1024;
+
+/// A request's or a response's body.
+pub enum Body {
+    /// No body.
+    Empty,
+    /// All of it.
+    Whole(Bytes),
+    /// Chunk by chunk.
+    Stream(BodyStream),
+}
+
+impl Body {
+    /// Reads the whole body; more than `limit` bytes is [`Failure::TooLarge`], which leaves the rest unread.
+    pub async fn collect(&mut self, limit: usize) -> Result<Bytes, Failure> {
+        let too_large = || Failure::TooLarge { limit };
+        match self {
+            Self::Empty => Ok(Bytes::new()),
+            Self::Whole(bytes) if bytes.len() > limit => Err(too_large()),
+            Self::Whole(bytes) => Ok(mem::take(bytes)),
+            Self::Stream(stream) => {
+                let mut whole = BytesMut::new();
+                while let Some(chunk) = stream.next().await {
+                    let chunk = chunk.map_err(|error: FetchError| {
+                        Error::invalid("the request body broke off").with_internal(error.to_string())
+                    })?;
+                    if whole.len() + chunk.len() > limit {
+                        return Err(too_large());
+                    }
+                    whole.extend_from_slice(&chunk);
+                }
+                *self = Self::Empty;
+                Ok(whole.freeze())
+            }
+        }
+    }
+
+    /// Reads what is left of a request that was refused before its end, up to 16 MiB.
+    ///
+    /// An answer that leaves bytes unread has the connection reset, and a client that is still sending may then never
+    /// see it (RFC 9112, section 9.6).
+    pub(crate) async fn drain(self) {
+        let Self::Stream(mut rest) = self else { return };
+        let mut left = DRAINED;
+        while left > 0
+            && let Some(Ok(chunk)) = rest.next().await
+        {
+            left = left.saturating_sub(chunk.len());
+        }
+    }
+}
+
+impl Body {
+    /// A body that could not be received: reading it fails, and the router says so in the route's dialect.
+    pub fn broken(reason: impl Into<String>) -> Self {
+        let error = FetchError::Broken(reason.into());
+        Self::Stream(futures_util::stream::iter([Err(error)]).boxed_local())
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::Whole(text.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use futures_util::{FutureExt as _, stream};
+
+    use super::*;
+
+    const CHUNK: usize = 1024 * 1024;
+
+    /// A body of some mebibytes, and how many of them were read.
+    fn body(chunks: usize) -> (Body, Rc<Cell<usize>>) {
+        let read = Rc::new(Cell::new(0));
+        let count = Rc::clone(&read);
+        let chunks = (0..chunks).map(move |_| {
+            count.set(count.get() + 1);
+            Ok(Bytes::from(vec![0; CHUNK]))
+        });
+        (Body::Stream(stream::iter(chunks).boxed_local()), read)
+    }
+
+    #[test]
+    fn what_was_refused_is_read_to_its_end_but_not_for_ever() {
+        for (chunks, expected) in [(0, 0), (1, 1), (2, 2), (10, 10), (1_000, 2 + DRAINED / CHUNK)] {
+            let (mut body, read) = body(chunks);
+            let collected = body.collect(CHUNK).now_or_never().expect("nothing to wait for");
+            assert_eq!(collected.is_err(), chunks > 1);
+            body.drain().now_or_never().expect("nothing to wait for");
+            assert_eq!(read.get(), expected, "{chunks}");
+        }
+    }
+
+    #[test]
+    fn a_collected_body_is_collected_once() {
+        let (mut body, _) = body(2);
+        assert_eq!(body.collect(2 * CHUNK).now_or_never().unwrap().unwrap().len(), 2 * CHUNK);
+        assert!(matches!(body, Body::Empty));
+    }
+}

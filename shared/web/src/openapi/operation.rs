@@ -1,0 +1,198 @@
+//! One operation: what the handler's types and the route table say of a route.
+
+use std::collections::BTreeMap;
+
+use utoipa::ToSchema;
+use utoipa::openapi::content::Content;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, OperationBuilder, ParameterIn};
+use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::{Components, Ref, RefOr, Required, ResponseBuilder, Schema};
+
+use super::param::Param;
+use super::{NamedSchema, error_schema, named_schema};
+use crate::dialect::Dialect;
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// What is known of a route's operation.
+#[derive(Default)]
+pub struct Documented {
+    operation_id: &'static str,
+    summary: &'static str,
+    description: Option<&'static str>,
+    returns: &'static str,
+    params: Vec<(&'static str, ParameterIn, Param)>,
+    body: Option<RequestBody>,
+    success: Option<(u16, Option<(&'static str, RefOr<Schema>)>)>,
+    headers: Vec<(&'static str, &'static str)>,
+    answers: BTreeMap<u16, (&'static str, Media)>,
+    schemas: Vec<(String, RefOr<Schema>)>,
+}
+
+/// What an answer has for a body.
+enum Media {
+    /// An error in the family's dialect.
+    Error,
+    /// Something in one of these media types.
+    Of(&'static [&'static str]),
+}
+
+/// What the route table says; see the methods of the same names of [`Family`](crate::Family).
+impl Documented {
+    pub(crate) fn summary(&mut self, operation_id: &'static str, summary: &'static str) {
+        (self.operation_id, self.summary) = (operation_id, summary);
+    }
+
+    pub(crate) fn description(&mut self, text: &'static str) {
+        self.description = Some(text);
+    }
+
+    pub(crate) fn returns(&mut self, text: &'static str) {
+        self.returns = text;
+    }
+
+    pub(crate) fn header(&mut self, name: &'static str, text: &'static str) {
+        self.headers.push((name, text));
+    }
+
+    pub(crate) fn error(&mut self, status: u16, text: &'static str) {
+        self.answers.insert(status, (text, Media::Error));
+    }
+
+    pub(crate) fn page(&mut self, status: u16, text: &'static str) {
+        self.answers.insert(status, (text, Media::Of(&["text/html"])));
+    }
+
+    pub(crate) fn answer(&mut self, status: u16, text: &'static str, media_types: &'static [&'static str]) {
+        self.answers.insert(status, (text, Media::Of(media_types)));
+    }
+
+    pub(crate) fn body(&mut self, media_type: &'static str, text: &'static str) {
+        let content = Content::new(Some(any_of(media_type)));
+        let body = RequestBodyBuilder::new().content(media_type, content);
+        self.body = Some(body.description(Some(text)).required(Some(Required::True)).build());
+    }
+
+    /// The operation, its errors in `dialect`.
+    pub(super) fn operation(&self, dialect: &dyn Dialect, components: &mut Components) -> Operation {
+        components.schemas.extend(self.schemas.iter().cloned());
+        let mut operation = OperationBuilder::new()
+            .operation_id(Some(self.operation_id))
+            .summary(Some(self.summary))
+            .description(self.description)
+            .request_body(self.body.clone().map(RefOr::T));
+        for (name, place, param) in &self.params {
+            components.schemas.extend(param.schemas.iter().cloned());
+            operation = operation.parameter(param.build(name, place.clone()));
+        }
+        if let Some((status, content)) = &self.success {
+            operation = operation.response(status.to_string(), self.success(content.as_ref()));
+        }
+        for (status, (text, content)) in &self.answers {
+            let response = ResponseBuilder::new().description(*text);
+            let response = match content {
+                Media::Error => {
+                    let schema = Ref::from_schema_name(error_schema(dialect, components));
+                    response.content(dialect.media_type(), Content::new(Some(schema)))
+                }
+                Media::Of(media_types) => media_types.iter().fold(response, |response, media_type| {
+                    response.content(*media_type, Content::new(Some(any_of(media_type))))
+                }),
+            };
+            operation = operation.response(status.to_string(), response);
+        }
+        operation.build()
+    }
+
+    fn success(&self, content: Option<&(&'static str, RefOr<Schema>)>) -> ResponseBuilder {
+        let mut response = ResponseBuilder::new().description(self.returns);
+        for (name, text) in &self.headers {
+            let header = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String)));
+            response = response.header(*name, header.description(Some(*text)).build());
+        }
+        match content {
+            Some((media_type, schema)) => {
+                response.content(*media_type, Content::new(Some(schema.clone())))
+            }
+            None => response,
+        }
+    }
+}
+
+/// The schema of content that the document does not describe further: text, or any JSON value.
+fn any_of(media_type: &str) -> RefOr<Schema> {
+    let schema = match media_type {
+        JSON => ObjectBuilder::new().schema_type(utoipa::openapi::schema::SchemaType::AnyValue),
+        FORM => ObjectBuilder::new().schema_type(Type::Object),
+        _ => ObjectBuilder::new().schema_type(Type::String),
+    };
+    RefOr::T(schema.build().into())
+}
+
+/// What the handler's types say.
+pub struct Described<'a>(&'a mut Documented);
+
+impl<'a> Described<'a> {
+    pub(crate) fn new(documented: &'a mut Documented) -> Self {
+        Self(documented)
+    }
+
+    fn reference<T: ToSchema>(&mut self) -> RefOr<Schema> {
+        let NamedSchema { name, schemas } = named_schema::<T>();
+        self.0.schemas.extend(schemas);
+        RefOr::Ref(Ref::from_schema_name(name))
+    }
+
+    /// The body is JSON of the form of `T`.
+    pub fn takes_json<T: ToSchema>(&mut self, required: bool) {
+        let schema = self.reference::<T>();
+        let body = if required {
+            RequestBodyBuilder::new()
+                .content(JSON, Content::new(Some(schema)))
+                .required(Some(Required::True))
+        } else {
+            let null = ObjectBuilder::new().schema_type(Type::Null);
+            let schema = OneOfBuilder::new().item(schema).item(null).build();
+            RequestBodyBuilder::new().content(JSON, Content::new(Some(Schema::from(schema))))
+        };
+        self.0.body = Some(body.build());
+    }
+
+    /// The body is a form with this field.
+    pub fn takes_form(&mut self, field: &'static str) {
+        let schema = ObjectBuilder::new()
+            .property(field, ObjectBuilder::new().schema_type(Type::String))
+            .required(field);
+        let body = RequestBodyBuilder::new().content(FORM, Content::new(Some(Schema::from(schema.build()))));
+        self.0.body = Some(body.required(Some(Required::True)).build());
+    }
+
+    /// The path has this parameter.
+    pub fn takes_path(&mut self, name: &'static str, param: Param) {
+        self.0.params.push((name, ParameterIn::Path, param));
+    }
+
+    /// The query may have this parameter.
+    pub fn takes_query(&mut self, name: &'static str, param: Param) {
+        self.0.params.push((name, ParameterIn::Query, param));
+    }
+
+    /// The answer is JSON of the form of `T`.
+    pub fn answer_json<T: ToSchema>(&mut self, status: u16) {
+        let schema = self.reference::<T>();
+        self.0.success = Some((status, Some((JSON, schema))));
+    }
+
+    /// The answer has no body.
+    pub fn answer_empty(&mut self, status: u16) {
+        self.0.success = Some((status, None));
+    }
+
+    /// The answer is text of this media type.
+    pub fn answer_text(&mut self, status: u16, media_type: &'static str) {
+        self.0.success = Some((status, Some((media_type, any_of(media_type)))));
+    }
+}

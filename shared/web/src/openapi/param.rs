@@ -1,0 +1,69 @@
+//! Parameters: their descriptions and schemas, as strict as the code that reads them.
+
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Required, Schema};
+
+use super::{NamedSchema, named_schema};
+
+/// A path or query parameter without its name.
+pub struct Param {
+    description: String,
+    required: bool,
+    schema: RefOr<Schema>,
+    /// What the schema refers to.
+    pub(super) schemas: Vec<(String, RefOr<Schema>)>,
+}
+
+impl Param {
+    /// A parameter that has to be there.
+    pub fn required(description: &str, schema: ObjectBuilder) -> Self {
+        Self::new(description, true, RefOr::T(schema.build().into()), Vec::new())
+    }
+
+    /// A parameter that may be left out.
+    pub fn optional(description: &str, schema: ObjectBuilder) -> Self {
+        Self::new(description, false, RefOr::T(schema.build().into()), Vec::new())
+    }
+
+    /// A parameter that may be left out and has the schema of `T`, one of the document's.
+    pub fn optional_of<T: utoipa::ToSchema>(description: &str) -> Self {
+        let NamedSchema { name, schemas } = named_schema::<T>();
+        let reference = utoipa::openapi::Ref::from_schema_name(name);
+        Self::new(description, false, RefOr::Ref(reference), schemas)
+    }
+
+    fn new(
+        description: &str,
+        required: bool,
+        schema: RefOr<Schema>,
+        schemas: Vec<(String, RefOr<Schema>)>,
+    ) -> Self {
+        Self { description: description.to_owned(), required, schema, schemas }
+    }
+
+    pub(super) fn build(&self, name: &str, place: ParameterIn) -> Parameter {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(place)
+            .description(Some(self.description.clone()))
+            .required(if self.required { Required::True } else { Required::False })
+            .schema(Some(self.schema.clone()))
+            .build()
+    }
+}
+
+/// A text.
+pub fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+/// One of a few words.
+pub fn words<T: Into<serde_json::Value>>(words: impl IntoIterator<Item = T>) -> ObjectBuilder {
+    text().enum_values(Some(words.into_iter().map(Into::into).collect::<Vec<serde_json::Value>>()))
+}
+
+/// A whole number within bounds.
+pub fn integer(least: u32, most: u32) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(least)).maximum(Some(most))
+}
