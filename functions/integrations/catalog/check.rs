@@ -1,4 +1,4 @@
-//! The rules of the catalogue. `build.rs` applies them to every entry, `tests/catalog.rs` breaks them.
+//! The rules of the catalogue. `build.rs` applies them to every entry, `tests/suite/catalog.rs` breaks them.
 
 use std::collections::BTreeSet;
 

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use kernel::ports::{Fetch, FetchError, Outgoing, UpstreamResponse};
 use stub_upstream::{Options, Stub};
 
-use crate::corpus::sample;
-use crate::web::{Slot, UPSTREAM, postern};
+use super::corpus::sample;
+use super::web::{Slot, UPSTREAM, postern};
 
 const BASE: &str = "/api/v1/integrations";
 

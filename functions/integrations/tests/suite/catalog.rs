@@ -1,17 +1,8 @@
 //! What the build of the catalogue packs and what it refuses.
 
-// A test program: whatever is not as expected has to end the test.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::duration_suboptimal_units
-)]
-
 use serde_json::{Value, json};
 
-#[path = "../catalog/check.rs"]
+#[path = "../../catalog/check.rs"]
 mod check;
 
 /// An entry with one of everything.

@@ -1,19 +1,10 @@
 //! The corpus of hostile URLs is refused by the default policy, form by form, and ordinary URLs are not.
 
-// A test program: whatever is not as expected has to end the test.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::duration_suboptimal_units
-)]
-
-mod corpus;
-
 use std::collections::{BTreeMap, HashSet};
 
 use kernel::net::{Policy, SafeUrl};
+
+use crate::corpus;
 
 fn parse(url: &str, policy: Policy) -> Result<SafeUrl, kernel::net::Refused> {
     SafeUrl::parse(url, policy)

@@ -4,8 +4,8 @@ use http::{Method, StatusCode};
 use native::{App, Reply};
 use serde_json::json;
 
-use crate::corpus::sample;
-use crate::web::{ISSUER, Slot, UPSTREAM, Web, postern};
+use super::corpus::sample;
+use super::web::{ISSUER, Slot, UPSTREAM, Web, postern};
 
 /// Of each class.
 const MOST: usize = 2;

@@ -1,8 +1,5 @@
 //! Files that must agree with each other and with the code: manifests, settings, routes, jobs, bindings, documents.
 
-// A test program: whatever is not as expected has to end the test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,5 @@
 //! Updates, OAuth configuration and users' own credentials through the whole router, on the real migrations.
 
-// A test program: whatever is not as expected has to end the test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
 use http::{Method, StatusCode};
 use native::{App, Reply};
 use serde_json::{Value, json};

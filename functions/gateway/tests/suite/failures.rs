@@ -1,19 +1,9 @@
 //! Failing upstreams, bad messages, policy, and what is recorded of all that.
 
-// A test program: whatever is not as expected has to end the test.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::duration_suboptimal_units
-)]
-
-mod common;
-
-use common::{app, audit, call, last, legacy, modern, register, stub, text};
 use http::{Method, StatusCode};
 use serde_json::json;
+
+use crate::common::{app, audit, call, last, legacy, modern, register, stub, text};
 
 const PERSONAS: &str = r#"[
     {"name":"reader","roles":["reader"],"allow_tools":["up__*"],"deny_tools":["*__fail"],"allow_connections":["up"]},

@@ -4,8 +4,8 @@ use http::{Method, StatusCode};
 use native::App;
 use serde_json::{Value, json};
 
-use crate::corpus::{ordinary, sample};
-use crate::web::{UPSTREAM, Web, postern};
+use super::corpus::{ordinary, sample};
+use super::web::{UPSTREAM, Web, postern};
 
 /// Of each class.
 const MOST: usize = 3;

@@ -1,14 +1,5 @@
 //! The port conformance suite on the native adapter, so that whole-router tests stand on ports that behave.
 
-// A test program: whatever is not as expected has to end the test.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::duration_suboptimal_units
-)]
-
 use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;

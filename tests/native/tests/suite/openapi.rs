@@ -1,18 +1,14 @@
 //! The OpenAPI document against the code: the committed file, the routes, and real answers of the whole router.
 
-// A test program: whatever is not as expected has to end the test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod document;
-
 use std::collections::BTreeSet;
 use std::fs;
 
-use document::{Document, Site};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use web::Routes;
 use stub_upstream::{Options, Stub};
+
+use crate::document::{self, Document, Site};
 
 const SUCCESSES: [char; 2] = ['2', '3'];
 const INTEGRATIONS: &str = "/api/v1/integrations";

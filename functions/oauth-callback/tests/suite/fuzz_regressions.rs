@@ -1,19 +1,11 @@
 //! The fuzz target of the callback over its seeds and some thousand mutants of them: what the fuzzer checks, in every run.
 
-// A test program: whatever is not as expected has to end the test.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::duration_suboptimal_units,
-    clippy::missing_panics_doc,
-    unreachable_pub
-)]
+// The bodies are public in the crate of the fuzz targets.
+#![allow(clippy::missing_panics_doc, unreachable_pub)]
 
-#[path = "../../../fuzz/src/callback.rs"]
+#[path = "../../../../fuzz/src/callback.rs"]
 mod callback;
-#[path = "../../../fuzz/src/replay.rs"]
+#[path = "../../../../fuzz/src/replay.rs"]
 mod replay;
 
 use std::path::Path;

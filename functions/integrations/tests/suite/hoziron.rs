@@ -1,14 +1,5 @@
 //! The Hoziron routes through the whole router, on the real migrations and against a stub upstream.
 
-// A test program: whatever is not as expected has to end the test.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::duration_suboptimal_units
-)]
-
 use std::time::Duration;
 
 use http::{Method, StatusCode};

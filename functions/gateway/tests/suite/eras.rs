@@ -1,19 +1,9 @@
 //! Both eras on one endpoint: handshake, discovery, lists, calls, and all four pairs of agent and upstream.
 
-// A test program: whatever is not as expected has to end the test.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::duration_suboptimal_units
-)]
-
-mod common;
-
-use common::{VERSION, app, call, events, last, legacy, modern, register, stub, text};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+
+use crate::common::{VERSION, app, call, events, last, legacy, modern, register, stub, text};
 
 #[tokio::test]
 async fn initialize_settles_a_legacy_revision_and_a_session_of_the_caller() {

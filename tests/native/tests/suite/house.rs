@@ -1,14 +1,5 @@
 //! Rules of the house that no compiler checks: where things may stand, and files that must agree.
 
-// A test program: whatever is not as expected has to end the test.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::duration_suboptimal_units
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

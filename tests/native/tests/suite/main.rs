@@ -1,0 +1,16 @@
+//! Tests of the whole tree on the native ports: house rules, files that must agree, the OpenAPI document, the port suite.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::duration_suboptimal_units,
+    reason = "a test may panic, also in the functions that it calls"
+)]
+
+mod document;
+mod drift;
+mod house;
+mod openapi;
+mod port_suite;
