@@ -1,21 +1,19 @@
-//! The admin API (`/api/v1/admin/…`), in problem details.
+//! The admin API (`/api/v1/admin/…`), in problem details, and the pages where an administrator's sign-in ends.
 
 mod gateway;
-mod openapi;
+mod portal;
 
-use http::Method;
-use web::{Dialect, Routes};
+use postern_core::auth::AdminKeys;
+use postern_core::{Family, Routes};
+use web::Public;
+use web::dialect::Problem;
 
-pub use openapi::openapi;
-
-/// Routes of the admin API.
-pub fn routes() -> Routes {
-    Routes::new(Dialect::Problem, "/api/v1/admin").at(
-        Method::POST,
-        "/api/v1/admin/gateway/connections/{name}/oauth-start",
-        gateway::oauth_start,
-    )
+/// The families of this function.
+pub fn families() -> Vec<Routes> {
+    let admin = Family::new("/api/v1/admin", &Problem, AdminKeys)
+        .tag("Admin", "The admin API: snake_case, errors as problem details.");
+    vec![gateway::routes(admin).routes(), portal::routes(Family::new("", &Problem, Public)).routes()]
 }
 
 #[cfg(target_os = "wasi")]
-spin_runtime::component!(routes());
+spin_runtime::component!();

@@ -240,6 +240,6 @@ fn answer(outcome: Final, mut audit: Audit) -> Result<Reply> {
     audit.sent(json.len());
     audit.finish(success, error, content_blocks);
     let status = StatusCode::from_u16(status)
-        .map_err(|error| postern_core::Error::new(Code::Internal, error.to_string()))?;
+        .map_err(|error| kernel::Error::new(Code::Internal, error.to_string()))?;
     Ok(Reply::Message { status, json, session_id: None })
 }

@@ -2,106 +2,108 @@
 //!
 //! 302 to where the authorization was started from; every failure is a 400 page in Postern's own words.
 
-use http::header::LOCATION;
-use http::{HeaderValue, StatusCode};
-use web::html::{Action, page};
-use web::request::empty;
-use web::{Request, Response};
-use postern_core::oauth::callback::{Finished, Parameters, finish};
-use postern_core::Platform;
+use http::StatusCode;
 use kernel::Result;
+use postern_core::oauth::callback::{Finished, Parameters, finish};
+use postern_core::oauth::client::CALLBACKS;
+use postern_core::upstream::validation::validate_later;
+use postern_core::{Family, Platform};
+use web::html::{Action, connected, page};
+use web::{Anyone, Head, Html, Public, Query, QueryParams, Redirect};
 
-use crate::connect::browser;
-use crate::{CONNECTED, PORTAL};
+use crate::browser;
 
-/// `/oauth/callback`.
-#[utoipa::path(
-    get,
-    path = "/oauth/callback",
-    operation_id = "finishOauth",
-    tag = "Sign-in",
-    summary = "Finish an authorization",
-    params(
-        ("state" = Option<String>, Query, nullable = false, description = "What the authorization is known by."),
-        ("code" = Option<String>, Query, nullable = false, description = "The authorization code."),
-        ("error" = Option<String>, Query, nullable = false, description = "Why there is none."),
-        ("iss" = Option<String>, Query, nullable = false, description = "The authorization server's issuer (RFC 9207).")
-    ),
-    responses(
-        (status = 302, description = "Connected; on to where the authorization was started from."),
-        (status = 400, description = "A page that says why it did not work.", body = String, content_type = "text/html")
-    )
-)]
-pub(crate) async fn kontext(platform: &Platform, request: Request) -> Result<Response> {
-    handle(platform, &request, CONNECTED).await
+/// Where people go when nobody said where.
+const CONNECTED: &str = "/oauth/connected";
+/// The same for authorizations that an administrator started.
+const PORTAL: &str = "/portal/admin/connections";
+
+pub(super) fn routes(family: Family<Public>) -> Family<Public> {
+    let [path, ..] = CALLBACKS;
+    let path = path.trim_start_matches("/oauth");
+    let family = described(family.get(path, to_connected), "finishOauth", "Finish an authorization");
+    family
+        .get("/connected", last_page)
+        .summary("getConnected", "The last page of an authorization")
+        .returns("A page.")
 }
 
-/// `/v1/integrations/oauth/callback`.
-#[utoipa::path(
-    get,
-    path = "/v1/integrations/oauth/callback",
-    operation_id = "finishOauthFeather",
-    tag = "Sign-in",
-    summary = "Finish an authorization of the Feather dialect",
-    params(
-        ("state" = Option<String>, Query, nullable = false, description = "What the authorization is known by."),
-        ("code" = Option<String>, Query, nullable = false, description = "The authorization code."),
-        ("error" = Option<String>, Query, nullable = false, description = "Why there is none."),
-        ("iss" = Option<String>, Query, nullable = false, description = "The authorization server's issuer (RFC 9207).")
-    ),
-    responses(
-        (status = 302, description = "Connected; on to where the authorization was started from."),
-        (status = 400, description = "A page that says why it did not work.", body = String, content_type = "text/html")
-    )
-)]
-pub(crate) async fn feather(platform: &Platform, request: Request) -> Result<Response> {
-    handle(platform, &request, CONNECTED).await
+pub(super) fn routes_elsewhere(family: Family<Public>) -> Family<Public> {
+    let [_, feather, admin] = CALLBACKS;
+    let summary = "Finish an authorization of the Feather dialect";
+    let family = described(family.get(feather, to_connected), "finishOauthFeather", summary);
+    let summary = "Finish an authorization of the admin API";
+    described(family.get(admin, to_portal), "finishOauthAdmin", summary)
 }
 
-/// `/api/v1/admin/oauth/callback`.
-#[utoipa::path(
-    get,
-    path = "/api/v1/admin/oauth/callback",
-    operation_id = "finishOauthAdmin",
-    tag = "Sign-in",
-    summary = "Finish an authorization of the admin API",
-    params(
-        ("state" = Option<String>, Query, nullable = false, description = "What the authorization is known by."),
-        ("code" = Option<String>, Query, nullable = false, description = "The authorization code."),
-        ("error" = Option<String>, Query, nullable = false, description = "Why there is none."),
-        ("iss" = Option<String>, Query, nullable = false, description = "The authorization server's issuer (RFC 9207).")
-    ),
-    responses(
-        (status = 302, description = "Connected; on to where the authorization was started from."),
-        (status = 400, description = "A page that says why it did not work.", body = String, content_type = "text/html")
-    )
-)]
-pub(crate) async fn admin(platform: &Platform, request: Request) -> Result<Response> {
-    handle(platform, &request, PORTAL).await
+fn described(family: Family<Public>, id: &'static str, summary: &'static str) -> Family<Public> {
+    family
+        .summary(id, summary)
+        .returns("Connected; on to where the authorization was started from.")
+        .page(400, "A page that says why it did not work.")
 }
 
-async fn handle(platform: &Platform, request: &Request, default: &str) -> Result<Response> {
-    let parameters = Parameters {
-        state: request.query("state"),
-        code: request.query("code"),
-        error: request.query("error"),
-        iss: request.query("iss"),
-    };
-    let browser = browser(platform, request);
-    let finished = match finish(platform, &parameters, browser.as_deref(), request.uri.path()).await {
+/// What the authorization server said (RFC 6749 §4.1.2, RFC 9207 §2).
+struct Returned(Parameters);
+
+impl QueryParams for Returned {
+    fn from_query(head: &Head) -> Result<Self> {
+        Ok(Self(Parameters {
+            state: head.query("state"),
+            code: head.query("code"),
+            error: head.query("error"),
+            iss: head.query("iss"),
+        }))
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn document() -> Vec<(&'static str, web::openapi::Param)> {
+        [
+            ("state", "What the authorization is known by."),
+            ("code", "The authorization code."),
+            ("error", "Why there is none."),
+            ("iss", "The authorization server's issuer (RFC 9207)."),
+        ]
+        .map(|(name, text)| (name, web::openapi::Param::optional(text, web::openapi::text())))
+        .into()
+    }
+}
+
+async fn to_connected(
+    platform: &Platform,
+    _: Anyone,
+    Query(returned): Query<Returned>,
+    head: Head,
+) -> Result<Redirect> {
+    end(platform, &returned.0, &head, CONNECTED).await
+}
+
+async fn to_portal(
+    platform: &Platform,
+    _: Anyone,
+    Query(returned): Query<Returned>,
+    head: Head,
+) -> Result<Redirect> {
+    end(platform, &returned.0, &head, PORTAL).await
+}
+
+/// Finishes the authorization, and sends the person on to where it was started from, else to `default`.
+async fn end(platform: &Platform, returned: &Parameters, head: &Head, default: &str) -> Result<Redirect> {
+    let browser = browser::secret(platform, head);
+    let finished = match finish(platform, returned, browser.as_deref(), head.uri.path()).await {
         Ok(finished) => finished,
         Err(unfinished) => {
-            let title = "Not connected";
-            return Ok(page(StatusCode::BAD_REQUEST, title, &unfinished.0, &Action::None));
+            let page = page(StatusCode::BAD_REQUEST, "Not connected", &unfinished.0, &Action::None);
+            return Ok(Redirect::Page(Html(page)));
         }
     };
     let Finished { integration, owner, return_url } = finished;
     // Its tools may be readable only now.
-    postern_core::upstream::validation::validate_later(platform, integration, owner);
-    let mut response = empty(StatusCode::FOUND);
-    let target = return_url.as_deref().unwrap_or(default);
-    if let Ok(target) = HeaderValue::from_str(target) {
-        response.headers_mut().insert(LOCATION, target);
-    }
-    Ok(response)
+    validate_later(platform, integration, owner);
+    Ok(Redirect::To(return_url.unwrap_or_else(|| default.to_owned())))
+}
+
+#[allow(clippy::unused_async)] // a handler
+async fn last_page(_platform: &Platform, _: Anyone) -> Result<Html> {
+    Ok(connected(StatusCode::OK))
 }

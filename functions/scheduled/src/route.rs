@@ -1,20 +1,41 @@
 //! `POST /_scheduled/{job}`: one bounded tick, for a systemd timer, a Kubernetes `CronJob` or any other scheduler.
 
-use http::StatusCode;
-use http::header::AUTHORIZATION;
+use kernel::{Error, Result};
+use postern_core::auth::{Scheduler, SchedulerToken};
+use postern_core::{Family, Platform};
 use serde::Serialize;
-use web::dialect::Problem;
-use web::request::json;
-use web::{Request, Response};
-use kernel::digest::constant_time_eq;
-use kernel::{Code, Error, Result};
-use postern_core::Platform;
+use web::{Json, Path, PathParam};
 
-use crate::JOBS;
+use crate::jobs::{JOBS, Job};
+
+pub(super) fn routes(family: Family<SchedulerToken>) -> Family<SchedulerToken> {
+    family
+        .tag("Jobs", "For schedulers outside the runtime: systemd timers, Kubernetes CronJobs.")
+        .post("/{job}", tick)
+        .summary("runJob", "Run one tick of a job")
+        .description("A tick is bounded; the next one goes on where it ended. Two at once do no harm.")
+        .returns("The tick is over.")
+        .error(401, "The token is missing or wrong.")
+        .error(404, "No such job, or `SCHEDULER_TOKEN` is not set.")
+}
+
+impl PathParam for &'static Job {
+    const NAME: &'static str = "job";
+
+    fn from_param(text: &str) -> Result<Self> {
+        JOBS.iter().find(|job| job.name == text).ok_or_else(|| Error::not_found("no such job"))
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn document() -> web::openapi::Param {
+        let names = JOBS.iter().map(|job| job.name);
+        web::openapi::Param::required("The job's name.", web::openapi::words(names))
+    }
+}
 
 /// What one tick did.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct Tick {
+struct Tick {
     /// The job.
     #[schema(example = "validate")]
     job: &'static str,
@@ -24,40 +45,7 @@ pub(crate) struct Tick {
 
 /// 200 `{job, processed}`; 401 without the token; 404 for an unknown job, and for every job while `SCHEDULER_TOKEN` is
 /// not set.
-#[utoipa::path(
-    post,
-    path = "/_scheduled/{job}",
-    operation_id = "runJob",
-    tag = "Jobs",
-    summary = "Run one tick of a job",
-    description = "A tick is bounded; the next one goes on where it ended. Two at once do no harm.",
-    params(("job" = String, Path, description = "The job's name: `validate` or `refresh`.")),
-    security(("schedulerToken" = [])),
-    responses(
-        (status = 200, description = "The tick is over.", body = Tick),
-        (
-            status = 401,
-            description = "The token is missing or wrong.",
-            body = Problem,
-            content_type = "application/problem+json"
-        ),
-        (
-            status = 404,
-            description = "No such job, or `SCHEDULER_TOKEN` is not set.",
-            body = Problem,
-            content_type = "application/problem+json"
-        )
-    )
-)]
-pub(crate) async fn tick(platform: &Platform, request: Request) -> Result<Response> {
-    let not_found = || Error::not_found("no such job");
-    let token = platform.settings.scheduler_token.as_ref().ok_or_else(not_found)?;
-    let presented =
-        request.header(&AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    if !constant_time_eq(presented.as_bytes(), token.expose().as_bytes()) {
-        return Err(Error::new(Code::Unauthenticated, "authentication required: send the scheduler token"));
-    }
-    let job = JOBS.iter().find(|job| job.name == request.text_param("job")).ok_or_else(not_found)?;
-    let processed = crate::tick(platform, job).await?;
-    json(StatusCode::OK, &Tick { job: job.name, processed })
+async fn tick(platform: &Platform, _: Scheduler, Path(job): Path<&'static Job>) -> Result<Json<Tick>> {
+    let processed = (job.run)(platform).await?;
+    Ok(Json(Tick { job: job.name, processed }))
 }

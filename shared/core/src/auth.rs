@@ -1,11 +1,10 @@
-//! Who is calling and what they may do: API keys → `Caller` → persona → `authorize`.
+//! Who sends a request: API keys and the scheduler's token, and the identities that handlers ask for.
 
-pub mod api_key;
-pub mod authorize;
+mod api_key;
 pub mod caller;
-pub mod glob;
-pub mod persona;
+mod identity;
+mod scheduler;
 
-pub use authorize::{Decision, Source, authorize, authorize_connection};
-pub use caller::{Caller, authenticate};
-pub use persona::Persona;
+pub use caller::{Caller, SERVICE};
+pub use identity::{Admin, AdminKeys, ApiKeys, User};
+pub use scheduler::{Scheduler, SchedulerToken};

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::Caller;
 use crate::policy::authorize;
-use web::cursor;
-use kernel::memory::FRESH;
+use web::paging;
+use kernel::memory::{FRESH, Family, Topic};
 use crate::store::tools::{Listed, page, page_of};
 use crate::Platform;
 use kernel::Result;
@@ -59,6 +59,15 @@ pub struct Page {
     pub next_cursor: Option<String>,
 }
 
+/// Rendered pages.
+struct Pages;
+
+impl Family for Pages {
+    type Key = PageKey;
+    type Value = Rc<Page>;
+    const TOPIC: Topic = Topic::Integrations;
+}
+
 #[derive(Serialize, Deserialize)]
 struct Place {
     slug: String,
@@ -75,11 +84,11 @@ pub async fn list(
     let now = platform.now();
     let persona = caller.persona.as_ref().map(|persona| persona.name.clone());
     let key = PageKey { persona, scope: scope.clone(), cursor };
-    if let Some(page) = platform.instance.tool_pages.get(&key, now) {
+    if let Some(page) = platform.memory.cache::<Pages>().get(&key, now) {
         return Ok(page);
     }
     let page = Rc::new(render(platform, caller, scope, key.cursor.as_deref()).await?);
-    platform.instance.tool_pages.put(key, Rc::clone(&page), now, FRESH);
+    platform.memory.cache::<Pages>().put(key, Rc::clone(&page), now, FRESH);
     Ok(page)
 }
 
@@ -89,7 +98,7 @@ async fn render(platform: &Platform, caller: &Caller, scope: &Scope, cursor: Opt
         Scope::One(slug) => format!("tools/list {slug}"),
     };
     let mut place = match cursor {
-        Some(cursor) => cursor::decode(&platform.settings.keys, &purpose, cursor)?,
+        Some(cursor) => paging::decode(&platform.settings.keys, &purpose, cursor)?,
         None => Place { slug: String::new(), name: String::new() },
     };
     let mut tools = String::from("[");
@@ -119,7 +128,7 @@ async fn render(platform: &Platform, caller: &Caller, scope: &Scope, cursor: Opt
         }
     }
     tools.push(']');
-    let next_cursor = Some(cursor::encode(&platform.settings.keys, &purpose, &place)?);
+    let next_cursor = Some(paging::encode(&platform.settings.keys, &purpose, &place)?);
     Ok(Page { tools, next_cursor })
 }
 

@@ -4,6 +4,8 @@
 //! answers by an upstream. A session that the upstream no longer knows is opened anew, once: only a request that the
 //! upstream refused for its session (and so never ran) is sent again.
 
+pub mod probe;
+pub mod session;
 mod sse_transport;
 mod wire;
 
@@ -19,10 +21,9 @@ pub use self::sse_transport::SseSession;
 use self::wire::header_value;
 use mcp::headers::{NAME, PARAM_PREFIX, encode_value};
 use mcp::message::{Message, RawObject, raw, request};
-use crate::client::session::{Key, UpstreamSession};
+use self::session::{Key, SESSION, Sessions, UpstreamSession};
 use mcp::sse::{EventStream, response_to};
 use mcp::{Era, LATEST_LEGACY, LEGACY, MODERN, implementation, meta};
-use kernel::memory::SESSION;
 use crate::model::target::{Transport, Upstream};
 use kernel::ports::{FetchError, Limits, Outgoing, Release};
 use crate::vault::Unpresentable;
@@ -180,7 +181,7 @@ impl<'a> Client<'a> {
     async fn call_legacy(&self, id: &RawValue, call: &Call<'_>) -> Result<Answer, CallError> {
         let body = request(id, call.method, &with_meta(call, &own_meta(call)));
         let key = self.session_key();
-        if let Some(session) = self.platform.instance.upstream_sessions.get(&key, self.platform.now()) {
+        if let Some(session) = self.platform.memory.cache::<Sessions>().get(&key, self.platform.now()) {
             let answer = self.post(self.session_headers(&session)?, body.clone()).await;
             let session_is_lost = match &answer {
                 Ok(answer) => matches!(answer.status, 400 | 404),
@@ -189,10 +190,10 @@ impl<'a> Client<'a> {
             if !session_is_lost {
                 return answer;
             }
-            self.platform.instance.upstream_sessions.remove(&key);
+            self.platform.memory.cache::<Sessions>().remove(&key);
         }
         let session = Rc::new(self.initialize().await?);
-        self.platform.instance.upstream_sessions.put(key, Rc::clone(&session), self.platform.now(), SESSION);
+        self.platform.memory.cache::<Sessions>().put(key, Rc::clone(&session), self.platform.now(), SESSION);
         self.post(self.session_headers(&session)?, body).await
     }
 
@@ -264,7 +265,7 @@ impl<'a> Client<'a> {
     /// Answers a request that a legacy upstream sent us: Postern declared no capabilities, so it may not ask.
     pub async fn refuse(&self, upstream_request: &RawValue) {
         let Some(session) =
-            self.platform.instance.upstream_sessions.get(&self.session_key(), self.platform.now())
+            self.platform.memory.cache::<Sessions>().get(&self.session_key(), self.platform.now())
         else {
             return;
         };

@@ -7,7 +7,6 @@ pub mod audit_events;
 pub mod auth_events;
 pub mod credentials;
 pub mod integrations;
-pub mod kv;
 pub mod oauth_clients;
 pub mod oauth_flows;
 pub mod schema;

@@ -9,6 +9,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
+use crate::Error;
+
 /// What this deployment allows beyond the rules.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Policy {
@@ -20,10 +22,17 @@ pub struct Policy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SafeUrl(Url);
 
-/// The rule that a URL breaks; the text is public.
+/// The rule that a URL breaks, as what the URL must do ("must be an https URL"); the text is public.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Refused(pub &'static str);
+#[error("url {0}")]
+pub struct Refused(&'static str);
+
+impl Refused {
+    /// The error for the request's field `field`, which held the URL.
+    pub fn field(self, field: &str) -> Error {
+        Error::invalid_field(field, self.0)
+    }
+}
 
 const MAX_LENGTH: usize = 2048;
 /// Suffixes that resolve inside a network or nowhere (RFC 6762 appendix G, and what clusters and clouds use).
@@ -69,36 +78,36 @@ impl SafeUrl {
     /// Parses `text` by the WHATWG rules and applies ours.
     pub fn parse(text: &str, policy: Policy) -> Result<Self, Refused> {
         if text.len() > MAX_LENGTH {
-            return Err(Refused("url must have at most 2048 characters"));
+            return Err(Refused("must have at most 2048 characters"));
         }
         if text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
-            return Err(Refused("url must not contain white space, control characters or backslashes"));
+            return Err(Refused("must not contain white space, control characters or backslashes"));
         }
-        let url = Url::parse(text).map_err(|_| Refused("url must be an absolute https URL"))?;
+        let url = Url::parse(text).map_err(|_| Refused("must be an absolute https URL"))?;
         if url.as_str().len() > MAX_LENGTH {
-            return Err(Refused("url must have at most 2048 characters, percent-encoded"));
+            return Err(Refused("must have at most 2048 characters, percent-encoded"));
         }
         if !matches!(url.scheme(), "https" | "http") {
-            return Err(Refused("url must be an https URL"));
+            return Err(Refused("must be an https URL"));
         }
-        let authority = authority(text).ok_or(Refused("url must be an absolute https URL"))?;
+        let authority = authority(text).ok_or(Refused("must be an absolute https URL"))?;
         if !url.username().is_empty() || url.password().is_some() || authority.contains('@') {
-            return Err(Refused("url must not contain user information"));
+            return Err(Refused("must not contain user information"));
         }
         if url.fragment().is_some() {
-            return Err(Refused("url must not contain a fragment"));
+            return Err(Refused("must not contain a fragment"));
         }
-        let host = url.host().ok_or(Refused("url must have a host"))?;
+        let host = url.host().ok_or(Refused("must have a host"))?;
         if is_loopback(&host) && policy.allow_loopback {
             return Ok(Self(url));
         }
         if url.scheme() != "https" {
-            return Err(Refused("url must be an https URL"));
+            return Err(Refused("must be an https URL"));
         }
         check_host(&host)?;
         match url.port() {
             None | Some(1024..) => Ok(Self(url)),
-            Some(_) => Err(Refused("url must use port 443 or a port from 1024 up")),
+            Some(_) => Err(Refused("must use port 443 or a port from 1024 up")),
         }
     }
 
@@ -132,10 +141,10 @@ fn is_loopback(host: &Host<&str>) -> bool {
 fn check_host(host: &Host<&str>) -> Result<(), Refused> {
     match host {
         Host::Ipv4(address) if !is_global_v4(*address) => {
-            Err(Refused("url must not point to a private or reserved address"))
+            Err(Refused("must not point to a private or reserved address"))
         }
         Host::Ipv6(address) if !is_global_v6(*address) => {
-            Err(Refused("url must not point to a private or reserved address"))
+            Err(Refused("must not point to a private or reserved address"))
         }
         Host::Ipv4(_) | Host::Ipv6(_) => Ok(()),
         Host::Domain(name) => check_name(name),
@@ -145,18 +154,18 @@ fn check_host(host: &Host<&str>) -> Result<(), Refused> {
 /// `name` is lower case and in ASCII form: the parser has applied IDNA, so look-alike letters are folded.
 fn check_name(name: &str) -> Result<(), Refused> {
     if name.ends_with('.') {
-        return Err(Refused("url host must not end with a dot"));
+        return Err(Refused("host must not end with a dot"));
     }
     let is_below =
         |suffix: &str| name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     if PRIVATE_SUFFIXES.iter().chain(&WILDCARD_SUFFIXES).any(|suffix| is_below(suffix)) {
-        return Err(Refused("url must not point to a private host name"));
+        return Err(Refused("must not point to a private host name"));
     }
     if !name.contains('.') {
-        return Err(Refused("url host must be a fully qualified name"));
+        return Err(Refused("host must be a fully qualified name"));
     }
     if name.len() > 253 || !name.split('.').all(is_label) {
-        return Err(Refused("url host must be a name that DNS knows"));
+        return Err(Refused("host must be a name that DNS knows"));
     }
     Ok(())
 }

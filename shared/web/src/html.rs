@@ -3,7 +3,7 @@
 use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_FRAME_OPTIONS};
 use http::{HeaderValue, StatusCode};
 
-use crate::answer::with_type;
+use crate::answer::{Html, with_type};
 use crate::request::Response;
 
 const POLICY: &str = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
@@ -64,9 +64,15 @@ pub fn page(status: StatusCode, title: &str, text: &str, action: &Action<'_>) ->
     response
 }
 
+/// The page at the end of an authorization that was completed.
+pub fn connected(status: StatusCode) -> Html {
+    let text = "The connection is stored. You can close this window and go on where you came from.";
+    Html(page(status, "Connected", text, &Action::None))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::Body;
+    use crate::Body;
     use super::*;
 
     #[test]

@@ -14,7 +14,7 @@ use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{Components, OpenApi, RefOr, Schema};
 
 pub use self::operation::{Described, Documented};
-pub use self::param::{Param, integer, text, words};
+pub use self::param::{Param, integer, text, uuid, words};
 use crate::dialect::Dialect;
 use crate::family::{Route, Routes};
 

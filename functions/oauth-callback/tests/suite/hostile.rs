@@ -1,7 +1,7 @@
 //! A hostile URL is refused where it enters and never dialled where it is discovered: as an integration's URL, in a
 //! challenge, in either kind of metadata, as the target of a redirect, on an event stream.
 
-#[path = "../../../../shared/tests/suite/corpus/mod.rs"]
+#[path = "../../../../shared/core/tests/suite/corpus/mod.rs"]
 mod corpus;
 mod discovered;
 mod entered;

@@ -23,24 +23,6 @@ pub struct Caller {
     pub persona: Option<Rc<Persona>>,
 }
 
-impl Caller {
-    /// Refuses callers without the built-in `admin` persona.
-    pub fn require_admin(&self) -> Result<()> {
-        if self.persona.as_ref().is_some_and(|persona| persona.unrestricted) {
-            return Ok(());
-        }
-        Err(Error::new(Code::Forbidden, "this needs the admin persona"))
-    }
-
-    /// Refuses service accounts: they have no credentials of their own.
-    pub fn require_user(&self) -> Result<()> {
-        if self.roles.iter().any(|role| role == SERVICE) {
-            return Err(Error::new(Code::Forbidden, "a service account has no connections of its own"));
-        }
-        Ok(())
-    }
-}
-
 /// The role of keys that stand for a program, not for a user.
 pub const SERVICE: &str = "service";
 

@@ -1,6 +1,6 @@
 //! What happened to an OAuth credential.
 
-super::integration::text_enum! {
+super::text_enum::text_enum! {
     /// The kinds of events.
     EventType {
         /// Somebody was sent to the authorization server.

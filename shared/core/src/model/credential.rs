@@ -67,7 +67,7 @@ pub struct Connection {
     pub needs_reauth: bool,
 }
 
-super::integration::text_enum! {
+super::text_enum::text_enum! {
     /// What a sealed credential holds.
     Kind {
         /// One token.

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::credential::Connection;
 use super::oauth::OauthConfig;
-use web::FromParam;
+use super::text_enum::text_enum;
+use web::PathParam;
 use mcp::Era;
 use kernel::ports::Timestamp;
 use kernel::{Error, Result};
@@ -30,10 +31,17 @@ const RESERVED_SLUGS: [&str; 2] = ["install", "catalog"];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntegrationId(pub Uuid);
 
-impl FromParam for IntegrationId {
+impl PathParam for IntegrationId {
+    const NAME: &'static str = "id";
+
     /// A malformed id answers like an unknown one: 404.
     fn from_param(text: &str) -> Result<Self> {
         Uuid::from_str(text).map(Self).map_err(|_| Self::not_found())
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn document() -> web::openapi::Param {
+        web::openapi::Param::required("The integration's id.", web::openapi::uuid())
     }
 }
 
@@ -44,39 +52,37 @@ impl IntegrationId {
     }
 }
 
+/// An integration's slug, as a path parameter: 400 for text that cannot be one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slug(pub String);
+
+impl PathParam for Slug {
+    const NAME: &'static str = "id";
+
+    fn from_param(text: &str) -> Result<Self> {
+        check_slug(Self::NAME, text).map(Self)
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn document() -> web::openapi::Param {
+        web::openapi::Param::required("The integration's slug.", slug_schema())
+    }
+}
+
+/// What [`check_slug`] demands, as far as JSON Schema can say it.
+#[cfg(not(target_family = "wasm"))]
+pub fn slug_schema() -> utoipa::openapi::ObjectBuilder {
+    web::openapi::text().min_length(Some(1)).max_length(Some(LONGEST_CHOSEN_SLUG)).pattern(Some(SLUG_PATTERN))
+}
+
+/// The form of slugs, as a regular expression of JSON Schema.
+pub const SLUG_PATTERN: &str = "^[a-z0-9]+(-[a-z0-9]+)*$";
+
 impl std::fmt::Display for IntegrationId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
     }
 }
-
-/// An enum whose variants have one text form, in JSON and in the database. `$text` is a `tt`, as a `literal` would be
-/// opaque to the derives that read `rename`.
-macro_rules! text_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:tt),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $text)] $variant),+ }
-
-        impl $name {
-            /// The text form, in JSON and in the database.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = $crate::Error;
-            fn from_str(text: &str) -> $crate::Result<Self> {
-                match text {
-                    $($text => Ok(Self::$variant),)+
-                    other => Err($crate::Error::internal(format!("unknown {} {other:?}", stringify!($name)))),
-                }
-            }
-        }
-    };
-}
-pub(crate) use text_enum;
 
 text_enum! {
     /// What Postern does with it.
@@ -221,52 +227,53 @@ impl AuthMode {
     }
 }
 
-/// Checks a display name: 1 to 200 characters, none of them a control character. Returns it trimmed.
-pub fn check_name(name: &str) -> Result<String> {
+/// Checks a display name, the request's field `field`: 1 to 200 characters, none of them control characters, white space
+/// around it left out.
+pub fn check_name(field: &str, name: &str) -> Result<String> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME {
-        return Err(Error::invalid(format!("name must have 1 to {LONGEST_NAME} characters")));
+        return Err(Error::invalid_field(field, format!("must have 1 to {LONGEST_NAME} characters")));
     }
     if name.chars().any(char::is_control) {
-        return Err(Error::invalid("name must not contain control characters"));
+        return Err(Error::invalid_field(field, "must not contain control characters"));
     }
     Ok(name.to_owned())
 }
 
-/// Checks a description: at most 2000 characters, control characters only to break lines.
-pub fn check_description(text: &str) -> Result<String> {
+/// Checks a description, the request's field `field`: at most 2000 characters, control characters only to break lines.
+pub fn check_description(field: &str, text: &str) -> Result<String> {
     if text.chars().count() > LONGEST_DESCRIPTION {
-        return Err(Error::invalid(format!(
-            "description must have at most {LONGEST_DESCRIPTION} characters"
-        )));
+        return Err(Error::invalid_field(field, format!("must have at most {LONGEST_DESCRIPTION} characters")));
     }
     if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-        return Err(Error::invalid("description must not contain control characters"));
+        return Err(Error::invalid_field(field, "must not contain control characters"));
     }
     Ok(text.to_owned())
 }
 
-/// Checks a slug that an operator chose: kebab-case, 1 to 64 characters, no reserved word, not of a UUID's form.
-pub fn check_slug(text: &str) -> Result<String> {
+/// Checks a slug that an operator chose, the request's field `field`: kebab-case, 1 to 64 characters, no reserved word,
+/// not of a UUID's form.
+pub fn check_slug(field: &str, text: &str) -> Result<String> {
     let kebab = text
         .split('-')
         .all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
     if !kebab || text.len() > LONGEST_CHOSEN_SLUG || Uuid::from_str(text).is_ok() {
-        return Err(Error::invalid("id must be kebab-case (a-z, 0-9, single hyphens), 1 to 64 characters"));
+        let rule = "must be kebab-case (a-z, 0-9, single hyphens), 1 to 64 characters";
+        return Err(Error::invalid_field(field, rule));
     }
     if RESERVED_SLUGS.contains(&text) {
-        return Err(Error::invalid(format!("id must not be \"{text}\"")));
+        return Err(Error::invalid_field(field, format!("must not be \"{text}\"")));
     }
     Ok(text.to_owned())
 }
 
-/// Checks a token: 1 byte to 16 KiB of visible ASCII, so that it can travel in a header.
-pub fn check_token(field: &'static str, token: &str) -> Result<()> {
+/// Checks a token, the request's field `field`: 1 byte to 16 KiB of visible ASCII, so that it can travel in a header.
+pub fn check_token(field: &str, token: &str) -> Result<()> {
     if token.is_empty() || token.len() > LONGEST_TOKEN {
-        return Err(Error::invalid(format!("{field} must have 1 to {LONGEST_TOKEN} bytes")));
+        return Err(Error::invalid_field(field, format!("must have 1 to {LONGEST_TOKEN} bytes")));
     }
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::invalid(format!("{field} must consist of visible ASCII characters")));
+        return Err(Error::invalid_field(field, "must consist of visible ASCII characters"));
     }
     Ok(())
 }
@@ -318,22 +325,22 @@ mod tests {
     #[test]
     fn chosen_slugs_are_kebab_case() {
         for good in ["a", "github-connector", "7", &"x".repeat(64)] {
-            assert_eq!(check_slug(good).unwrap(), good);
+            assert_eq!(check_slug("id", good).unwrap(), good);
         }
         let uuid = "550e8400-e29b-41d4-a716-446655440000";
         for bad in
             ["", "-a", "a-", "a--b", "A", "a_b", "a b", "é", "install", "catalog", uuid, &"x".repeat(65)]
         {
-            assert!(check_slug(bad).is_err(), "{bad:?}");
+            assert!(check_slug("id", bad).is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn names_and_tokens_have_bounds() {
-        assert_eq!(check_name(" Sentry ").unwrap(), "Sentry");
-        assert!(check_name(&"é".repeat(200)).is_ok());
+        assert_eq!(check_name("name", " Sentry ").unwrap(), "Sentry");
+        assert!(check_name("name", &"é".repeat(200)).is_ok());
         for bad in ["", "   ", "a\nb", &"x".repeat(201)] {
-            assert!(check_name(bad).is_err(), "{bad:?}");
+            assert!(check_name("name", bad).is_err(), "{bad:?}");
         }
         assert!(check_token("serverToken", &"x".repeat(LONGEST_TOKEN)).is_ok());
         for bad in ["", "a b", "a\r\nX-Evil: 1", "é", &"x".repeat(LONGEST_TOKEN + 1)] {

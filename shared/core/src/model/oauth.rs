@@ -49,7 +49,7 @@ pub struct OauthConfig {
     pub grant: Option<Grant>,
 }
 
-super::integration::text_enum! {
+super::text_enum::text_enum! {
     /// How tokens are got.
     Grant {
         /// By each user's consent (RFC 6749 §4.1).
@@ -74,7 +74,7 @@ impl OauthConfig {
         ] {
             if let Some(url) = url {
                 SafeUrl::parse(url, policy)
-                    .map_err(|refused| Error::invalid(format!("{field}: {}", refused.0)))?;
+                    .map_err(|refused| Error::invalid(format!("{field}: {refused}")).with_reason(field, refused.to_string()))?;
             }
         }
         for (field, text) in [
@@ -86,14 +86,13 @@ impl OauthConfig {
                 !text.is_empty() && text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control)
             };
             if !text.as_ref().is_none_or(usable) {
-                let rule = format!("{field} must have 1 to {LONGEST_TEXT} bytes and no control characters");
-                return Err(Error::invalid(rule));
+                let rule = format!("must have 1 to {LONGEST_TEXT} bytes and no control characters");
+                return Err(Error::invalid_field(field, rule));
             }
         }
         if self.scopes.len() > MOST_SCOPES || !self.scopes.iter().all(|scope| is_scope_token(scope)) {
-            return Err(Error::invalid(format!(
-                "oauth.scopes must be at most {MOST_SCOPES} scope tokens of visible ASCII without \" and \\"
-            )));
+            let rule = format!("must be at most {MOST_SCOPES} scope tokens of visible ASCII without \" and \\");
+            return Err(Error::invalid_field("oauth.scopes", rule));
         }
         Ok(())
     }

@@ -42,7 +42,7 @@ pub struct Upstream {
     pub credential: Option<SealedCredential>,
 }
 
-super::integration::text_enum! {
+super::text_enum::text_enum! {
     /// How an upstream is spoken to.
     Transport {
         /// Streamable HTTP.

@@ -43,7 +43,7 @@ impl Tool {
 /// The members of a definition that reach an agent's model.
 const TOLD: [&str; 5] = ["title", "description", "inputSchema", "outputSchema", "annotations"];
 
-super::integration::text_enum! {
+super::text_enum::text_enum! {
     /// Where a tool stands between its upstream and its operators.
     ToolStatus {
         /// Offered.

@@ -2,12 +2,12 @@
 //! Postern's Client ID Metadata Document, where the server takes one; the client that Postern registered there before;
 //! a new registration (RFC 7591). Clients are kept by issuer and never shown to another one.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::OauthError;
+use crate::model::oauth_client::{AuthMethod, Client};
 use super::http::post_json;
 use super::server_metadata::ServerMetadata;
 use kernel::net::SafeUrl;
@@ -23,58 +23,10 @@ pub const CALLBACKS: [&str; 3] =
 /// Where Postern serves its Client ID Metadata Document.
 pub const DOCUMENT: &str = "/oauth/client-metadata.json";
 
-/// How a client authenticates at the token endpoint (RFC 8414, `token_endpoint_auth_methods_supported`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AuthMethod {
-    /// It does not.
-    None,
-    /// HTTP Basic.
-    ClientSecretBasic,
-    /// In the form.
-    ClientSecretPost,
-}
-
-/// A client at one issuer.
-#[derive(Deserialize)]
-pub struct Client {
-    /// Client identifier.
-    pub client_id: String,
-    /// Its secret, if it has one.
-    #[serde(default)]
-    pub client_secret: Option<Secret<String>>,
-    /// How it authenticates.
-    pub auth_method: AuthMethod,
-    /// Whether Postern registered it by itself.
-    #[serde(default)]
-    pub registered: bool,
-}
-
-#[derive(Serialize)]
-struct Wire<'a> {
-    client_id: &'a str,
-    client_secret: Option<&'a str>,
-    auth_method: AuthMethod,
-    registered: bool,
-}
-
-impl Client {
-    /// The client as JSON, to be sealed.
-    pub fn to_json(&self) -> Result<Zeroizing<String>> {
-        let wire = Wire {
-            client_id: &self.client_id,
-            client_secret: self.client_secret.as_ref().map(|secret| secret.expose().as_str()),
-            auth_method: self.auth_method,
-            registered: self.registered,
-        };
-        serde_json::to_string(&wire).map(Zeroizing::new).map_err(|error| Error::internal(error.to_string()))
-    }
-
-    /// The client that an operator registered by hand.
-    pub fn given(metadata: Option<&ServerMetadata>, client_id: &str, secret: Option<Secret<String>>) -> Self {
-        let auth_method = if secret.is_some() { secret_method(metadata) } else { AuthMethod::None };
-        Self { client_id: client_id.to_owned(), client_secret: secret, auth_method, registered: false }
-    }
+/// The client that an operator registered by hand.
+pub fn given(metadata: Option<&ServerMetadata>, client_id: &str, secret: Option<Secret<String>>) -> Client {
+    let auth_method = if secret.is_some() { secret_method(metadata) } else { AuthMethod::None };
+    Client { client_id: client_id.to_owned(), client_secret: secret, auth_method, registered: false }
 }
 
 /// The origin that Postern is reached at; without it there is nowhere to come back to.

@@ -30,7 +30,7 @@ pub async fn acquire(platform: &Platform, integration: &Integration, actor: &str
     let server = find_server(platform, integration, &config).await?;
     let client = client(platform, integration, &config, server.metadata.as_ref()).await?;
     let scope = scope(platform, integration, &config, ORGANIZATION, &server).await?;
-    let blank = || kernel::seal::Secret::new(String::new());
+    let blank = || kernel::secret::Secret::new(String::new());
     let mut set = TokenSet {
         access_token: blank(),
         refresh_token: None,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::OauthError;
 use crate::model::oauth_client::Client;
-use super::client::identify;
+use super::client::{given, identify};
 use super::protected_resource;
 use super::protected_resource::{ProtectedResource, bearer_parameter};
 use super::server_metadata;
@@ -103,7 +103,7 @@ pub(super) async fn client(
     match (&config.client_id, metadata) {
         (Some(client_id), _) => {
             let secret = vault::open_client_secret(platform, integration)?;
-            Ok(Client::given(metadata, client_id, secret))
+            Ok(given(metadata, client_id, secret))
         }
         (None, Some(metadata)) => identify(platform, metadata).await,
         (None, None) => Err(OauthError::refused("oauth.clientId is required where the endpoints are given")),

@@ -30,7 +30,7 @@ pub fn link(platform: &Platform, integration: &str, subject: &str) -> Result<Str
         subject: subject.to_owned(),
         expires_at: (platform.now() + LIFETIME).millis(),
     };
-    let payload = serde_json::to_vec(&ticket).map_err(|error| crate::Error::internal(error.to_string()))?;
+    let payload = serde_json::to_vec(&ticket).map_err(|error| kernel::Error::internal(error.to_string()))?;
     let token = platform.settings.keys.sign(PURPOSE, &payload)?;
     Ok(format!("{}{PATH}?ticket={token}", public_url(platform)?))
 }

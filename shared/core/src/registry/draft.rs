@@ -69,7 +69,7 @@ impl OauthInput {
         match &self.client_secret {
             Some(Some(secret)) => {
                 if config.client_id.is_none() {
-                    return Err(Error::invalid("oauth.clientSecret needs oauth.clientId"));
+                    return Err(Error::invalid_field("oauth.clientSecret", "needs oauth.clientId"));
                 }
                 check_token("oauth.clientSecret", secret.expose())?;
                 content.oauth_client_secret = Some(vault::seal_client_secret(platform, id, secret)?);
@@ -151,14 +151,14 @@ impl Draft {
 pub fn check_url(platform: &Platform, url: &str) -> Result<String> {
     SafeUrl::parse(url, platform.settings.net)
         .map(|url| url.as_str().to_owned())
-        .map_err(|refused| Error::invalid(refused.0))
+        .map_err(|refused| refused.field("url"))
 }
 
 /// `{tools?, resources?, prompts?}`, kept as declared; Kontext's own examples also show an array.
 pub fn check_capabilities(capabilities: Option<&RawValue>) -> Result<()> {
     match capabilities {
         Some(json) if !json.get().starts_with(['{', '[']) => {
-            Err(Error::invalid("capabilities must be an object"))
+            Err(Error::invalid_field("capabilities", "must be an object"))
         }
         _ => Ok(()),
     }
@@ -191,15 +191,15 @@ pub fn server_token(token: &Secret<String>) -> Result<Values> {
 
 /// The mode wants a token and there is none.
 pub fn token_missing() -> Error {
-    Error::invalid("serverToken is required when authMode is \"server_token\"")
+    Error::invalid_field("serverToken", "is required when authMode is \"server_token\"")
 }
 
 /// There is a token and the mode wants none.
 pub fn token_misplaced() -> Error {
-    Error::invalid("serverToken is only for authMode \"server_token\"")
+    Error::invalid_field("serverToken", "is only for authMode \"server_token\"")
 }
 
 /// There is an OAuth configuration and the mode wants none.
 pub fn oauth_misplaced() -> Error {
-    Error::invalid("oauth is only for authMode \"oauth\"")
+    Error::invalid_field("oauth", "is only for authMode \"oauth\"")
 }

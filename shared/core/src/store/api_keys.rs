@@ -2,16 +2,25 @@
 
 use std::rc::Rc;
 
-use kernel::memory::FRESH;
+use kernel::memory::{FRESH, Family, Topic};
 use crate::model::api_key::ApiKey;
 use kernel::ports::{Row, SqlError, Statement};
 use kernel::{Error, Result};
 use crate::Platform;
 
+/// Keys by public id.
+struct Remembered;
+
+impl Family for Remembered {
+    type Key = String;
+    type Value = Rc<ApiKey>;
+    const TOPIC: Topic = Topic::Unchanging;
+}
+
 /// The key with this public id; from the instance's memory while that is fresh.
 pub async fn find(platform: &Platform, id: &str) -> Result<Option<Rc<ApiKey>>> {
     let now = platform.now();
-    if let Some(key) = platform.instance.api_keys.get(id, now) {
+    if let Some(key) = platform.memory.cache::<Remembered>().get(id, now) {
         return Ok(Some(key));
     }
     let statement = Statement::new(
@@ -22,7 +31,7 @@ pub async fn find(platform: &Platform, id: &str) -> Result<Option<Rc<ApiKey>>> {
     let Some(key) = rows.into_iter().next().map(from_row).transpose()?.map(Rc::new) else {
         return Ok(None);
     };
-    platform.instance.api_keys.put(id.to_owned(), Rc::clone(&key), now, FRESH);
+    platform.memory.cache::<Remembered>().put(id.to_owned(), Rc::clone(&key), now, FRESH);
     Ok(Some(key))
 }
 

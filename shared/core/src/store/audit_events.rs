@@ -37,7 +37,7 @@ pub fn record(platform: &Platform, mut event: AuditEvent) {
     if event.arguments.len() > LONGEST_ARGUMENTS {
         event.arguments = format!("\"[TRUNCATED: {} bytes]\"", event.arguments.len());
     }
-    let queue = &platform.instance.audit;
+    let queue = &*platform.memory.one::<Queue>();
     if queue.rows.borrow().len() >= CAPACITY {
         log::error!("audit queue is full: event {} is lost", event.id);
         return;
@@ -59,7 +59,7 @@ impl Drop for Writing<'_> {
 }
 
 async fn write_all(platform: &Platform) {
-    let queue = &platform.instance.audit;
+    let queue = &*platform.memory.one::<Queue>();
     let _writing = Writing(queue);
     platform.clock.sleep(GATHER).await;
     loop {

@@ -48,7 +48,7 @@ pub async fn put(
     credential: &SealedCredential,
 ) -> Result<bool> {
     let changes = platform.sql.execute(put_statement(platform, integration, revision, credential)).await?;
-    platform.instance.forget_integrations();
+    platform.forget_integrations();
     Ok(changes > 0)
 }
 
@@ -59,7 +59,7 @@ pub async fn delete(platform: &Platform, integration: &str, owner: &str) -> Resu
         DELETE FROM credentials WHERE integration_id = ?1 /* integration */ AND owner = ?2 /* owner */",
     );
     platform.sql.execute(statement.bind(integration).bind(owner)).await?;
-    platform.instance.forget_integrations();
+    platform.forget_integrations();
     Ok(())
 }
 

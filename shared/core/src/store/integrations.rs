@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 pub use self::lifecycle::{restart, start, stop};
 pub use self::write::{Change, Inserted, New, archive, insert, revive, update};
-use web::cursor::Keyset;
+use web::paging::Keyset;
 use mcp::Era;
 use crate::model::credential::Connection;
 use crate::model::integration::{Content, Integration};

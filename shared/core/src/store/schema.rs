@@ -10,9 +10,9 @@ use crate::Platform;
 
 /// The files of `migrations/`, in order.
 pub const MIGRATIONS: [&str; 3] = [
-    include_str!("../../../migrations/0001_first_slice.sql"),
-    include_str!("../../../migrations/0002_registry.sql"),
-    include_str!("../../../migrations/0003_oauth.sql"),
+    include_str!("../../../../migrations/0001_first_slice.sql"),
+    include_str!("../../../../migrations/0002_registry.sql"),
+    include_str!("../../../../migrations/0003_oauth.sql"),
 ];
 
 /// The newest migration that this code knows.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use kernel::memory::FRESH;
+use kernel::memory::{FRESH, Family, Topic};
 use crate::model::credential::SealedCredential;
 use crate::model::target::{Target, Upstream};
 use kernel::net::SafeUrl;
@@ -21,10 +21,28 @@ pub struct Key {
     pub tool: String,
 }
 
+/// Call targets.
+struct Targets;
+
+impl Family for Targets {
+    type Key = Key;
+    type Value = Rc<Target>;
+    const TOPIC: Topic = Topic::Credentials;
+}
+
+/// Slugs by what a URL calls the integration: its slug or its UUID.
+struct Slugs;
+
+impl Family for Slugs {
+    type Key = String;
+    type Value = Rc<str>;
+    const TOPIC: Topic = Topic::Integrations;
+}
+
 /// The running integration `slug`'s tool `name`, with the credential that `owner` may use.
 pub async fn find(platform: &Platform, key: Key) -> Result<Option<Rc<Target>>> {
     let now = platform.now();
-    if let Some(target) = platform.instance.targets.get(&key, now) {
+    if let Some(target) = platform.memory.cache::<Targets>().get(&key, now) {
         return Ok(Some(target));
     }
     let statement = Statement::new(
@@ -45,14 +63,14 @@ pub async fn find(platform: &Platform, key: Key) -> Result<Option<Rc<Target>>> {
         return Ok(None);
     };
     let target = Rc::new(from_row(platform, row)?);
-    platform.instance.targets.put(key, Rc::clone(&target), now, FRESH);
+    platform.memory.cache::<Targets>().put(key, Rc::clone(&target), now, FRESH);
     Ok(Some(target))
 }
 
 /// The slug of the live, proxied integration that `reference` names: its slug or its UUID.
 pub async fn slug_of(platform: &Platform, reference: &str) -> Result<Option<Rc<str>>> {
     let now = platform.now();
-    if let Some(slug) = platform.instance.slugs.get(reference, now) {
+    if let Some(slug) = platform.memory.cache::<Slugs>().get(reference, now) {
         return Ok(Some(slug));
     }
     let statement = Statement::new(
@@ -66,7 +84,7 @@ pub async fn slug_of(platform: &Platform, reference: &str) -> Result<Option<Rc<s
         return Ok(None);
     };
     let slug: Rc<str> = row.read().text()?.into();
-    platform.instance.slugs.put(reference.to_owned(), Rc::clone(&slug), now, FRESH);
+    platform.memory.cache::<Slugs>().put(reference.to_owned(), Rc::clone(&slug), now, FRESH);
     Ok(Some(slug))
 }
 
@@ -88,7 +106,7 @@ fn from_row(platform: &Platform, row: Row) -> Result<Target> {
     let credential = credential.map(|credential| SealedCredential { expires_at, ..credential });
     // Checked again, not only when it was stored: the policy may have become stricter since.
     let url = SafeUrl::parse(&url, platform.settings.net)
-        .map_err(|refused| Error::new(crate::Code::Upstream, refused.0))?;
+        .map_err(|refused| Error::new(kernel::Code::Upstream, refused.to_string()))?;
     let upstream = Upstream {
         integration_id,
         slug,

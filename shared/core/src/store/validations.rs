@@ -90,7 +90,7 @@ pub async fn record_valid(platform: &Platform, probed: Probed<'_>, found: &Found
         batch.extend(catalogue::replace(probed, now, found.tools)?);
     }
     platform.sql.batch(batch).await?;
-    platform.instance.forget_integrations();
+    platform.forget_integrations();
     Ok(())
 }
 
@@ -106,7 +106,7 @@ pub async fn record_reachable(platform: &Platform, probed: Probed<'_>, message: 
     );
     let statement = statement.bind(probed.id).bind(probed.url).bind(message).bind(now);
     platform.sql.execute(statement.bind(now + INTERVAL + jitter(platform)?)).await?;
-    platform.instance.forget_integrations();
+    platform.forget_integrations();
     Ok(())
 }
 
@@ -125,7 +125,7 @@ pub async fn record_invalid(platform: &Platform, probed: Probed<'_>, message: &s
     let jitter = i64::from(u16::from_be_bytes(platform.random()?)) / 10;
     let statement = statement.bind(probed.id).bind(probed.url).bind(message).bind(platform.now());
     platform.sql.execute(statement.bind(jitter)).await?;
-    platform.instance.forget_integrations();
+    platform.forget_integrations();
     Ok(())
 }
 

@@ -42,7 +42,7 @@ pub async fn validate(platform: &Platform, integration: &Integration, owner: &st
     };
     let url = match SafeUrl::parse(&content.url, platform.settings.net) {
         Ok(url) => url,
-        Err(refused) => return unusable(platform, probed, refused.0.to_owned()).await,
+        Err(refused) => return unusable(platform, probed, refused.to_string()).await,
     };
     if content.category == Category::InternalMcpCredentials {
         record_reachable(platform, probed, "credentials only: the endpoint is not dialled").await?;

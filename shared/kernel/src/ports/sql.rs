@@ -100,7 +100,7 @@ impl Reader {
     }
 
     fn mismatch<T>(&self, wanted: &str) -> crate::Result<T> {
-        Err(postern_core::Error::internal(format!("column {} is not {wanted}", self.column)))
+        Err(crate::Error::internal(format!("column {} is not {wanted}", self.column)))
     }
 
     /// The next column, NOT NULL text.
@@ -207,11 +207,11 @@ impl SqlError {
 impl From<SqlError> for crate::Error {
     fn from(error: SqlError) -> Self {
         let code = match error {
-            SqlError::Unavailable(_) => postern_core::Code::Unavailable,
-            _ => postern_core::Code::Internal,
+            SqlError::Unavailable(_) => crate::Code::Unavailable,
+            _ => crate::Code::Internal,
         };
         let message =
-            if code == postern_core::Code::Unavailable { "the store is unavailable" } else { "internal error" };
+            if code == crate::Code::Unavailable { "the store is unavailable" } else { "internal error" };
         Self::new(code, message).with_internal(error.to_string())
     }
 }

@@ -83,7 +83,7 @@ impl Documented {
             .operation_id(Some(self.operation_id))
             .summary(Some(self.summary))
             .description(self.description)
-            .request_body(self.body.clone().map(RefOr::T));
+            .request_body(self.body.clone());
         for (name, place, param) in &self.params {
             components.schemas.extend(param.schemas.iter().cloned());
             operation = operation.parameter(param.build(name, place.clone()));

@@ -1,7 +1,7 @@
 //! Parameters: their descriptions and schemas, as strict as the code that reads them.
 
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Required, Schema};
 
 use super::{NamedSchema, named_schema};
@@ -56,6 +56,11 @@ impl Param {
 /// A text.
 pub fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
+}
+
+/// A UUID.
+pub fn uuid() -> ObjectBuilder {
+    text().format(Some(SchemaFormat::Custom("uuid".to_owned())))
 }
 
 /// One of a few words.

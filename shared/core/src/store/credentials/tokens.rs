@@ -74,7 +74,7 @@ pub async fn put_tokens(
         .bind(times.refresh_at)
         .bind(integration);
     let changes = platform.sql.execute(statement).await?;
-    platform.instance.forget_integrations();
+    platform.forget_integrations();
     Ok(changes > 0)
 }
 
@@ -137,7 +137,7 @@ pub async fn renew(
         .bind(times.refresh_at)
         .bind(now);
     let changes = platform.sql.execute(statement).await?;
-    platform.instance.forget_targets();
+    platform.forget_credentials();
     Ok(if changes > 0 { Renewal::Stored } else { Renewal::Superseded })
 }
 
@@ -161,7 +161,7 @@ pub async fn mark_needs_reauth(platform: &Platform, leased: &Leased) -> Result<(
     );
     let statement = statement.bind(leased.credential.id.as_str()).bind(leased.until).bind(platform.now());
     platform.sql.execute(statement).await?;
-    platform.instance.forget_targets();
+    platform.forget_credentials();
     Ok(())
 }
 

@@ -12,7 +12,7 @@ pub async fn start(platform: &Platform, id: &str) -> Result<()> {
         WHERE id = ?1 /* id */ AND archived_at IS NULL AND state = 'stopped'",
     );
     platform.sql.execute(statement.bind(id).bind(platform.now())).await?;
-    platform.instance.forget_integrations();
+    platform.forget_integrations();
     Ok(())
 }
 
@@ -24,7 +24,7 @@ pub async fn restart(platform: &Platform, id: &str) -> Result<()> {
         WHERE id = ?1 /* id */ AND archived_at IS NULL",
     );
     platform.sql.execute(statement.bind(id).bind(platform.now())).await?;
-    platform.instance.forget_integrations();
+    platform.forget_integrations();
     Ok(())
 }
 
@@ -36,6 +36,6 @@ pub async fn stop(platform: &Platform, id: &str) -> Result<()> {
         WHERE id = ?1 /* id */ AND archived_at IS NULL",
     );
     platform.sql.execute(statement.bind(id)).await?;
-    platform.instance.forget_integrations();
+    platform.forget_integrations();
     Ok(())
 }

@@ -102,7 +102,7 @@ async fn place(platform: &Platform, statement: Statement, new: &New<'_>) -> Resu
         }
         Err(error) => return Err(error.into()),
     };
-    platform.instance.forget_integrations();
+    platform.forget_integrations();
     match outcomes.first() {
         Some(outcome) if outcome.changes > 0 => Ok(Inserted::Done),
         _ => Ok(Inserted::NameArchived),
@@ -160,7 +160,7 @@ pub async fn update(platform: &Platform, current: &Integration, change: &Change<
         }
         Err(error) => return Err(error.into()),
     };
-    platform.instance.forget_integrations();
+    platform.forget_integrations();
     Ok(outcomes.first().is_some_and(|outcome| outcome.changes > 0))
 }
 
@@ -192,7 +192,7 @@ pub async fn archive(platform: &Platform, id: &str, force: bool) -> Result<bool>
     let archive = archive.bind(id).bind(platform.now()).bind(revision(platform)?).bind(force);
     let outcomes =
         platform.sql.batch(vec![archive, credentials.bind(id), tools.bind(id), flows.bind(id)]).await?;
-    platform.instance.forget_integrations();
+    platform.forget_integrations();
     Ok(outcomes.first().is_some_and(|outcome| outcome.changes > 0))
 }
 

@@ -1,6 +1,6 @@
 //! What a probe found beside what is approved, and deciding between the two.
 
-use web::cursor::Keyset;
+use web::paging::Keyset;
 use crate::model::tool::ToolStatus;
 use kernel::ports::{Row, Statement, Timestamp};
 use crate::Platform;
@@ -98,7 +98,7 @@ pub async fn approve(platform: &Platform, integration: &str, seen: &Reviewed) ->
         approval.bind(integration).bind(id).bind(status).bind(platform.now()).bind(definition.as_str()),
     ];
     let outcomes = platform.sql.batch(batch).await?;
-    platform.instance.forget_integrations();
+    platform.forget_integrations();
     Ok(outcomes.iter().any(|outcome| outcome.changes > 0))
 }
 
@@ -120,7 +120,7 @@ pub async fn reject(platform: &Platform, integration: &str, seen: &Reviewed) -> 
         .bind(platform.now())
         .bind(definition.as_str());
     let changes = platform.sql.execute(statement).await?;
-    platform.instance.forget_integrations();
+    platform.forget_integrations();
     Ok(changes > 0)
 }
 

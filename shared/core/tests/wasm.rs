@@ -13,7 +13,7 @@ struct WebCrypto;
 
 impl Random for WebCrypto {
     fn fill(&self, buffer: &mut [u8]) -> Result<()> {
-        getrandom::fill(buffer).map_err(|error| postern_core::Error::internal(error.to_string()))
+        getrandom::fill(buffer).map_err(|error| kernel::Error::internal(error.to_string()))
     }
 }
 

@@ -3,11 +3,11 @@
 // The bodies are public in the crate of the fuzz targets.
 #![allow(clippy::missing_panics_doc, unreachable_pub)]
 
-#[path = "../../../fuzz/src/bodies.rs"]
+#[path = "../../../../fuzz/src/bodies.rs"]
 mod bodies;
-#[path = "../../../fuzz/src/oracle.rs"]
+#[path = "../../../../fuzz/src/oracle.rs"]
 mod oracle;
-#[path = "../../../fuzz/src/replay.rs"]
+#[path = "../../../../fuzz/src/replay.rs"]
 mod replay;
 
 use std::path::PathBuf;
@@ -58,7 +58,7 @@ const WORDS: [&str; 40] = [
 ];
 
 fn fuzz() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
 }
 
 /// Every URL of the corpora, as a seed.

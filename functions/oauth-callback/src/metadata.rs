@@ -1,0 +1,23 @@
+//! `GET /oauth/client-metadata.json`: Postern's OAuth Client ID Metadata Document.
+
+use kernel::Result;
+use postern_core::oauth::client;
+use postern_core::{Family, Platform};
+use serde_json::Value;
+use web::answer::json;
+use web::{Anyone, Public, Response};
+
+pub(super) fn routes(family: Family<Public>) -> Family<Public> {
+    family
+        .get("/client-metadata.json", document)
+        .summary("getClientMetadata", "Postern's OAuth Client ID Metadata Document")
+        .answer(200, "The document.", &["application/json"])
+        .error(404, "Postern is not reached by https.")
+}
+
+/// 200: the document (OAuth Client ID Metadata Document); 404 while Postern is not reached by https.
+#[allow(clippy::unused_async)] // a handler
+async fn document(platform: &Platform, _: Anyone) -> Result<Response> {
+    let document: Value = client::document(platform)?;
+    json(http::StatusCode::OK, &document)
+}

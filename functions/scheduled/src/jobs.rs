@@ -1,0 +1,75 @@
+//! The table of jobs, and one bounded, resumable tick of each.
+
+use futures_util::future::LocalBoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use kernel::Result;
+use postern_core::Platform;
+use postern_core::model::credential::ORGANIZATION;
+use postern_core::oauth::refresh;
+use postern_core::store::{integrations, oauth_flows, validations};
+use postern_core::upstream::validation::validate;
+
+/// A job that a scheduler starts.
+pub struct Job {
+    /// Name, in logs and routes.
+    pub name: &'static str,
+    /// Five fields, UTC; the same text stands in `wrangler.toml`.
+    pub cron: &'static str,
+    /// One tick. Returns how many things it worked on.
+    pub run: for<'a> fn(&'a Platform) -> LocalBoxFuture<'a, Result<usize>>,
+}
+
+/// All jobs.
+pub const JOBS: &[Job] = &[
+    Job { name: "validate", cron: "* * * * *", run: |platform| validate_due(platform).boxed_local() },
+    Job { name: "refresh", cron: "* * * * *", run: |platform| refresh_due(platform).boxed_local() },
+];
+
+/// Probes at once: a Worker has six simultaneous connections.
+const AT_ONCE: usize = 4;
+
+/// Credentials that one tick renews: one exchange each.
+const RENEWALS: u32 = 20;
+
+/// Runs one tick of every job that `cron` starts; an unknown expression is logged and ignored.
+pub async fn run(platform: &Platform, cron: &str) {
+    let jobs: Vec<&Job> = JOBS.iter().filter(|job| job.cron == cron).collect();
+    if jobs.is_empty() {
+        log::error!("no job has the cron expression {cron:?}");
+    }
+    for job in jobs {
+        match (job.run)(platform).await {
+            Ok(0) => {}
+            Ok(count) => log::info!("job {}: {count}", job.name),
+            Err(error) => log::error!("job {}: {}", job.name, error.report()),
+        }
+    }
+}
+
+/// Validates the integrations that are due, at most `VALIDATIONS_PER_TICK`. How many there were.
+async fn validate_due(platform: &Platform) -> Result<usize> {
+    let due = validations::claim_due(platform, platform.settings.validations_per_tick).await?;
+    let count = due.len();
+    stream::iter(due)
+        .for_each_concurrent(AT_ONCE, |id| async move {
+            if let Err(error) = validate_one(platform, &id).await {
+                log::error!("validation of {id}: {}", error.report());
+            }
+        })
+        .await;
+    Ok(count)
+}
+
+/// Nobody's credential is used but the organization's.
+async fn validate_one(platform: &Platform, id: &str) -> Result<()> {
+    if let Some(integration) = integrations::find(platform, integrations::NOBODY, id).await? {
+        validate(platform, &integration, ORGANIZATION).await?;
+    }
+    Ok(())
+}
+
+/// Deletes the authorizations that nobody finished in time, and renews the tokens that are due.
+async fn refresh_due(platform: &Platform) -> Result<usize> {
+    oauth_flows::purge(platform).await?;
+    refresh::sweep(platform, RENEWALS).await
+}
