@@ -9,7 +9,7 @@ use postern_core::store::audit_events::record;
 use postern_core::Platform;
 use kernel::Result;
 
-use crate::endpoint::Context;
+use crate::context::Context;
 
 /// Records its row when it is finished, or, when the agent went away before that, when it is dropped.
 pub(crate) struct Audit {
@@ -29,12 +29,12 @@ impl Audit {
         let platform = context.platform.clone();
         let started = platform.now();
         let arguments = arguments.map_or("{}", RawValue::get).to_owned();
-        let Caller { subject, email, persona, .. } = context.caller;
+        let Caller { subject, email, persona, .. } = context.agent.caller;
         let event = AuditEvent {
             id: format!("evt_{}", hex(&platform.random::<16>()?)),
             timestamp: started,
             duration_ms: 0,
-            request_id: context.request.id.0.clone(),
+            request_id: context.request_id.0.clone(),
             user_id: subject.clone(),
             user_email: email.clone(),
             persona: persona.as_ref().map(|persona| persona.name.clone()),

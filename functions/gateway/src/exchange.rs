@@ -6,14 +6,24 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 use postern_core::Platform;
+use kernel::ports::Limits;
 use mcp::bridge::{Bridge, Final, Relay};
 use postern_core::client::{CallError, Client};
 use mcp::sse::EventStream;
-use postern_core::model::target::Target;
+use postern_core::model::target::Upstream;
 
 use crate::audit::Audit;
-use crate::call::limits;
-use crate::endpoint::Context;
+use crate::context::Context;
+
+/// Longest call, even while the upstream reports progress.
+const LONGEST_CALL: Duration = Duration::from_mins(10);
+/// Largest answer in bytes.
+const LARGEST_ANSWER: u64 = 10 * 1024 * 1024;
+
+/// The limits of a call.
+pub(crate) fn limits(platform: &Platform) -> Limits {
+    Limits { idle: platform.settings.upstream_timeout, total: LONGEST_CALL, max_bytes: LARGEST_ANSWER }
+}
 
 /// The exchange. Dropping it before its end cancels the upstream's stream, and the audit row says so.
 pub(crate) struct Exchange {
@@ -21,7 +31,7 @@ pub(crate) struct Exchange {
     subject: String,
     bridge: Bridge,
     events: EventStream,
-    target: Rc<Target>,
+    upstream: Rc<Upstream>,
     audit: Audit,
     done: bool,
 }
@@ -32,12 +42,12 @@ impl Exchange {
         context: &Context<'_>,
         bridge: Bridge,
         events: EventStream,
-        target: Rc<Target>,
+        upstream: Rc<Upstream>,
         audit: Audit,
     ) -> Self {
         let platform = context.platform.clone();
-        let subject = context.caller.subject.clone();
-        Self { platform, subject, bridge, events, target, audit, done: false }
+        let subject = context.agent.caller.subject.clone();
+        Self { platform, subject, bridge, events, upstream, audit, done: false }
     }
 
     /// Completes after `duration`; borrows nothing of the exchange.
@@ -89,10 +99,10 @@ impl Exchange {
     }
 
     fn refuse(&self, id: Box<serde_json::value::RawValue>) {
-        let (platform, target, subject) =
-            (self.platform.clone(), Rc::clone(&self.target), self.subject.clone());
+        let (platform, upstream, subject) =
+            (self.platform.clone(), Rc::clone(&self.upstream), self.subject.clone());
         let refusal = async move {
-            Client::new(&platform, &target.upstream, &subject, limits(&platform)).refuse(&id).await;
+            Client::new(&platform, &upstream, &subject, limits(&platform)).refuse(&id).await;
         };
         self.platform.background.spawn(refusal.boxed_local());
     }

@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, pin_mut};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use serde_json::value::RawValue;
-use web::request::{empty, with_type};
+use web::answer::{empty, with_type};
 use web::{Body, Response};
 use mcp::message::{RpcError, response};
 use mcp::sse;
@@ -21,7 +21,7 @@ pub(crate) enum Reply {
     Message { status: StatusCode, json: String, session_id: Option<String> },
     /// The upstream streams: messages as they come, the response last.
     Stream(Box<Exchange>),
-    /// Nothing to say: a notification or a response was taken.
+    /// A notification or a response was taken: there is nothing to answer.
     Accepted,
 }
 
@@ -29,6 +29,14 @@ impl Reply {
     /// A result.
     pub(crate) fn result(id: &RawValue, result: &RawValue) -> Self {
         Self::Message { status: StatusCode::OK, json: response(id, "result", result), session_id: None }
+    }
+
+    /// The same message, with the session that it opens.
+    pub(crate) fn with_session(self, id: String) -> Self {
+        match self {
+            Self::Message { status, json, .. } => Self::Message { status, json, session_id: Some(id) },
+            other => other,
+        }
     }
 
     /// The HTTP response. A stream becomes an event stream if the agent takes one, else only its last message.

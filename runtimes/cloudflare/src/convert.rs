@@ -18,7 +18,7 @@ const CHUNK: usize = 64 * 1024;
 type Chunk = (Bytes, IntoAsyncRead<'static>);
 
 /// The request, its body read whole when it is announced to be small.
-pub async fn to_shared(mut request: Request) -> http::Request<Body> {
+pub async fn to_web(mut request: Request) -> http::Request<Body> {
     let mut shared = http::Request::new(Body::Empty);
     *shared.method_mut() = request.inner().method().parse().unwrap_or(Method::GET);
     *shared.uri_mut() = path_and_query(&request.inner().url());

@@ -4,22 +4,21 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use futures_util::FutureExt as _;
-use web::Router;
-use web::router::defect;
-use kernel::memory::Instance;
-use postern_core::settings::Settings;
+use kernel::memory::Memory;
 use kernel::{Error, Result};
-use postern_core::Platform;
+use postern_core::settings::Settings;
+use postern_core::{Platform, Router};
+use web::router::defect;
 use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
 
-use crate::convert::{to_shared, to_worker};
+use crate::convert::{to_web, to_worker};
 use crate::platform::{Later, platform};
 
-/// What an isolate keeps: routes, settings and the instance's memory. Nothing of it belongs to a request.
+/// What an isolate keeps: routes, settings and the isolate's memory. Nothing of it belongs to a request.
 struct Isolate {
     router: Result<Router>,
     settings: Result<Rc<Settings>>,
-    instance: Rc<Instance>,
+    memory: Rc<Memory>,
 }
 
 thread_local! {
@@ -28,23 +27,11 @@ thread_local! {
 
 fn isolate(env: &Env) -> Rc<Isolate> {
     let create = || {
-        let tables = vec![
-            integrations::routes(),
-            integrations::hoziron_routes(),
-            integrations::about_routes(),
-            gateway::routes(),
-            gateway::integration_routes(),
-            connections::routes(),
-            connections::feather_routes(),
-            oauth_callback::routes(),
-            admin::routes(),
-            scheduled::routes(),
-        ];
         let lookup = |name: &str| env.var(name).ok().map(|value| value.to_string());
         Rc::new(Isolate {
-            router: Router::new(tables),
+            router: Router::new(all::families()),
             settings: Settings::load(lookup).map(Rc::new),
-            instance: Rc::default(),
+            memory: Rc::default(),
         })
     };
     ISOLATE.with(|cell| Rc::clone(cell.get_or_init(create)))
@@ -53,7 +40,7 @@ fn isolate(env: &Env) -> Rc<Isolate> {
 impl Isolate {
     fn platform(&self, env: &Env, later: Later) -> Result<Platform, &Error> {
         let settings = self.settings.as_ref()?;
-        Ok(platform(env, later, Rc::clone(settings), Rc::clone(&self.instance)))
+        Ok(platform(env, later, Rc::clone(settings), Rc::clone(&self.memory)))
     }
 }
 
@@ -77,7 +64,7 @@ fn cheaper_wake_ups() {
 async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
     let isolate = isolate(&env);
     let later: Later = Rc::new(move |work| context.wait_until(work));
-    let request = to_shared(request).await;
+    let request = to_web(request).await;
     let platform = isolate.platform(&env, later);
     let response = match &isolate.router {
         Ok(router) => router.handle(platform.as_ref().map_err(|error| *error), request).await,
@@ -91,7 +78,7 @@ async fn scheduled(event: ScheduledEvent, env: Env, context: ScheduleContext) {
     let isolate = isolate(&env);
     let later: Later = Rc::new(move |work| context.wait_until(work));
     match isolate.platform(&env, later) {
-        Ok(platform) => scheduled::run(&platform, &event.cron()).boxed_local().await,
+        Ok(platform) => all::run(&platform, &event.cron()).boxed_local().await,
         Err(error) => log::error!("scheduled work is not possible: {error}"),
     }
 }

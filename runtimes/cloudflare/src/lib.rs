@@ -1,7 +1,7 @@
 //! The Worker: binds Cloudflare's D1, KV, fetch and timers to the ports, mounts every function, dispatches cron.
 //!
 //! Architecture invariant: the only crate that names a type of `worker`. Its handlers are infallible: an error becomes
-//! a response in `web`, so nobody ever sees the runtime's plain-text 500.
+//! a response in the router, so nobody ever sees the runtime's plain-text 500.
 
 mod convert;
 mod d1;
@@ -14,6 +14,6 @@ mod platform;
 mod system;
 mod timer;
 
-pub use convert::{to_shared, to_worker};
+pub use convert::{to_web, to_worker};
 pub use logger::init as init_logger;
-pub use platform::{Later, platform};
+pub use platform::{Later, platform, ports};

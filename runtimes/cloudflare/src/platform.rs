@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
 use postern_core::Platform;
-use kernel::memory::Instance;
+use kernel::memory::Memory;
+use kernel::ports::Ports;
 use postern_core::settings::Settings;
 use worker::Env;
 
@@ -17,15 +18,19 @@ use crate::system::{WaitUntil, WorkerClock, WorkerRandom};
 pub type Later = Rc<dyn Fn(LocalBoxFuture<'static, ()>)>;
 
 /// Binds the bindings of `env` (`DB`, `CACHE`) to the ports.
-pub fn platform(env: &Env, later: Later, settings: Rc<Settings>, instance: Rc<Instance>) -> Platform {
-    Platform {
+pub fn platform(env: &Env, later: Later, settings: Rc<Settings>, memory: Rc<Memory>) -> Platform {
+    Platform { ports: ports(env, later, memory), settings }
+}
+
+/// The ports alone, for test Workers that have no settings.
+pub fn ports(env: &Env, later: Later, memory: Rc<Memory>) -> Ports {
+    Ports {
         sql: Rc::new(D1::new(env.clone())),
         kv: Rc::new(WorkerKv::new(env.clone())),
         fetcher: Rc::new(WorkerFetch),
         clock: Rc::new(WorkerClock),
         random: Rc::new(WorkerRandom),
         background: Rc::new(WaitUntil(later)),
-        settings,
-        instance,
+        memory,
     }
 }

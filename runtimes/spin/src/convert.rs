@@ -16,7 +16,7 @@ use spin_sdk::wasip3::http::types::{self, ErrorCode};
 use spin_sdk::wasip3::http_compat::http_into_wasi_response;
 
 /// The request, its body read whole when it is announced to be small.
-pub(crate) async fn to_shared(request: types::Request) -> Result<http::Request<Body>, ErrorCode> {
+pub(crate) async fn to_web(request: types::Request) -> Result<http::Request<Body>, ErrorCode> {
     let (mut parts, body) = spin_sdk::http::Request::from_request(request)?.into_parts();
     // Only what follows the authority matters: the host is the client's word.
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());

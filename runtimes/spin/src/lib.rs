@@ -13,13 +13,13 @@ mod serve;
 mod sqlite;
 mod system;
 
-pub use serve::{platform, serve};
+pub use serve::{platform, ports, serve};
 pub use spin_sdk::wasip3;
 
-/// Makes the crate a Spin component that answers these route tables.
+/// Makes the crate a Spin component that answers the routes of its function `families`.
 #[macro_export]
 macro_rules! component {
-    ($($table:expr),+ $(,)?) => {
+    () => {
         mod spin_component {
             use super::*;
             use $crate::wasip3::http::types::{ErrorCode, Request, Response};
@@ -34,7 +34,7 @@ macro_rules! component {
 
             impl $crate::wasip3::exports::http::handler::Guest for Component {
                 async fn handle(request: Request) -> Result<Response, ErrorCode> {
-                    $crate::serve(|| vec![$($table),+], request).await
+                    $crate::serve(families, request).await
                 }
             }
         }

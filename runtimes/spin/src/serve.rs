@@ -3,15 +3,15 @@
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
-use web::router::defect;
-use web::{Router, Routes};
-use kernel::memory::Instance;
-use postern_core::settings::{NAMES, Settings};
+use kernel::memory::Memory;
+use kernel::ports::Ports;
 use kernel::{Error, Result};
-use postern_core::{Platform, store};
+use postern_core::settings::{NAMES, Settings};
+use postern_core::{Platform, Router, Routes, store};
+use web::router::defect;
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 
-use crate::convert::{to_shared, to_spin};
+use crate::convert::{to_web, to_spin};
 use crate::fetch::SpinFetch;
 use crate::kv::SpinKv;
 use crate::sqlite;
@@ -22,7 +22,7 @@ use crate::system::{Spawn, SpinClock, SpinRandom};
 struct Kept {
     router: Result<Router>,
     settings: Result<Rc<Settings>>,
-    instance: Rc<Instance>,
+    memory: Rc<Memory>,
     /// Whether this instance knows the schema to be current.
     migrated: Cell<bool>,
 }
@@ -32,9 +32,9 @@ thread_local! {
 }
 
 /// Answers a request with the routes of one function.
-pub async fn serve(tables: impl FnOnce() -> Vec<Routes>, request: Request) -> Result<Response, ErrorCode> {
-    let kept = kept(tables).await;
-    let request = to_shared(request).await?;
+pub async fn serve(families: impl FnOnce() -> Vec<Routes>, request: Request) -> Result<Response, ErrorCode> {
+    let kept = kept(families).await;
+    let request = to_web(request).await?;
     let response = match &kept.router {
         Ok(router) => {
             let platform = ready(&kept).await;
@@ -45,14 +45,14 @@ pub async fn serve(tables: impl FnOnce() -> Vec<Routes>, request: Request) -> Re
     to_spin(response)
 }
 
-async fn kept(tables: impl FnOnce() -> Vec<Routes>) -> Rc<Kept> {
+async fn kept(families: impl FnOnce() -> Vec<Routes>) -> Rc<Kept> {
     if let Some(kept) = KEPT.with(|cell| cell.get().cloned()) {
         return kept;
     }
     crate::logger::init();
     let settings = settings().await.map(Rc::new);
     let kept =
-        Kept { router: Router::new(tables()), settings, instance: Rc::default(), migrated: Cell::new(false) };
+        Kept { router: Router::new(families()), settings, memory: Rc::default(), migrated: Cell::new(false) };
     // Several first requests may come here at once; the first one's stays.
     KEPT.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(kept))))
 }
@@ -60,7 +60,7 @@ async fn kept(tables: impl FnOnce() -> Vec<Routes>) -> Rc<Kept> {
 /// Spin's variables are lower case.
 async fn settings() -> Result<Settings> {
     let mut found = Vec::new();
-    for name in SETTING_NAMES {
+    for name in NAMES {
         if let Ok(value) = spin_sdk::variables::get(name.to_ascii_lowercase()).await {
             found.push((name, value));
         }
@@ -70,8 +70,8 @@ async fn settings() -> Result<Settings> {
 
 /// A platform whose database has the schema.
 async fn ready(kept: &Kept) -> Result<Platform> {
-    let settings = kept.settings.as_ref().map_err(|error| Error::new(error.code, error.message.clone()))?;
-    let platform = platform(Rc::clone(settings), Rc::clone(&kept.instance));
+    let settings = kept.settings.as_ref().map_err(Error::clone)?;
+    let platform = platform(Rc::clone(settings), Rc::clone(&kept.memory));
     if !kept.migrated.get() {
         sqlite::prepare().await?;
         store::schema::migrate(&platform).await?;
@@ -81,15 +81,19 @@ async fn ready(kept: &Kept) -> Result<Platform> {
 }
 
 /// Binds the component's database and store `default` to the ports.
-pub fn platform(settings: Rc<Settings>, instance: Rc<Instance>) -> Platform {
-    Platform {
+pub fn platform(settings: Rc<Settings>, memory: Rc<Memory>) -> Platform {
+    Platform { ports: ports(memory), settings }
+}
+
+/// The ports alone, for test components that have no settings.
+pub fn ports(memory: Rc<Memory>) -> Ports {
+    Ports {
         sql: Rc::new(SpinSqlite),
         kv: Rc::new(SpinKv),
         fetcher: Rc::new(SpinFetch),
         clock: Rc::new(SpinClock),
         random: Rc::new(SpinRandom),
         background: Rc::new(Spawn),
-        settings,
-        instance,
+        memory,
     }
 }

@@ -39,8 +39,8 @@ pub struct Client<'a> {
     release: Release,
 }
 
-/// An upstream's answer.
-pub enum Reply {
+/// What an upstream answered with.
+pub enum Content {
     /// One JSON message.
     Json(Bytes),
     /// Messages as they come, the response last.
@@ -51,12 +51,12 @@ pub enum Reply {
 
 /// An answer with the parts of its head that matter.
 pub struct Answer {
-    /// HTTP status: a success, or 4xx with a JSON-RPC error in `Reply::Json`.
+    /// HTTP status: a success, or 4xx with a JSON-RPC error in `Content::Json`.
     pub status: u16,
     /// `Mcp-Session-Id`, on answers to `initialize`.
     pub session_id: Option<String>,
     /// The content.
-    pub reply: Reply,
+    pub content: Content,
 }
 
 /// Why there is no usable answer. The text is public: Postern's words only, never the peer's.
@@ -206,7 +206,7 @@ impl<'a> Client<'a> {
             return Err(CallError::Status(answer.status));
         }
         let session_id = answer.session_id;
-        let protocol_version = negotiated(&single(answer.reply, &id).await?)?;
+        let protocol_version = negotiated(&single(answer.content, &id).await?)?;
         let session = UpstreamSession { id: session_id, protocol_version };
         self.post(self.session_headers(&session)?, INITIALIZED.to_owned()).await?;
         Ok(session)
@@ -312,15 +312,15 @@ fn negotiated(text: &str) -> Result<String, CallError> {
 }
 
 /// The text of the one response to `id`, from whatever form it came in.
-pub async fn single(reply: Reply, id: &RawValue) -> Result<String, CallError> {
-    match reply {
-        Reply::Json(body) => {
+pub async fn single(content: Content, id: &RawValue) -> Result<String, CallError> {
+    match content {
+        Content::Json(body) => {
             String::from_utf8(body.into()).map_err(|_| CallError::NotMcp("the JSON is not UTF-8"))
         }
-        Reply::Events(events) => response_to(events, id)
+        Content::Events(events) => response_to(events, id)
             .await?
             .ok_or(CallError::NotMcp("the event stream ended before the response")),
-        Reply::Accepted => Err(CallError::NotMcp("no content")),
+        Content::Accepted => Err(CallError::NotMcp("no content")),
     }
 }
 

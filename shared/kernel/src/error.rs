@@ -66,7 +66,7 @@ pub struct Reason {
 }
 
 /// A failure on its way to a dialect.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {message}", code.as_str())]
 pub struct Error {
     /// What kind of failure it is.

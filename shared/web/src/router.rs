@@ -43,9 +43,9 @@ impl<C> PathEntry<C> {
 }
 
 /// What a runtime answers when it has no router because two routes clash: a defect that tests find first.
-pub fn defect(error: Error) -> Response {
+pub fn defect(error: &Error) -> Response {
     let id = RequestId(UNKNOWN_ID.to_owned());
-    let failure = Failure::from(error);
+    let failure = Failure::from(error.clone());
     log_failure(&failure, &id);
     dialect::render(&Problem, &failure, &id)
 }
@@ -148,7 +148,7 @@ async fn answer<C: Context>(
         return other_method(entry.allow(), &head.method);
     };
     // (4)
-    let context = context.map_err(|error| Error::new(error.code, error.message.clone()))?;
+    let context = context.map_err(Error::clone)?;
     // (5)
     origin::check(context.origins(), &head.headers)?;
     // (6)

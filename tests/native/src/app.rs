@@ -6,14 +6,13 @@ use std::time::Duration;
 use base64::Engine as _;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
-use postern_core::auth::api_key;
-use web::{Body, Router, Routes};
-use kernel::memory::Instance;
-use postern_core::model::api_key::ApiKey;
+use web::Body;
+use postern_core::model::api_key::{ApiKey, generate};
 use postern_core::settings::Settings;
 use kernel::digest::sha256_hex;
-use postern_core::Platform;
+use postern_core::{Platform, Router, Routes};
 use kernel::Result;
+use kernel::ports::Ports;
 
 use crate::{Later, MemoryKv, NativeFetch, OsRandom, Sqlite, TestClock};
 
@@ -68,7 +67,7 @@ impl App {
     }
 
     fn over(database: Sqlite, tables: Vec<Routes>, settings: &[(&str, &str)]) -> Self {
-        let (admin, _) = api_key::generate(&OsRandom).expect("randomness");
+        let (admin, _) = generate(&OsRandom).expect("randomness");
         let admin = admin.expose().clone();
         let lookup = |name: &str| {
             let given =
@@ -84,23 +83,23 @@ impl App {
         let settings = Rc::new(Settings::load(lookup).expect("usable settings"));
         let (database, kv) = (Rc::new(database), Rc::new(MemoryKv::default()));
         let (clock, later) = (Rc::new(TestClock::default()), Rc::new(Later::default()));
-        let platform = Platform {
+        let ports = Ports {
             sql: database.clone(),
             kv: kv.clone(),
             fetcher: Rc::new(NativeFetch::default()),
             clock: clock.clone(),
             random: Rc::new(OsRandom),
             background: later.clone(),
-            settings,
-            instance: Rc::new(Instance::default()),
+            memory: Rc::default(),
         };
+        let platform = Platform { ports, settings };
         let router = Router::new(tables).expect("routes without clashes");
         Self { platform, database, kv, clock, admin, later, router }
     }
 
     /// Stores a key with these roles and returns its text.
     pub async fn key(&self, name: &str, roles: &[&str], lifetime: Option<Duration>) -> String {
-        let (text, id) = api_key::generate(&OsRandom).expect("randomness");
+        let (text, id) = generate(&OsRandom).expect("randomness");
         let key = ApiKey {
             id,
             name: name.to_owned(),

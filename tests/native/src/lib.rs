@@ -6,15 +6,12 @@
 
 mod app;
 mod fetch;
-mod functions;
 mod kv;
-pub mod openapi;
 mod sqlite;
 mod system;
 
 pub use app::{App, Reply};
 pub use fetch::NativeFetch;
-pub use functions::{Function, functions};
 pub use kv::MemoryKv;
 pub use sqlite::{Sqlite, migrations};
 pub use system::{Later, OsRandom, TestClock};

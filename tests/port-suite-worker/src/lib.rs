@@ -3,9 +3,8 @@
 
 use std::rc::Rc;
 
-use web::request::json;
+use web::answer::json;
 use web::{Body, Response as Answer};
-use postern_core::settings::Settings;
 use kernel::{Error, Result};
 use worker::{Context, Env, Request, Response, event};
 
@@ -16,10 +15,10 @@ fn start() {
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
-    let request = cloudflare::to_shared(request).await;
+    let request = cloudflare::to_web(request).await;
     let answer = run(&request, &env, context).await;
     let answer =
-        answer.unwrap_or_else(|error| Answer::new(Body::from(format!("{error} {:?}", error.internal))));
+        answer.unwrap_or_else(|error| Answer::new(Body::from(error.report())));
     cloudflare::to_worker(answer)
 }
 
@@ -27,9 +26,8 @@ async fn run(request: &http::Request<Body>, env: &Env, context: Context) -> Resu
     let query = request.uri().query().unwrap_or_default();
     let helper =
         query.strip_prefix("helper=").ok_or_else(|| Error::invalid("?helper=<base URL> is missing"))?;
-    let settings = Settings::load(|name| env.var(name).ok().map(|value| value.to_string()))?;
     let later = Rc::new(move |work| context.wait_until(work));
-    let platform = cloudflare::platform(env, later, Rc::new(settings), Rc::default());
-    let checks = kernel::port_suite::run(&platform, helper.trim_end_matches('/')).await;
+    let ports = cloudflare::ports(env, later, Rc::default());
+    let checks = kernel::port_suite::run(&ports, helper.trim_end_matches('/')).await;
     json(http::StatusCode::OK, &checks)
 }

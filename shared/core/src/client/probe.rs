@@ -107,7 +107,7 @@ impl Conversation {
             Self::Legacy(session) => client.request_legacy(session, &id, method, &params).await?,
             Self::Sse(session) => return client.ask_sse(session, method, &params).await,
         };
-        single(answer.reply, &id).await
+        single(answer.content, &id).await
     }
 }
 
@@ -153,7 +153,7 @@ async fn discover(client: &Client<'_>) -> Result<bool, CallError> {
         Err(CallError::Status(400..=499) | CallError::NotMcp(_)) => return Ok(false),
         Err(error) => return Err(error),
     };
-    let text = match single(answer.reply, &id).await {
+    let text = match single(answer.content, &id).await {
         Ok(text) => text,
         Err(CallError::NotMcp(_)) => return Ok(false),
         Err(error) => return Err(error),

@@ -11,7 +11,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
 
-use super::{Answer, Call, CallError, Client, INITIALIZED, Reply, initialize_params, negotiated, own_meta, with_meta};
+use super::{Answer, Call, CallError, Client, INITIALIZED, Content, initialize_params, negotiated, own_meta, with_meta};
 use mcp::message::{Message, RawObject, request};
 use mcp::sse::{EventStream, named_events};
 use kernel::net::SafeUrl;
@@ -74,7 +74,7 @@ impl Client<'_> {
     pub(super) async fn call_sse(&self, id: &RawValue, call: &Call<'_>) -> Result<Answer, CallError> {
         let session = self.open_sse().await?;
         self.tell(&session, request(id, call.method, &with_meta(call, &own_meta(call)))).await?;
-        Ok(Answer { status: 200, session_id: None, reply: Reply::Events(session.events) })
+        Ok(Answer { status: 200, session_id: None, content: Content::Events(session.events) })
     }
 
     /// The URI of the first event, against the stream's own URL.

@@ -3,7 +3,7 @@
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::{Answer, CallError, Client, Reply};
+use super::{Answer, CallError, Client, Content};
 use kernel::Error;
 use mcp::MODERN;
 use mcp::headers::{METHOD, PROTOCOL_VERSION, SESSION_ID};
@@ -34,7 +34,7 @@ impl Client<'_> {
         let content_type = text("content-type").unwrap_or_default().to_ascii_lowercase();
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         let status = response.status;
-        let reply = match (status, media_type) {
+        let content = match (status, media_type) {
             (401 | 403, _) => {
                 return Err(CallError::AuthorizationRequired {
                     status,
@@ -42,11 +42,11 @@ impl Client<'_> {
                 });
             }
             (300..=399, _) => return Err(CallError::Redirect(status)),
-            (200..=299, "text/event-stream") => Reply::Events(events(response.body)),
-            (200..=299, "application/json") => Reply::Json(collect(response.body).await?),
-            (202 | 204, _) => Reply::Accepted,
+            (200..=299, "text/event-stream") => Content::Events(events(response.body)),
+            (200..=299, "application/json") => Content::Json(collect(response.body).await?),
+            (202 | 204, _) => Content::Accepted,
             (200..=299, _) => match collect(response.body).await?.as_ref() {
-                [] => Reply::Accepted,
+                [] => Content::Accepted,
                 _ => return Err(CallError::NotMcp("neither JSON nor an event stream")),
             },
             (400..=499, "application/json") => {
@@ -54,11 +54,11 @@ impl Client<'_> {
                 if body.len() > ERROR_BODY || !is_error_response(&body) {
                     return Err(CallError::Status(status));
                 }
-                Reply::Json(body)
+                Content::Json(body)
             }
             _ => return Err(CallError::Status(status)),
         };
-        Ok(Answer { status, session_id, reply })
+        Ok(Answer { status, session_id, content })
     }
 
     pub(super) fn base_headers(&self) -> Result<HeaderMap, CallError> {

@@ -19,7 +19,7 @@ pub enum AuthMethod {
 
 /// A client at one issuer.
 #[derive(Deserialize)]
-pub struct Client {
+pub struct OauthClient {
     /// Client identifier.
     pub client_id: String,
     /// Its secret, if it has one.
@@ -40,7 +40,7 @@ struct Wire<'a> {
     registered: bool,
 }
 
-impl Client {
+impl OauthClient {
     /// The client as JSON, to be sealed.
     pub fn to_json(&self) -> Result<Zeroizing<String>> {
         let wire = Wire {

@@ -5,7 +5,7 @@ use kernel::{Error, Result};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::oauth_client::Client;
+use super::oauth_client::OauthClient;
 
 /// What the callback needs.
 #[derive(Deserialize)]
@@ -27,7 +27,7 @@ pub struct Flow {
     /// The redirect URI, exactly as it was sent.
     pub redirect_uri: String,
     /// The client.
-    pub client: Client,
+    pub client: OauthClient,
     /// Where the person goes afterwards.
     pub return_url: Option<String>,
     /// Hash of the browser's secret.

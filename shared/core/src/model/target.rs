@@ -1,5 +1,7 @@
 //! What a tool call leads to: one tool of one running integration, with the credential to present.
 
+use std::rc::Rc;
+
 use super::credential::SealedCredential;
 use super::integration::AuthMode;
 use mcp::Era;
@@ -10,7 +12,7 @@ use kernel::net::SafeUrl;
 #[derive(Debug)]
 pub struct Target {
     /// The upstream.
-    pub upstream: Upstream,
+    pub upstream: Rc<Upstream>,
     /// The tool's own name at the upstream.
     pub tool: String,
     /// Arguments that a modern upstream wants mirrored in `Mcp-Param-*` headers.

@@ -5,7 +5,7 @@ use kernel::{Error, Result};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::oauth_client::Client;
+use super::oauth_client::OauthClient;
 
 /// The tokens of one grant, with all that is needed to renew and revoke them.
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ pub struct TokenSet {
     #[serde(default)]
     pub is_client_credentials: bool,
     /// The client that it was issued to.
-    pub client: Client,
+    pub client: OauthClient,
 }
 
 #[derive(Serialize)]

@@ -47,7 +47,7 @@ pub struct Unfinished(pub String);
 impl From<OauthError> for Unfinished {
     fn from(error: OauthError) -> Self {
         if let OauthError::Internal(error) = &error {
-            log::error!("callback: {error} ({:?})", error.internal);
+            log::error!("callback: {}", error.report());
         }
         Self(error.to_string())
     }

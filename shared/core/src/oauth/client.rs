@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::OauthError;
-use crate::model::oauth_client::{AuthMethod, Client};
+use crate::model::oauth_client::{AuthMethod, OauthClient};
 use super::http::post_json;
 use super::server_metadata::ServerMetadata;
 use kernel::net::SafeUrl;
@@ -24,9 +24,9 @@ pub const CALLBACKS: [&str; 3] =
 pub const DOCUMENT: &str = "/oauth/client-metadata.json";
 
 /// The client that an operator registered by hand.
-pub fn given(metadata: Option<&ServerMetadata>, client_id: &str, secret: Option<Secret<String>>) -> Client {
+pub fn given(metadata: Option<&ServerMetadata>, client_id: &str, secret: Option<Secret<String>>) -> OauthClient {
     let auth_method = if secret.is_some() { secret_method(metadata) } else { AuthMethod::None };
-    Client { client_id: client_id.to_owned(), client_secret: secret, auth_method, registered: false }
+    OauthClient { client_id: client_id.to_owned(), client_secret: secret, auth_method, registered: false }
 }
 
 /// The origin that Postern is reached at; without it there is nowhere to come back to.
@@ -38,12 +38,12 @@ pub fn public_url(platform: &Platform) -> Result<&str> {
 }
 
 /// The client to use at the issuer of `metadata` when the operator gave none.
-pub async fn identify(platform: &Platform, metadata: &ServerMetadata) -> Result<Client, OauthError> {
+pub async fn identify(platform: &Platform, metadata: &ServerMetadata) -> Result<OauthClient, OauthError> {
     if metadata.client_id_metadata_document_supported
         && let Some(url) = document_url(platform)
     {
         let auth_method = AuthMethod::None;
-        return Ok(Client { client_id: url, client_secret: None, auth_method, registered: false });
+        return Ok(OauthClient { client_id: url, client_secret: None, auth_method, registered: false });
     }
     let origin = public_url(platform)?;
     if let Some(known) = oauth_clients::find(platform, &metadata.issuer, origin).await? {
@@ -92,7 +92,7 @@ async fn register(
     platform: &Platform,
     metadata: &ServerMetadata,
     origin: &str,
-) -> Result<Client, OauthError> {
+) -> Result<OauthClient, OauthError> {
     let Some(endpoint) = &metadata.registration_endpoint else {
         return Err(OauthError::refused(
             "the authorization server registers no clients: register one there and set oauth.clientId",
@@ -116,7 +116,7 @@ async fn register(
         (Some(_), Some(method)) => method,
         (Some(_), None) => auth_method,
     };
-    let client = Client {
+    let client = OauthClient {
         client_id: registration.client_id,
         client_secret: registration.client_secret,
         auth_method,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::OauthError;
-use crate::model::oauth_client::Client;
+use crate::model::oauth_client::OauthClient;
 use super::client::{given, identify};
 use super::protected_resource;
 use super::protected_resource::{ProtectedResource, bearer_parameter};
@@ -99,7 +99,7 @@ pub(super) async fn client(
     integration: &Integration,
     config: &OauthConfig,
     metadata: Option<&ServerMetadata>,
-) -> Result<Client, OauthError> {
+) -> Result<OauthClient, OauthError> {
     match (&config.client_id, metadata) {
         (Some(client_id), _) => {
             let secret = vault::open_client_secret(platform, integration)?;

@@ -127,7 +127,7 @@ async fn renewed_for(
 }
 
 fn unavailable(error: &kernel::Error) -> Stale {
-    log::error!("refresh: {error} ({:?})", error.internal);
+    log::error!("refresh: {}", error.report());
     Stale::Unavailable("the token could not be renewed".to_owned())
 }
 
@@ -213,7 +213,7 @@ async fn forget_client(platform: &Platform, set: &TokenSet) {
     if let Some(issuer) = &set.issuer
         && let Err(error) = oauth_clients::forget(platform, issuer).await
     {
-        log::error!("refresh: {error} ({:?})", error.internal);
+        log::error!("refresh: {}", error.report());
     }
 }
 
@@ -233,7 +233,7 @@ async fn store(
         let sealed = match vault::reseal_tokens(platform, &leased.credential, &renewed) {
             Ok(sealed) => sealed,
             Err(error) => {
-                log::error!("refresh: {error} ({:?})", error.internal);
+                log::error!("refresh: {}", error.report());
                 return None;
             }
         };
@@ -243,7 +243,7 @@ async fn store(
             Ok(Renewal::Stored) => return Some(credential),
             // Somebody connected anew or disconnected meanwhile: what they did counts.
             Ok(Renewal::Superseded) => return None,
-            Err(error) => log::error!("refresh: {error} ({:?})", error.internal),
+            Err(error) => log::error!("refresh: {}", error.report()),
         }
     }
     None
@@ -251,13 +251,13 @@ async fn store(
 
 async fn give_up(platform: &Platform, leased: &Leased) {
     if let Err(error) = credentials::mark_needs_reauth(platform, leased).await {
-        log::error!("refresh: {error} ({:?})", error.internal);
+        log::error!("refresh: {}", error.report());
     }
 }
 
 async fn release(platform: &Platform, leased: &Leased) {
     if let Err(error) = credentials::release(platform, leased, platform.now() + AHEAD).await {
-        log::error!("refresh: {error} ({:?})", error.internal);
+        log::error!("refresh: {}", error.report());
     }
 }
 

@@ -80,7 +80,7 @@ async fn step_up(
             Err(NotReady::Failed("the upstream keeps asking for more rights than it is granted".to_owned()))
         }
         Err(error) => {
-            log::error!("step-up for {integration}: {error} ({:?})", error.internal);
+            log::error!("step-up for {integration}: {}", error.report());
             Err(NotReady::Failed(MORE.to_owned()))
         }
     }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::OauthError;
 use crate::model::token_set::TokenSet;
-use crate::model::oauth_client::{AuthMethod, Client};
+use crate::model::oauth_client::{AuthMethod, OauthClient};
 use super::http::{Answer, post_form};
 use kernel::net::SafeUrl;
 use kernel::ports::FetchError;
@@ -49,7 +49,7 @@ struct Success {
 pub async fn request(
     platform: &Platform,
     endpoint: &str,
-    client: &Client,
+    client: &OauthClient,
     form: &[(&str, &str)],
 ) -> Result<Granted, OauthError> {
     let url = SafeUrl::parse(endpoint, platform.settings.net)
@@ -78,7 +78,7 @@ pub async fn revoke(platform: &Platform, set: &TokenSet) {
 async fn post(
     platform: &Platform,
     url: SafeUrl,
-    client: &Client,
+    client: &OauthClient,
     form: &[(&str, &str)],
 ) -> Result<Answer, FetchError> {
     let mut form = form.to_vec();

@@ -30,7 +30,7 @@ pub async fn record_by_id(
     detail: Option<&str>,
 ) {
     if let Err(error) = insert(platform, integration, owner, kind, "system:refresh", host, detail).await {
-        log::error!("auth event {}: {error} ({:?})", kind.as_str(), error.internal);
+        log::error!("auth event {}: {}", kind.as_str(), error.report());
     }
 }
 

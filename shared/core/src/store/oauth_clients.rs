@@ -1,14 +1,14 @@
 //! Table `oauth_clients`: what Postern registered at authorization servers, by issuer.
 
 use crate::model::credential::ORGANIZATION;
-use crate::model::oauth_client::Client;
+use crate::model::oauth_client::OauthClient;
 use kernel::ports::{Statement, Timestamp};
 use kernel::seal::Cell;
 use crate::Platform;
 use kernel::Result;
 
 /// The client at `issuer` for redirects to `origin`, unless its secret has ended.
-pub async fn find(platform: &Platform, issuer: &str, origin: &str) -> Result<Option<Client>> {
+pub async fn find(platform: &Platform, issuer: &str, origin: &str) -> Result<Option<OauthClient>> {
     let statement = Statement::new(
         "-- oauth_clients.find
         SELECT sealed FROM oauth_clients
@@ -27,7 +27,7 @@ pub async fn put(
     platform: &Platform,
     issuer: &str,
     origin: &str,
-    client: &Client,
+    client: &OauthClient,
     expires_at: Option<Timestamp>,
 ) -> Result<()> {
     let json = client.to_json()?;

@@ -124,5 +124,5 @@ fn from_row(platform: &Platform, row: Row) -> Result<Target> {
         Some(json) => serde_json::from_str(&json).map_err(|error| Error::internal(error.to_string()))?,
         None => Vec::new(),
     };
-    Ok(Target { upstream, tool, param_headers })
+    Ok(Target { upstream: Rc::new(upstream), tool, param_headers })
 }

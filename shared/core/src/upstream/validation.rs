@@ -1,6 +1,8 @@
 //! A validation: probe an integration's upstream and record what was found. Used by the validate route, after a write, by
 //! start and restart, and by the scheduled job.
 
+use std::rc::Rc;
+
 use futures_util::FutureExt as _;
 
 use crate::client::CallError;
@@ -11,8 +13,8 @@ use crate::model::oauth::OauthConfig;
 use crate::model::target::{Transport, Upstream};
 use kernel::net::SafeUrl;
 use crate::oauth::refresh;
-use crate::oauth::refresh::Stale;
-use crate::oauth::refusal::{NotReady, consider};
+use crate::oauth::refusal::NotReady;
+use super::dial::{WithoutCredential, dial};
 use crate::oauth::{OauthError, client_credentials, protected_resource};
 use crate::store::credentials;
 use crate::store::validations::{Found, Probed, record_invalid, record_reachable, record_valid};
@@ -52,7 +54,7 @@ pub async fn validate(platform: &Platform, integration: &Integration, owner: &st
         Ok(credential) => credential,
         Err(reason) => return unusable(platform, probed, reason).await,
     };
-    let mut upstream = Upstream {
+    let upstream = Rc::new(Upstream {
         integration_id: integration.id.clone(),
         slug: integration.slug.clone(),
         url,
@@ -63,11 +65,15 @@ pub async fn validate(platform: &Platform, integration: &Integration, owner: &st
         headers: content.headers.clone(),
         needs_reauth: false,
         credential,
+    });
+    let probing = async |upstream: &Upstream| probe(platform, upstream).await;
+    let dialled = match dial(platform, owner, upstream, WithoutCredential::Ask, probing).await {
+        Err(NotReady::Connect(reason)) => return refused(platform, probed, reason).await,
+        Err(NotReady::Failed(reason)) => return unusable(platform, probed, reason).await,
+        Ok(dialled) => dialled,
     };
-    match probe_renewing(platform, &mut upstream).await {
-        Err(NotReady::Connect(reason)) => refused(platform, probed, reason).await,
-        Err(NotReady::Failed(reason)) => unusable(platform, probed, reason).await,
-        Ok(Ok(found)) => {
+    match dialled.outcome {
+        Ok(found) => {
             let message = describe(&found);
             let found = Found {
                 era: found.era,
@@ -79,27 +85,12 @@ pub async fn validate(platform: &Platform, integration: &Integration, owner: &st
             record_valid(platform, probed, &found).await?;
             Ok(Verdict::Usable)
         }
-        Ok(Err(error)) => failed(platform, probed, &upstream, error).await,
+        Err(error) => failed(platform, probed, &dialled.upstream, error).await,
     }
 }
 
-/// Probes, and once more with a renewed token when the upstream refuses the first.
-async fn probe_renewing(
-    platform: &Platform,
-    upstream: &mut Upstream,
-) -> Result<Result<Probe, CallError>, NotReady> {
-    let outcome = probe(platform, upstream).await;
-    let (Err(error), Some(credential)) = (&outcome, &upstream.credential) else { return Ok(outcome) };
-    match consider(platform, &upstream.integration_id, credential, error).await {
-        None => Ok(outcome),
-        Some(fresh) => {
-            upstream.credential = Some(fresh?);
-            Ok(probe(platform, upstream).await)
-        }
-    }
-}
-
-/// The credential to probe with, fresh; the inner error says why there is none.
+/// The credential to probe with; the inner error says why there is none. An organization that is its own OAuth client
+/// gets a token here, where it has none that lasts.
 async fn credential(
     platform: &Platform,
     integration: &Integration,
@@ -108,18 +99,14 @@ async fn credential(
     if integration.content.auth_mode == AuthMode::None {
         return Ok(Ok(None));
     }
-    let by_client = integration.content.oauth.as_ref().is_some_and(OauthConfig::is_client_credentials);
-    if let Some(found) = credentials::resolve(platform, &integration.id, owner).await? {
-        match refresh::usable(platform, &integration.id, &found).await {
-            Ok(fresh) => return Ok(Ok(Some(fresh))),
-            Err(_) if by_client => {}
-            // Whoever owns it has to connect again: until then the upstream is asked without.
-            Err(Stale::NeedsReauth) => return Ok(Ok(None)),
-            Err(Stale::Unavailable(reason)) => return Ok(Err(reason)),
-        }
+    let found = credentials::resolve(platform, &integration.id, owner).await?;
+    if !integration.content.oauth.as_ref().is_some_and(OauthConfig::is_client_credentials) {
+        return Ok(Ok(found));
     }
-    if !by_client {
-        return Ok(Ok(None));
+    if let Some(found) = &found
+        && let Ok(fresh) = refresh::usable(platform, &integration.id, found).await
+    {
+        return Ok(Ok(Some(fresh)));
     }
     match client_credentials::acquire(platform, integration, owner).await {
         Ok(()) => Ok(Ok(credentials::of_organization(platform, &integration.id).await?)),
@@ -133,7 +120,7 @@ pub fn validate_later(platform: &Platform, integration: Integration, owner: Stri
     let later = platform.clone();
     let probe = async move {
         if let Err(error) = validate(&later, &integration, &owner).await {
-            log::error!("validation of {}: {error} ({:?})", integration.slug, error.internal);
+            log::error!("validation of {}: {}", integration.slug, error.report());
         }
     };
     platform.background.spawn(probe.boxed_local());

@@ -1,18 +1,14 @@
-//! The OpenAPI document of the management API, put together from what each function says of its own routes.
-
-use std::path::{Path, PathBuf};
+//! The OpenAPI document of the whole product.
 
 use utoipa::openapi::info::LicenseBuilder;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, ServerBuilder};
 
-use crate::functions;
-
 const DESCRIPTION: &str = "\
-Postern is an MCP gateway and control plane. One registry of upstream MCP servers is managed in two dialects; agents use \
-it at the MCP endpoints.
+Postern is an MCP gateway and control plane. One registry of upstream MCP servers is managed in several dialects; agents \
+use it at the MCP endpoints.
 
 - **Authentication**: an API key, as `Authorization: Bearer pst_…` or `X-API-Key: pst_…`. Managing needs the persona \
-`admin` (else 403); one's own connections are open to every caller who may use the integration.
+`admin` (else 403, and 401 in the admin API); one's own connections are open to every caller who may use the integration.
 - **Bodies** are JSON. Unknown fields, wrong types and broken rules are refused with 400 and a message that names the \
 field, never a value.
 - **Errors** have the form of the dialect, and the request's id, which every response has in `X-Request-Id`.
@@ -30,23 +26,16 @@ pub fn document() -> OpenApi {
         .license(Some(license.build()));
     let here = ServerBuilder::new().url("/").description(Some("The deployment that serves this document."));
     let mut document = OpenApiBuilder::new().info(info.build()).servers(Some([here.build()])).build();
-    for function in functions() {
-        document.merge(function.openapi);
-    }
+    web::openapi::describe(&mut document, &crate::families());
     document
 }
 
 /// The document as it is committed: pretty-printed, with a newline at the end.
 ///
-/// # Panics
+/// # Errors
 /// When the document cannot be written as JSON.
-pub fn text() -> String {
-    let mut text = document().to_pretty_json().expect("JSON");
+pub fn text() -> serde_json::Result<String> {
+    let mut text = document().to_pretty_json()?;
     text.push('\n');
-    text
-}
-
-/// Where it is committed.
-pub fn file() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json")
+    Ok(text)
 }

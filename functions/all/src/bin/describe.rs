@@ -1,0 +1,53 @@
+//! `describe openapi | settings | routes | jobs`: prints what the product is, as JSON, for the commands that write the
+//! OpenAPI document and the manifests.
+
+#[cfg(not(target_family = "wasm"))]
+fn main() -> Result<(), String> {
+    let text = match std::env::args().nth(1).as_deref() {
+        Some("openapi") => all::openapi::text().map_err(|error| error.to_string())?,
+        Some("settings") => settings().to_string(),
+        Some("routes") => routes().to_string(),
+        Some("jobs") => jobs().to_string(),
+        _ => return Err("usage: describe openapi | settings | routes | jobs".to_owned()),
+    };
+    print!("{text}");
+    Ok(())
+}
+
+#[cfg(target_family = "wasm")]
+fn main() {}
+
+/// Name, secrecy, default and description of every setting.
+#[cfg(not(target_family = "wasm"))]
+fn settings() -> serde_json::Value {
+    postern_core::settings::SETTINGS
+        .iter()
+        .map(|setting| {
+            serde_json::json!({
+                "name": setting.name,
+                "secret": setting.secret,
+                "default": setting.default,
+                "description": setting.description,
+            })
+        })
+        .collect()
+}
+
+/// Method and path of every route, by function.
+#[cfg(not(target_family = "wasm"))]
+fn routes() -> serde_json::Value {
+    let listing = |function: &all::Function| -> Vec<(String, String)> {
+        let list = |family: &postern_core::Routes| -> Vec<_> {
+            let route = |(method, path): (_, &str)| (format!("{method}"), path.to_owned());
+            family.listing().into_iter().map(route).collect()
+        };
+        (function.families)().iter().flat_map(list).collect()
+    };
+    all::FUNCTIONS.iter().map(|function| (function.name.to_owned(), listing(function).into())).collect()
+}
+
+/// Name and cron expression of every job.
+#[cfg(not(target_family = "wasm"))]
+fn jobs() -> serde_json::Value {
+    all::JOBS.iter().map(|job| serde_json::json!({ "name": job.name, "cron": job.cron })).collect()
+}

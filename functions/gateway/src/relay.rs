@@ -1,0 +1,115 @@
+//! Passing a call on to its upstream, and the answer back: (1) the call is made ready for the upstream; (2) it is sent under
+//! a credential; (3) the answer is translated into the agent's era.
+//!
+//! What goes wrong upstream is a tool result with `isError`, so that the model can react.
+
+mod unconnected;
+
+use std::rc::Rc;
+
+use http::StatusCode;
+use kernel::{Error, Result};
+use mcp::Era;
+use mcp::bridge::{Bridge, Final};
+use mcp::message::{RawObject, raw};
+use mcp::meta;
+use postern_core::client::{self, Answer, CallError, Client, Content};
+use postern_core::model::target::{Target, Upstream};
+use postern_core::upstream::dial::{Dialled, WithoutCredential, dial};
+use serde_json::value::RawValue;
+
+use crate::audit::Audit;
+use crate::context::Context;
+use crate::exchange::{Exchange, limits};
+use crate::reply::Reply;
+
+/// A call that was authorized.
+pub(crate) struct Call<'a> {
+    /// The agent's id of the request.
+    pub(crate) id: &'a RawValue,
+    /// The upstream and its tool.
+    pub(crate) target: Rc<Target>,
+    /// The agent's parameters.
+    pub(crate) params: RawObject<'a>,
+    /// Arguments to mirror in headers: a header's name without its prefix, and its value.
+    pub(crate) mirrored: Vec<(String, String)>,
+}
+
+/// Passes `call` on.
+pub(crate) async fn pass_on(context: &Context<'_>, call: Call<'_>, mut audit: Audit) -> Result<Reply> {
+    let Call { id, target, mut params, mirrored } = call;
+    // (1)
+    let meta = params.get("_meta").map(ToOwned::to_owned);
+    let meta = meta.as_deref().and_then(|meta| RawObject::parse(meta.get())).unwrap_or_default();
+    let declared = meta.get(meta::CLIENT_CAPABILITIES).map(ToOwned::to_owned);
+    let mut bridge = Bridge {
+        agent: context.agent.era,
+        agent_id: id.to_owned(),
+        // Known once the request was sent; until then no answer can carry it.
+        upstream_id: id.to_owned(),
+        logs: context.agent.era == Era::Legacy || meta.get(meta::LOG_LEVEL).is_some(),
+        slug: target.upstream.slug.clone(),
+    };
+    params.set("name", raw(&target.tool));
+    params.remove("_meta");
+    unconnected::without_own_answer(&mut params);
+    let request = client::Call { method: "tools/call", name: &target.tool, params, meta, mirrored };
+    // (2)
+    let (platform, subject) = (context.platform, context.agent.caller.subject.as_str());
+    let sending = async |upstream: &Upstream| {
+        // A tool is in the catalogue only after a probe found out the era.
+        let era = upstream.era.unwrap_or(Era::Modern);
+        Client::new(platform, upstream, subject, limits(platform)).released_with_caller().call(era, &request).await
+    };
+    let upstream = Rc::clone(&target.upstream);
+    let Dialled { upstream, outcome } =
+        match dial(platform, subject, upstream, WithoutCredential::Stop, sending).await {
+            Ok(dialled) => dialled,
+            Err(reason) => {
+                let told = unconnected::answer(context, &bridge, &target.upstream, declared.as_deref(), reason)?;
+                return answer(told, audit);
+            }
+        };
+    // (3)
+    match outcome {
+        Ok((upstream_id, Answer { content, .. })) => {
+            bridge.upstream_id = upstream_id;
+            match content {
+                Content::Events(events) => {
+                    let exchange = Exchange::new(context, bridge, events, upstream, audit);
+                    Ok(Reply::Stream(Box::new(exchange)))
+                }
+                content => answer(whole(&bridge, content), audit),
+            }
+        }
+        Err(CallError::Internal(error)) => {
+            audit.finish(false, Some(error.message.clone().into_owned()), 0);
+            Err(error)
+        }
+        Err(error) => {
+            if let CallError::Fetch(cause) = &error {
+                log::info!("call of {}: {cause:?}", upstream.slug);
+            }
+            answer(bridge.failed(&error.to_string()), audit)
+        }
+    }
+}
+
+/// An answer that came in one piece.
+fn whole(bridge: &Bridge, content: Content) -> Final {
+    match content {
+        Content::Json(body) => match std::str::from_utf8(&body) {
+            Ok(text) => bridge.json(text),
+            Err(_) => bridge.failed("the upstream's answer is not UTF-8"),
+        },
+        Content::Accepted | Content::Events(_) => bridge.failed("the upstream answered without content"),
+    }
+}
+
+fn answer(outcome: Final, mut audit: Audit) -> Result<Reply> {
+    let Final { json, status, success, error, content_blocks } = outcome;
+    audit.sent(json.len());
+    audit.finish(success, error, content_blocks);
+    let status = StatusCode::from_u16(status).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(Reply::Message { status, json, session_id: None })
+}

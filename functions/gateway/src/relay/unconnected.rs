@@ -1,0 +1,85 @@
+//! What an agent is told whose call cannot be made for want of a credential.
+//!
+//! An agent that can open URLs for its user is asked to (URL-mode elicitation: 2025-11-25 as error -32042, 2026-07-28 as
+//! an `input_required` result); any other gets a tool result with `isError` and the link.
+
+use http::StatusCode;
+use kernel::Result;
+use mcp::Era;
+use mcp::bridge::{Bridge, Final};
+use mcp::message::{RawObject, RpcError, raw, response};
+use postern_core::model::integration::AuthMode;
+use postern_core::model::target::Upstream;
+use postern_core::oauth::refusal::NotReady;
+use postern_core::oauth::ticket;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::context::Context;
+
+/// The name of Postern's own request among an upstream's.
+const REQUEST: &str = "postern-connect";
+/// JSON-RPC code `URLElicitationRequired` (MCP 2025-11-25).
+const URL_ELICITATION_REQUIRED: i64 = -32042;
+
+/// The answer to a call that cannot be made; `declared` are the client capabilities of the request.
+pub(crate) fn answer(
+    context: &Context<'_>,
+    bridge: &Bridge,
+    upstream: &Upstream,
+    declared: Option<&RawValue>,
+    reason: NotReady,
+) -> Result<Final> {
+    let reason = match reason {
+        NotReady::Failed(text) => return Ok(bridge.failed(&text)),
+        NotReady::Connect(reason) => reason,
+    };
+    let platform = context.platform;
+    let base = platform.settings.public_url.as_deref().unwrap_or_default();
+    if upstream.auth_mode != AuthMode::Oauth {
+        return Ok(bridge.failed(&format!(
+            "{reason}: store your token with POST {base}/api/v1/integrations/{}/connection",
+            upstream.integration_id
+        )));
+    }
+    if platform.settings.public_url.is_none() {
+        return Ok(bridge.failed(&format!("{reason}, which needs the setting PUBLIC_URL")));
+    }
+    let url = ticket::link(platform, &upstream.integration_id, &context.agent.caller.subject)?;
+    if !context.agent.opens_urls(declared) {
+        let told = bridge.failed(&format!("{reason}: open {url} in a browser"));
+        // The link is the caller's alone: the audit row gets the reason without it.
+        return Ok(Final { error: Some(reason.to_owned()), ..told });
+    }
+    let message = format!("Connect {} to go on.", upstream.slug);
+    let elicitation =
+        json!({ "mode": "url", "elicitationId": context.request_id.0, "url": url, "message": message });
+    let json = match bridge.agent {
+        Era::Legacy => RpcError::new(StatusCode::OK, URL_ELICITATION_REQUIRED, reason)
+            .with_data(&json!({ "elicitations": [elicitation] }))
+            .with_id(Some(&bridge.agent_id))
+            .to_json(),
+        Era::Modern => {
+            let requests = json!({ REQUEST: { "method": "elicitation/create", "params": elicitation } });
+            let result = raw(&json!({ "resultType": "input_required", "inputRequests": requests }));
+            response(&bridge.agent_id, "result", &result)
+        }
+    };
+    Ok(Final { json, status: 200, success: false, error: Some(reason.to_owned()), content_blocks: 0 })
+}
+
+/// Takes Postern's own request out of the answers that a retried call brings: the upstream never asked it.
+pub(crate) fn without_own_answer(params: &mut RawObject<'_>) {
+    let Some(answers) = params.get("inputResponses").map(ToOwned::to_owned) else { return };
+    let Some(mut answers) = RawObject::parse(answers.get()) else { return };
+    if answers.get(REQUEST).is_none() {
+        return;
+    }
+    answers.remove(REQUEST);
+    let rest = answers.to_raw();
+    if rest.get() == "{}" {
+        params.remove("inputResponses");
+    } else {
+        params.set("inputResponses", rest);
+    }
+}

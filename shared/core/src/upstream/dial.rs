@@ -1,0 +1,109 @@
+//! Exchanges with an upstream under a credential, for all who call upstreams: calls of agents, probes, administrators.
+//!
+//! (1) A credential that lasts for the exchange is made ready, renewed where that is due; (2) the exchange is made; (3) where
+//! the upstream refuses the token, the token is renewed and the exchange is made once more: a refused request never ran.
+
+use std::rc::Rc;
+
+use crate::client::CallError;
+use crate::model::credential::{Kind, SealedCredential};
+use crate::model::target::Upstream;
+use crate::oauth::refresh::{Stale, ended, usable};
+use crate::oauth::refusal::{NotReady, consider};
+use crate::store::integrations;
+use crate::Platform;
+
+/// What follows where an upstream wants a user's credential and there is none that could be presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithoutCredential {
+    /// The exchange is not made: somebody has to connect first.
+    Stop,
+    /// The exchange is made without a credential.
+    Ask,
+}
+
+/// An exchange that was made.
+pub struct Dialled<T> {
+    /// The upstream, with the credential that was presented last.
+    pub upstream: Rc<Upstream>,
+    /// What came of the exchange.
+    pub outcome: Result<T, CallError>,
+}
+
+/// Makes `exchange` with `upstream` on behalf of `subject`.
+pub async fn dial<T>(
+    platform: &Platform,
+    subject: &str,
+    upstream: Rc<Upstream>,
+    without: WithoutCredential,
+    exchange: impl AsyncFn(&Upstream) -> Result<T, CallError>,
+) -> Result<Dialled<T>, NotReady> {
+    // (1)
+    let upstream = match without {
+        WithoutCredential::Stop => ready(platform, subject, upstream).await?,
+        WithoutCredential::Ask => ready_or_none(platform, upstream).await?,
+    };
+    // (2)
+    let outcome = exchange(&upstream).await;
+    // (3)
+    let (Err(error), Some(credential)) = (&outcome, &upstream.credential) else {
+        return Ok(Dialled { upstream, outcome });
+    };
+    match consider(platform, &upstream.integration_id, credential, error).await {
+        None => Ok(Dialled { upstream, outcome }),
+        Some(renewed) => {
+            let upstream = with_credential(&upstream, Some(renewed?));
+            let outcome = exchange(&upstream).await;
+            Ok(Dialled { upstream, outcome })
+        }
+    }
+}
+
+/// `upstream` with a credential that lasts for an exchange.
+async fn ready(platform: &Platform, subject: &str, upstream: Rc<Upstream>) -> Result<Rc<Upstream>, NotReady> {
+    let Some(credential) = &upstream.credential else {
+        return if upstream.auth_mode.is_per_user() {
+            Err(unconnected(platform, subject, &upstream).await)
+        } else {
+            Ok(upstream)
+        };
+    };
+    if credential.kind != Kind::Oauth {
+        return Ok(upstream);
+    }
+    if upstream.needs_reauth {
+        return Err(ended(platform, credential).into());
+    }
+    let fresh = usable(platform, &upstream.integration_id, credential).await?;
+    Ok(if fresh.sealed == credential.sealed { upstream } else { with_credential(&upstream, Some(fresh)) })
+}
+
+/// `upstream` with a credential that lasts, or without one where its owner has to connect again.
+async fn ready_or_none(platform: &Platform, upstream: Rc<Upstream>) -> Result<Rc<Upstream>, NotReady> {
+    let Some(credential) = &upstream.credential else { return Ok(upstream) };
+    match usable(platform, &upstream.integration_id, credential).await {
+        Ok(fresh) if fresh.sealed == credential.sealed => Ok(upstream),
+        Ok(fresh) => Ok(with_credential(&upstream, Some(fresh))),
+        Err(Stale::NeedsReauth) => Ok(with_credential(&upstream, None)),
+        Err(stale @ Stale::Unavailable(_)) => Err(stale.into()),
+    }
+}
+
+/// What is missing where nobody has connected: the caller's consent, or what validation gets for the organization.
+async fn unconnected(platform: &Platform, subject: &str, upstream: &Upstream) -> NotReady {
+    let found = integrations::find(platform, subject, &upstream.integration_id).await;
+    match found.map(|found| found.and_then(|found| found.content.oauth)) {
+        Ok(Some(config)) if config.is_client_credentials() => {
+            NotReady::Failed("the organization has no access yet: validating it tells why".to_owned())
+        }
+        Ok(_) => NotReady::Connect("you have not connected it yet"),
+        Err(error) => {
+            log::error!("{}: {}", upstream.slug, error.report());
+            NotReady::Failed("its credential could not be read".to_owned())
+        }
+    }
+}
+
+fn with_credential(upstream: &Upstream, credential: Option<SealedCredential>) -> Rc<Upstream> {
+    Rc::new(Upstream { credential, ..upstream.clone() })
+}
