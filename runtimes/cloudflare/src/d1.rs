@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
-use kernel::ports::{Outcome, Row, Sql, SqlError, Statement, Value};
+use kernel::ports::{Row, Sql, SqlError, Statement, Value};
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use worker::{D1Database, D1PreparedStatement, Env};
@@ -36,13 +36,13 @@ impl Sql for D1 {
         Ok(Array::from(&rows).iter().map(|row| to_row(&Array::from(&row))).collect())
     }
 
-    async fn execute(&self, statement: Statement) -> Result<u64, SqlError> {
+    async fn execute(&self, statement: Statement) -> Result<(), SqlError> {
         let prepared = prepare(&self.database()?, &statement)?;
-        let result = JsFuture::from(prepared.inner().run().map_err(failed)?).await.map_err(failed)?;
-        Ok(changes(&result))
+        JsFuture::from(prepared.inner().run().map_err(failed)?).await.map_err(failed)?;
+        Ok(())
     }
 
-    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, SqlError> {
+    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, SqlError> {
         let database = self.database()?;
         let prepared: Array = statements
             .iter()
@@ -52,7 +52,7 @@ impl Sql for D1 {
         let batch: js_sys::Function = batch.dyn_into().map_err(failed)?;
         let promise = batch.call1(database.as_ref(), &prepared).map_err(failed)?;
         let results = JsFuture::from(js_sys::Promise::resolve(&promise)).await.map_err(failed)?;
-        Ok(Array::from(&results).iter().map(|result| outcome(&result)).collect())
+        Ok(Array::from(&results).iter().map(|result| rows(&result)).collect())
     }
 }
 
@@ -97,8 +97,8 @@ fn to_value(value: &JsValue) -> Value {
     Value::Null
 }
 
-/// `batch` gives rows as objects; their values are in the order of the columns.
-fn outcome(result: &JsValue) -> Outcome {
+/// `batch` gives rows as objects; their values are in the order of the columns, which need different names.
+fn rows(result: &JsValue) -> Vec<Row> {
     let rows = Reflect::get(result, &"results".into()).unwrap_or(JsValue::NULL);
     let rows = rows.dyn_ref::<Array>().map(|rows| {
         rows.iter()
@@ -106,16 +106,7 @@ fn outcome(result: &JsValue) -> Outcome {
             .map(|row| to_row(&Object::values(&row)))
             .collect()
     });
-    Outcome { rows: rows.unwrap_or_default(), changes: changes(result) }
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a count
-fn changes(result: &JsValue) -> u64 {
-    Reflect::get(result, &"meta".into())
-        .and_then(|meta| Reflect::get(&meta, &"changes".into()))
-        .ok()
-        .and_then(|changes| changes.as_f64())
-        .unwrap_or_default() as u64
+    rows.unwrap_or_default()
 }
 
 #[allow(clippy::needless_pass_by_value)] // the shape that map_err wants

@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 
 use async_trait::async_trait;
-use kernel::ports::{Outcome, Row, Sql, SqlError, Statement, Value};
+use kernel::ports::{Row, Sql, SqlError, Statement, Value};
 use spin_sdk::sqlite::{Connection, Error, Value as Native};
 
 thread_local! {
@@ -25,25 +25,22 @@ pub(crate) struct SpinSqlite;
 impl Sql for SpinSqlite {
     async fn query(&self, statement: Statement) -> Result<Vec<Row>, SqlError> {
         let connection = open().await?;
-        let outcome = run(&connection, &statement).await?;
+        let rows = run(&connection, &statement).await?;
         keep(connection);
-        Ok(outcome.rows)
+        Ok(rows)
     }
 
-    async fn execute(&self, statement: Statement) -> Result<u64, SqlError> {
-        let connection = open().await?;
-        let outcome = run(&connection, &statement).await?;
-        keep(connection);
-        Ok(outcome.changes)
+    async fn execute(&self, statement: Statement) -> Result<(), SqlError> {
+        self.query(statement).await.map(drop)
     }
 
-    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, SqlError> {
+    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, SqlError> {
         let connection = open().await?;
         plain(&connection, "BEGIN IMMEDIATE").await?;
-        let mut outcomes = Vec::with_capacity(statements.len());
+        let mut all = Vec::with_capacity(statements.len());
         for statement in &statements {
             match run(&connection, statement).await {
-                Ok(outcome) => outcomes.push(outcome),
+                Ok(rows) => all.push(rows),
                 Err(error) => {
                     // Dropping the connection would undo it too; doing it now lets others write sooner.
                     let _ = plain(&connection, "ROLLBACK").await;
@@ -53,7 +50,7 @@ impl Sql for SpinSqlite {
         }
         plain(&connection, "COMMIT").await?;
         keep(connection);
-        Ok(outcomes)
+        Ok(all)
     }
 }
 
@@ -91,22 +88,11 @@ async fn plain(connection: &Connection, sql: &str) -> Result<(), SqlError> {
     Ok(())
 }
 
-async fn run(connection: &Connection, statement: &Statement) -> Result<Outcome, SqlError> {
+async fn run(connection: &Connection, statement: &Statement) -> Result<Vec<Row>, SqlError> {
     let params: Vec<Native> = statement.params.iter().map(to_native).collect();
     let result = connection.execute(statement.sql, params).await.map_err(failed)?;
     let rows = result.collect().await.map_err(failed)?;
-    let rows = rows.into_iter().map(|row| Row(row.values.into_iter().map(to_value).collect())).collect();
-    // The counter keeps the last write's number while a read runs.
-    let changes = if is_write(statement.sql) { connection.changes().await } else { 0 };
-    Ok(Outcome { rows, changes })
-}
-
-/// Whether the statement's first word, behind its comments, is one that changes rows.
-fn is_write(sql: &str) -> bool {
-    let mut lines =
-        sql.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("--"));
-    let word = lines.next().and_then(|line| line.split_whitespace().next()).unwrap_or_default();
-    matches!(word, "INSERT" | "UPDATE" | "DELETE" | "REPLACE")
+    Ok(rows.into_iter().map(|row| Row(row.values.into_iter().map(to_value).collect())).collect())
 }
 
 fn to_native(value: &Value) -> Native {

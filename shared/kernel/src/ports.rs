@@ -16,7 +16,7 @@ use futures_util::future::LocalBoxFuture;
 pub use fetch::{
     BodyStream, Fetch, FetchError, Limits, Outgoing, Release, UpstreamResponse, announced_length, collect,
 };
-pub use sql::{Outcome, Reader, Row, Sql, SqlError, Statement, Value};
+pub use sql::{Reader, Row, Sql, SqlError, Statement, Value};
 
 use crate::memory::Memory;
 pub use crate::time::Timestamp;

@@ -6,7 +6,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use rusqlite::Connection;
 use rusqlite::types::{Value as Native, ValueRef};
-use kernel::ports::{Outcome, Row, Sql, SqlError, Statement, Value};
+use kernel::ports::{Row, Sql, SqlError, Statement, Value};
 
 /// An in-memory database.
 pub struct Sqlite(RefCell<Connection>);
@@ -70,31 +70,34 @@ pub fn migrations() -> Vec<(String, String)> {
 #[async_trait(?Send)]
 impl Sql for Sqlite {
     async fn query(&self, statement: Statement) -> Result<Vec<Row>, SqlError> {
-        Ok(run(&self.0.borrow(), &statement)?.rows)
+        let (columns, rows) = run(&self.0.borrow(), &statement)?;
+        assert!(columns > 0, "rows are wanted, and there is no RETURNING: {}", statement.sql);
+        Ok(rows)
     }
 
-    async fn execute(&self, statement: Statement) -> Result<u64, SqlError> {
-        Ok(run(&self.0.borrow(), &statement)?.changes)
+    async fn execute(&self, statement: Statement) -> Result<(), SqlError> {
+        run(&self.0.borrow(), &statement).map(drop)
     }
 
-    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, SqlError> {
+    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, SqlError> {
         let mut connection = self.0.borrow_mut();
         let transaction = connection.transaction().map_err(failed)?;
-        let outcomes =
-            statements.iter().map(|statement| run(&transaction, statement)).collect::<Result<_, _>>()?;
+        let rows = statements
+            .iter()
+            .map(|statement| run(&transaction, statement).map(|(_, rows)| rows))
+            .collect::<Result<_, _>>()?;
         transaction.commit().map_err(failed)?;
-        Ok(outcomes)
+        Ok(rows)
     }
 }
 
-fn run(connection: &Connection, statement: &Statement) -> Result<Outcome, SqlError> {
+/// The number of columns, and the rows.
+fn run(connection: &Connection, statement: &Statement) -> Result<(usize, Vec<Row>), SqlError> {
     assert!(statement.params.len() <= 100, "more parameters than D1 takes: {}", statement.sql);
-    let before = connection.total_changes();
-    let rows = select(connection, statement.sql, &statement.params)?;
-    Ok(Outcome { rows, changes: connection.total_changes() - before })
+    select(connection, statement.sql, &statement.params)
 }
 
-fn select(connection: &Connection, sql: &str, params: &[Value]) -> Result<Vec<Row>, SqlError> {
+fn select(connection: &Connection, sql: &str, params: &[Value]) -> Result<(usize, Vec<Row>), SqlError> {
     let mut prepared = connection.prepare(sql).map_err(failed)?;
     let columns = prepared.column_count();
     let params = rusqlite::params_from_iter(params.iter().map(to_native));
@@ -104,7 +107,7 @@ fn select(connection: &Connection, sql: &str, params: &[Value]) -> Result<Vec<Ro
         let values = (0..columns).map(|column| row.get_ref(column).map(to_value)).collect::<Result<_, _>>();
         all.push(Row(values.map_err(failed)?));
     }
-    Ok(all)
+    Ok((columns, all))
 }
 
 fn to_native(value: &Value) -> Native {

@@ -43,7 +43,7 @@ pub async fn insert(platform: &Platform, key: &ApiKey) -> Result<()> {
         VALUES (?1 /* id */, ?2 /* name */, ?3 /* hash */, ?4 /* email */, ?5 /* roles */, ?6 /* now */, ?7 /* expires_at */)",
     );
     match platform.sql.execute(bind(platform, statement, key)?).await {
-        Ok(_) => Ok(()),
+        Ok(()) => Ok(()),
         Err(SqlError::Unique(_)) => Err(Error::conflict("a key with this name already exists")),
         Err(error) => Err(error.into()),
     }
@@ -55,9 +55,10 @@ pub async fn insert_first(platform: &Platform, key: &ApiKey) -> Result<bool> {
         "-- api_keys.insert_first
         INSERT INTO api_keys (id, name, hash, email, roles, created_at, expires_at)
         SELECT ?1 /* id */, ?2 /* name */, ?3 /* hash */, ?4 /* email */, ?5 /* roles */, ?6 /* now */, ?7 /* expires_at */
-        WHERE NOT EXISTS (SELECT 1 FROM api_keys)",
+        WHERE NOT EXISTS (SELECT 1 FROM api_keys)
+        RETURNING id",
     );
-    Ok(platform.sql.execute(bind(platform, statement, key)?).await? > 0)
+    Ok(!platform.sql.query(bind(platform, statement, key)?).await?.is_empty())
 }
 
 fn bind(platform: &Platform, statement: Statement, key: &ApiKey) -> Result<Statement> {

@@ -101,7 +101,7 @@ struct AuditRow<'a> {
     authorized: bool,
 }
 
-async fn insert(platform: &Platform, events: &[AuditEvent]) -> Result<u64, SqlError> {
+async fn insert(platform: &Platform, events: &[AuditEvent]) -> Result<(), SqlError> {
     let rows: Vec<AuditRow<'_>> = events.iter().map(row).collect();
     let rows = serde_json::to_string(&rows).map_err(|error| SqlError::Other(error.to_string()))?;
     let statement = Statement::new(

@@ -47,9 +47,9 @@ pub async fn put(
     revision: i64,
     credential: &SealedCredential,
 ) -> Result<bool> {
-    let changes = platform.sql.execute(put_statement(platform, integration, revision, credential)).await?;
+    let stored = platform.sql.query(put_statement(platform, integration, revision, credential)).await?;
     platform.forget_integrations();
-    Ok(changes > 0)
+    Ok(!stored.is_empty())
 }
 
 /// Deletes `owner`'s own credential; there need not be one.
@@ -77,7 +77,8 @@ pub(super) fn put_statement(
         WHERE i.id = ?6 /* integration */ AND i.revision = ?7 /* revision */ AND i.archived_at IS NULL
         ON CONFLICT (integration_id, owner) DO UPDATE
         SET id = excluded.id, kind = excluded.kind, sealed = excluded.sealed, expires_at = NULL, refresh_at = NULL,
-            status = 'active', lease_until = 0, updated_at = excluded.updated_at",
+            status = 'active', lease_until = 0, updated_at = excluded.updated_at
+        RETURNING id",
     );
     statement
         .bind(credential.id.as_str())

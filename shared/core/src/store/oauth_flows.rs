@@ -61,7 +61,7 @@ pub async fn take(platform: &Platform, state: &str) -> Result<Option<Taken>> {
 }
 
 /// Deletes what has expired, at most 500 rows.
-pub async fn purge(platform: &Platform) -> Result<u64> {
+pub async fn purge(platform: &Platform) -> Result<()> {
     let statement = Statement::new(
         "-- oauth_flows.purge
         DELETE FROM oauth_flows WHERE state_hash IN

@@ -11,8 +11,8 @@ pub(super) async fn run(platform: &Ports, suite: &mut Suite) {
     suite.check("sql: every kind of value comes back", values(platform)).await;
     suite.check("sql: integers are exact up to 2^53", integers(platform)).await;
     suite.check("sql: more than 100 items travel as one JSON parameter", list(platform)).await;
-    suite.check("sql: execute counts changes", changes(platform)).await;
-    suite.check("sql: a batch gives rows and changes in order", outcomes(platform)).await;
+    suite.check("sql: RETURNING tells a write that hit from one that did not", returning(platform)).await;
+    suite.check("sql: a batch gives rows in order", in_order(platform)).await;
     suite.check("sql: a failing batch leaves nothing behind", rollback(platform)).await;
     suite.check("sql: a broken constraint is told by kind and column", constraints(platform)).await;
     suite.check("sql: a parameter may be used twice", reuse(platform)).await;
@@ -78,29 +78,56 @@ async fn list(platform: &Ports) -> Outcome {
     let ids = serde_json::to_string(&ids).map_err(text)?;
     let insert =
         Statement::new("INSERT INTO port_value (id, t) SELECT value, 'item ' || value FROM json_each(?1)");
-    same(platform.sql.execute(insert.bind(ids.as_str())).await.map_err(text)?, 500)?;
+    platform.sql.execute(insert.bind(ids.as_str())).await.map_err(text)?;
     let select =
         Statement::new("SELECT count(*) AS n FROM port_value WHERE id IN (SELECT value FROM json_each(?1))");
     same(query(platform, select.bind(ids)).await?, vec![Row(vec![Value::Integer(500)])])
 }
 
-async fn changes(platform: &Ports) -> Outcome {
-    let update = |id: i64| Statement::new("UPDATE port_value SET n = 1 WHERE id = ?1").bind(id);
-    same(platform.sql.execute(update(1000)).await.map_err(text)?, 1)?;
-    same(platform.sql.execute(update(-1)).await.map_err(text)?, 0)
+/// In a query and in a batch, for every kind of write.
+async fn returning(platform: &Ports) -> Outcome {
+    let update = |id| Statement::new("UPDATE port_value SET n = 1 WHERE id = ?1 RETURNING id").bind(id);
+    let insert = |id| {
+        let sql =
+            "INSERT INTO port_value (id) SELECT ?1 WHERE ?1 > 0 ON CONFLICT (id) DO NOTHING RETURNING id";
+        Statement::new(sql).bind(id)
+    };
+    let put = |id| {
+        let sql = "INSERT INTO port_value (id) SELECT ?1 WHERE ?1 > 0 ON CONFLICT (id) DO UPDATE SET n = 2 RETURNING id";
+        Statement::new(sql).bind(id)
+    };
+    let delete = |id| Statement::new("DELETE FROM port_value WHERE id = ?1 RETURNING id").bind(id);
+    let (new, none) = (2000, -1);
+    let row = |id| vec![Row(vec![Value::Integer(id)])];
+    let writes = || {
+        [
+            (update(1000), row(1000)),
+            (update(none), vec![]),
+            (insert(new), row(new)),
+            (insert(new), vec![]),
+            (insert(none), vec![]),
+            (put(new), row(new)),
+            (put(none), vec![]),
+            (delete(new), row(new)),
+            (delete(new), vec![]),
+        ]
+    };
+    for (statement, expected) in writes() {
+        same(query(platform, statement).await?, expected)?;
+    }
+    let (batch, expected): (Vec<_>, Vec<_>) = writes().into_iter().unzip();
+    same(platform.sql.batch(batch).await.map_err(text)?, expected)
 }
 
-async fn outcomes(platform: &Ports) -> Outcome {
+async fn in_order(platform: &Ports) -> Outcome {
     let batch = vec![
         Statement::new("INSERT INTO port_value (id, t) VALUES (3, 'three') RETURNING t, id"),
         Statement::new("SELECT id FROM port_value WHERE id = 3"),
         Statement::new("DELETE FROM port_value WHERE id = 3"),
     ];
-    let outcomes = platform.sql.batch(batch).await.map_err(text)?;
-    let rows: Vec<_> = outcomes.iter().map(|outcome| outcome.rows.clone()).collect();
+    let rows = platform.sql.batch(batch).await.map_err(text)?;
     let three = Row(vec![Value::from("three"), Value::Integer(3)]);
-    same(rows, vec![vec![three], vec![Row(vec![Value::Integer(3)])], vec![]])?;
-    same(outcomes.iter().map(|outcome| outcome.changes).collect(), vec![1, 0, 1])
+    same(rows, vec![vec![three], vec![Row(vec![Value::Integer(3)])], vec![]])
 }
 
 async fn rollback(platform: &Ports) -> Outcome {
@@ -160,7 +187,8 @@ async fn conditional(platform: &Ports) -> Outcome {
     let take = || Statement::new("DELETE FROM port_value WHERE id = 7 RETURNING t");
     same(query(platform, take()).await?.len(), 1)?;
     same(query(platform, take()).await?.len(), 0)?;
-    let first =
-        Statement::new("INSERT INTO port_value (id) SELECT 10 WHERE NOT EXISTS (SELECT 1 FROM port_value)");
-    same(platform.sql.execute(first).await.map_err(text)?, 0)
+    let first = Statement::new(
+        "INSERT INTO port_value (id) SELECT 10 WHERE NOT EXISTS (SELECT 1 FROM port_value) RETURNING id",
+    );
+    same(query(platform, first).await?.len(), 0)
 }

@@ -4,6 +4,9 @@
 //! feeding one's rows into the next. Conditions therefore go into the SQL itself (`INSERT … ON CONFLICT`,
 //! `UPDATE … WHERE`, `DELETE … RETURNING`). A statement has at most 100 parameters (D1's limit): a list travels
 //! as one JSON text through `json_each`.
+//!
+//! A write tells by the rows of its RETURNING clause what it did. No port gives a number of changed rows: libSQL behind
+//! Spin reports 0 for every statement.
 
 use async_trait::async_trait;
 
@@ -152,15 +155,6 @@ impl Reader {
     }
 }
 
-/// What one statement of a batch did.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Outcome {
-    /// Rows of a SELECT or a RETURNING clause.
-    pub rows: Vec<Row>,
-    /// Rows that an INSERT, UPDATE or DELETE changed.
-    pub changes: u64,
-}
-
 /// Why the database refused. Runtimes report by text only; `classify` is the one place that reads it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SqlError {
@@ -179,20 +173,24 @@ pub enum SqlError {
 }
 
 impl SqlError {
-    /// Reads a runtime's error text (SQLite's wording, in D1 with a prefix and a suffix around it).
+    /// Reads a runtime's error text (SQLite's wording, in D1 and libSQL with a prefix and a suffix around it).
     pub fn classify(text: &str) -> Self {
         const UNIQUE: &str = "UNIQUE constraint failed: ";
-        const TRANSIENT: [&str; 6] = [
+        const TRANSIENT: [&str; 8] = [
             "database is locked",
             "Network connection lost",
             "storage caused object to be reset",
             "reset because its code was updated",
             "overloaded",
             "D1 DB is overloaded",
+            // libSQL: the connection was idle, or its transaction open, for too long.
+            "STREAM_EXPIRED",
+            "TRANSACTION_TIMEOUT",
         ];
         if let Some((_, columns)) = text.split_once(UNIQUE) {
-            let columns = columns.split(": SQLITE_").next().unwrap_or(columns).trim();
-            return Self::Unique(columns.to_owned());
+            let is_name = |character: char| character.is_alphanumeric() || "_., ".contains(character);
+            let columns = columns.split(|character| !is_name(character)).next().unwrap_or(columns);
+            return Self::Unique(columns.trim().to_owned());
         }
         if text.contains("constraint failed") {
             return Self::Constraint(text.to_owned());
@@ -221,10 +219,10 @@ impl From<SqlError> for crate::Error {
 pub trait Sql {
     /// Runs one statement and gives its rows.
     async fn query(&self, statement: Statement) -> Result<Vec<Row>, SqlError>;
-    /// Runs one statement and gives the number of rows it changed.
-    async fn execute(&self, statement: Statement) -> Result<u64, SqlError>;
-    /// Runs all statements in order, atomically: when one fails, none has happened.
-    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, SqlError>;
+    /// Runs one statement whose rows nobody wants.
+    async fn execute(&self, statement: Statement) -> Result<(), SqlError>;
+    /// Runs all statements in order, atomically: when one fails, none has happened. Gives each one's rows.
+    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, SqlError>;
 }
 
 #[cfg(test)]
@@ -232,11 +230,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_columns_out_of_d1_and_sqlite_texts() {
+    fn reads_the_columns_out_of_every_runtimes_text() {
         for text in [
             "UNIQUE constraint failed: integrations.name",
             "D1_ERROR: UNIQUE constraint failed: integrations.name: SQLITE_CONSTRAINT",
             "D1_ERROR: UNIQUE constraint failed: integrations.name: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_UNIQUE)",
+            r#"Hrana: `stream error: `Error { message: "SQLite error: UNIQUE constraint failed: integrations.name", code: "SQLITE_CONSTRAINT" }``"#,
         ] {
             assert_eq!(SqlError::classify(text), SqlError::Unique("integrations.name".into()), "{text}");
         }
@@ -244,7 +243,10 @@ mod tests {
 
     #[test]
     fn tells_transient_from_permanent() {
-        assert!(matches!(SqlError::classify("D1_ERROR: Network connection lost."), SqlError::Unavailable(_)));
+        let expired = r#"Hrana: `api error: `{"message":"The stream has expired due to inactivity","code":"STREAM_EXPIRED"}``"#;
+        for text in ["D1_ERROR: Network connection lost.", expired] {
+            assert!(matches!(SqlError::classify(text), SqlError::Unavailable(_)), "{text}");
+        }
         assert!(matches!(SqlError::classify("near \"SELEC\": syntax error"), SqlError::Other(_)));
         assert!(matches!(SqlError::classify("FOREIGN KEY constraint failed"), SqlError::Constraint(_)));
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use kernel::ports::{Outcome, Row, Sql, SqlError, Statement};
+use kernel::ports::{Row, Sql, SqlError, Statement};
 
 /// How a step asks the database.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,12 +98,12 @@ impl Sql for Recorder {
         self.inner.query(statement).await
     }
 
-    async fn execute(&self, statement: Statement) -> Result<u64, SqlError> {
+    async fn execute(&self, statement: Statement) -> Result<(), SqlError> {
         self.note(Kind::Execute, std::slice::from_ref(&statement));
         self.inner.execute(statement).await
     }
 
-    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, SqlError> {
+    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, SqlError> {
         self.note(Kind::Batch, &statements);
         self.inner.batch(statements).await
     }

@@ -63,7 +63,8 @@ pub async fn put_tokens(
         ON CONFLICT (integration_id, owner) DO UPDATE
         SET id = excluded.id, kind = 'oauth', sealed = excluded.sealed, updated_at = excluded.updated_at,
             expires_at = excluded.expires_at, refresh_at = excluded.refresh_at, status = 'active', lease_until = 0,
-            last_refreshed_at = NULL",
+            last_refreshed_at = NULL
+        RETURNING id",
     );
     let statement = statement
         .bind(credential.id.as_str())
@@ -73,9 +74,9 @@ pub async fn put_tokens(
         .bind(times.expires_at)
         .bind(times.refresh_at)
         .bind(integration);
-    let changes = platform.sql.execute(statement).await?;
+    let stored = platform.sql.query(statement).await?;
     platform.forget_integrations();
-    Ok(changes > 0)
+    Ok(!stored.is_empty())
 }
 
 /// How `seen`, of `integration`, stands now; its owner may have connected anew since. Whoever waits for somebody's lease
@@ -106,11 +107,12 @@ pub async fn lease(platform: &Platform, seen: &SealedCredential, until: Timestam
     let statement = Statement::new(
         "-- credentials.lease
         UPDATE credentials SET lease_until = ?3 /* until */
-        WHERE id = ?1 /* id */ AND status = 'active' AND lease_until <= ?2 /* now */ AND sealed = ?4 /* seen */",
+        WHERE id = ?1 /* id */ AND status = 'active' AND lease_until <= ?2 /* now */ AND sealed = ?4 /* seen */
+        RETURNING id",
     );
     let statement =
         statement.bind(seen.id.as_str()).bind(platform.now()).bind(until).bind(seen.sealed.as_str());
-    let is_mine = platform.sql.execute(statement).await? > 0;
+    let is_mine = !platform.sql.query(statement).await?.is_empty();
     Ok(is_mine.then(|| Leased { credential: seen.clone(), until }))
 }
 
@@ -127,7 +129,8 @@ pub async fn renew(
         UPDATE credentials
         SET sealed = ?3 /* sealed */, expires_at = ?4 /* end */, refresh_at = ?5 /* refresh */, lease_until = 0,
             last_refreshed_at = ?6 /* now */, updated_at = ?6
-        WHERE id = ?1 /* id */ AND lease_until = ?2 /* lease */",
+        WHERE id = ?1 /* id */ AND lease_until = ?2 /* lease */
+        RETURNING id",
     );
     let statement = statement
         .bind(renewed.id.as_str())
@@ -136,9 +139,9 @@ pub async fn renew(
         .bind(times.expires_at)
         .bind(times.refresh_at)
         .bind(now);
-    let changes = platform.sql.execute(statement).await?;
+    let stored = platform.sql.query(statement).await?;
     platform.forget_credentials();
-    Ok(if changes > 0 { Renewal::Stored } else { Renewal::Superseded })
+    Ok(if stored.is_empty() { Renewal::Superseded } else { Renewal::Stored })
 }
 
 /// Gives the lease back; the scheduled job tries again at `next`.

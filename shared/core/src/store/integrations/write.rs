@@ -61,7 +61,8 @@ pub async fn insert(platform: &Platform, new: &New<'_>) -> Result<Inserted> {
                ?7 /* auth_mode */, ?8 /* oauth */, ?9 /* client secret */, ?10 /* capabilities */, ?11 /* schema */,
                ?12 /* headers */, ?13 /* tool_policy */, ?14 /* source */, ?15 /* revision */, ?16 /* now */, ?16, ?16,
                ?17 /* state */, iif(?17 = 'running', ?16, NULL), ?17 = 'running'
-        WHERE NOT EXISTS (SELECT 1 FROM integrations WHERE name = ?3 AND archived_at IS NOT NULL)",
+        WHERE NOT EXISTS (SELECT 1 FROM integrations WHERE name = ?3 AND archived_at IS NOT NULL)
+        RETURNING id",
     );
     place(platform, statement, new).await
 }
@@ -80,7 +81,8 @@ pub async fn revive(platform: &Platform, new: &New<'_>) -> Result<Inserted> {
             generation = generation + (?17 = 'running'), era = NULL, protocol_version = NULL,
             validation_status = 'pending', validation_message = NULL, last_validated_at = NULL,
             validation_lease_until = 0, consecutive_failures = 0, catalogue_hash = NULL, archived_at = NULL
-        WHERE id = ?1 /* id */ AND archived_at IS NOT NULL",
+        WHERE id = ?1 /* id */ AND archived_at IS NOT NULL
+        RETURNING id",
     );
     place(platform, statement, new).await
 }
@@ -104,7 +106,7 @@ async fn place(platform: &Platform, statement: Statement, new: &New<'_>) -> Resu
     };
     platform.forget_integrations();
     match outcomes.first() {
-        Some(outcome) if outcome.changes > 0 => Ok(Inserted::Done),
+        Some(placed) if !placed.is_empty() => Ok(Inserted::Done),
         _ => Ok(Inserted::NameArchived),
     }
 }
@@ -124,7 +126,8 @@ pub async fn update(platform: &Platform, current: &Integration, change: &Change<
             last_validated_at = iif(?18, NULL, last_validated_at),
             consecutive_failures = iif(?18, 0, consecutive_failures),
             next_validation_at = iif(?18, ?16, next_validation_at)
-        WHERE id = ?1 /* id */ AND slug = ?2 /* slug */ AND revision = ?17 /* old revision */ AND archived_at IS NULL",
+        WHERE id = ?1 /* id */ AND slug = ?2 /* slug */ AND revision = ?17 /* old revision */ AND archived_at IS NULL
+        RETURNING id",
     );
     let id = current.id.as_str();
     let revision = revision(platform)?;
@@ -161,7 +164,7 @@ pub async fn update(platform: &Platform, current: &Integration, change: &Change<
         Err(error) => return Err(error.into()),
     };
     platform.forget_integrations();
-    Ok(outcomes.first().is_some_and(|outcome| outcome.changes > 0))
+    Ok(outcomes.first().is_some_and(|written| !written.is_empty()))
 }
 
 /// Archives a live integration: it leaves every list, its secrets and its catalogue are deleted with it. Without `force`
@@ -172,7 +175,8 @@ pub async fn archive(platform: &Platform, id: &str, force: bool) -> Result<bool>
         UPDATE integrations
         SET archived_at = ?2 /* now */, updated_at = ?2, state = 'stopped', started_at = NULL, headers = NULL,
             oauth_client_secret = NULL, revision = ?3 /* revision */
-        WHERE id = ?1 /* id */ AND archived_at IS NULL AND (?4 /* force */ OR state = 'stopped')",
+        WHERE id = ?1 /* id */ AND archived_at IS NULL AND (?4 /* force */ OR state = 'stopped')
+        RETURNING id",
     );
     let credentials = Statement::new(
         "-- integrations.archive: credentials
@@ -193,7 +197,7 @@ pub async fn archive(platform: &Platform, id: &str, force: bool) -> Result<bool>
     let outcomes =
         platform.sql.batch(vec![archive, credentials.bind(id), tools.bind(id), flows.bind(id)]).await?;
     platform.forget_integrations();
-    Ok(outcomes.first().is_some_and(|outcome| outcome.changes > 0))
+    Ok(outcomes.first().is_some_and(|written| !written.is_empty()))
 }
 
 /// Binds `?3` to `?14`, the same in every statement that writes content.

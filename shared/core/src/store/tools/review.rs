@@ -78,7 +78,8 @@ pub async fn approve(platform: &Platform, integration: &str, seen: &Reviewed) ->
     let removal = Statement::new(
         "-- tools.approve: removal
         DELETE FROM tools WHERE integration_id = ?1 /* integration */ AND id = ?2 /* id */ AND status = 'removed'
-          AND ?3 /* seen status */ = 'removed'",
+          AND ?3 /* seen status */ = 'removed'
+        RETURNING id",
     );
     let approval = Statement::new(
         "-- tools.approve
@@ -89,7 +90,8 @@ pub async fn approve(platform: &Platform, integration: &str, seen: &Reviewed) ->
             found_definition = NULL, found_param_headers = NULL, found_hash = NULL
         WHERE integration_id = ?1 /* integration */ AND id = ?2 /* id */ AND status = ?3 /* seen status */
           AND status IN ('new', 'changed', 'rejected')
-          AND coalesce(found_definition, definition) = ?5 /* seen definition */",
+          AND coalesce(found_definition, definition) = ?5 /* seen definition */
+        RETURNING id",
     );
     let definition = seen.found.as_ref().unwrap_or(&seen.definition);
     let (id, status) = (seen.id.as_str(), seen.status.as_str());
@@ -99,7 +101,7 @@ pub async fn approve(platform: &Platform, integration: &str, seen: &Reviewed) ->
     ];
     let outcomes = platform.sql.batch(batch).await?;
     platform.forget_integrations();
-    Ok(outcomes.iter().any(|outcome| outcome.changes > 0))
+    Ok(outcomes.iter().any(|decided| !decided.is_empty()))
 }
 
 /// Refuses a tool as the last probe found it: it stays hidden until its upstream changes it again. Whether it could be
@@ -110,7 +112,8 @@ pub async fn reject(platform: &Platform, integration: &str, seen: &Reviewed) -> 
         UPDATE tools SET status = 'rejected', rejected_hash = coalesce(found_hash, hash), changed_at = ?4 /* now */
         WHERE integration_id = ?1 /* integration */ AND id = ?2 /* id */ AND status = ?3 /* seen status */
           AND status IN ('new', 'changed', 'approved')
-          AND coalesce(found_definition, definition) = ?5 /* seen definition */",
+          AND coalesce(found_definition, definition) = ?5 /* seen definition */
+        RETURNING id",
     );
     let definition = seen.found.as_ref().unwrap_or(&seen.definition);
     let statement = statement
@@ -119,9 +122,9 @@ pub async fn reject(platform: &Platform, integration: &str, seen: &Reviewed) -> 
         .bind(seen.status.as_str())
         .bind(platform.now())
         .bind(definition.as_str());
-    let changes = platform.sql.execute(statement).await?;
+    let decided = platform.sql.query(statement).await?;
     platform.forget_integrations();
-    Ok(changes > 0)
+    Ok(!decided.is_empty())
 }
 
 fn from_row(row: Row) -> Result<Reviewed> {
