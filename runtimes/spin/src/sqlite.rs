@@ -4,20 +4,25 @@
 //! it undoes what was not committed. Errors, of syntax too, arrive only in a statement's trailing result: rows are
 //! drained first, then the result is awaited, then the next statement may start.
 //!
-//! Idle connections are kept by the instance. One whose statement failed, or whose request went away, is not given back.
+//! Idle connections are kept by the instance, for a few seconds. One whose statement failed, or whose request went away,
+//! is not given back.
 
 use std::cell::RefCell;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use kernel::ports::{Row, Sql, SqlError, Statement, Value};
 use spin_sdk::sqlite::{Connection, Error, Value as Native};
 
 thread_local! {
-    static IDLE: RefCell<Vec<Connection>> = const { RefCell::new(Vec::new()) };
+    /// With the moment when each was given back, the oldest first.
+    static IDLE: RefCell<Vec<(Instant, Connection)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Connections kept for later.
 const MOST_IDLE: usize = 8;
+/// How long a connection may have been idle and still be used. A libSQL server forgets one after 10 s.
+const LONGEST_IDLE: Duration = Duration::from_secs(5);
 
 pub(crate) struct SpinSqlite;
 
@@ -66,7 +71,7 @@ pub(crate) async fn prepare() -> Result<(), SqlError> {
 }
 
 async fn open() -> Result<Connection, SqlError> {
-    if let Some(connection) = IDLE.with_borrow_mut(Vec::pop) {
+    if let Some(connection) = take_idle() {
         return Ok(connection);
     }
     let connection = Connection::open_default().await.map_err(failed)?;
@@ -75,12 +80,27 @@ async fn open() -> Result<Connection, SqlError> {
     Ok(connection)
 }
 
+/// The connection that was given back last; those that have been idle for too long are closed.
+fn take_idle() -> Option<Connection> {
+    let now = now();
+    IDLE.with_borrow_mut(|idle| {
+        idle.retain(|(since, _)| now.duration_since(*since) < LONGEST_IDLE);
+        idle.pop().map(|(_, connection)| connection)
+    })
+}
+
 fn keep(connection: Connection) {
+    let now = now();
     IDLE.with_borrow_mut(|idle| {
         if idle.len() < MOST_IDLE {
-            idle.push(connection);
+            idle.push((now, connection));
         }
     });
+}
+
+#[allow(clippy::disallowed_methods)] // WASI has a clock
+fn now() -> Instant {
+    Instant::now()
 }
 
 async fn plain(connection: &Connection, sql: &str) -> Result<(), SqlError> {
