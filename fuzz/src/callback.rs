@@ -57,9 +57,9 @@ impl World {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let settings = [("ALLOW_LOOPBACK_UPSTREAMS", "false"), ("PUBLIC_URL", "https://postern.example.com")];
-        let mut app = App::new(vec![oauth_callback::routes(), integrations::routes()], &settings);
+        let mut app = App::new([oauth_callback::families(), integrations::families()].into_iter().flatten().collect(), &settings);
         let dialled = Rc::new(Cell::new(0));
-        app.platform.fetcher = Rc::new(Silence(Rc::clone(&dialled)));
+        app.platform.ports.fetcher = Rc::new(Silence(Rc::clone(&dialled)));
         let body = json!({ "name": "U", "url": "https://mcp.example.com/mcp", "authMode": "oauth" });
         let created = runtime.block_on(app.admin(Method::POST, "/api/v1/integrations", body)).json();
         let integration = created["integration"]["id"].as_str().expect("created").to_owned();

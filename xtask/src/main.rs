@@ -8,6 +8,7 @@ compile_error!("cargo xtask runs on Linux and macOS; on Windows, use the Linux s
 
 mod api;
 mod console;
+mod describe;
 mod devvars;
 mod fs_ext;
 mod gateway;

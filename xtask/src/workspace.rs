@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result};
+
 /// The folder of the workspace's `Cargo.toml`.
 ///
 /// Asked of cargo at run time, as a target directory may be shared between clones.
@@ -17,6 +19,20 @@ pub(crate) fn root() -> PathBuf {
 /// The Cloudflare Worker's crate.
 pub(crate) fn worker_crate() -> PathBuf {
     root().join("runtimes/cloudflare")
+}
+
+/// The functions, by the names of their folders; each is a Spin component of its own. `all` is the list of them, not one.
+pub(crate) fn functions() -> Result<Vec<String>> {
+    let folder = root().join("functions");
+    let entries = std::fs::read_dir(&folder).with_context(|| format!("no {}", folder.display()))?;
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.join("Cargo.toml").is_file())
+        .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+        .filter(|name| name != "all")
+        .collect();
+    names.sort();
+    Ok(names)
 }
 
 /// The Worker that runs the port suite inside workerd.

@@ -3,7 +3,6 @@
 use kernel::{Error, Result};
 use postern_core::auth::{Admin, AdminKeys};
 use postern_core::model::credential::ORGANIZATION;
-use postern_core::model::integration::slug_schema;
 use postern_core::oauth::client::CALLBACKS;
 use postern_core::oauth::flow::{Start, begin, check_connectable, check_return_url};
 use postern_core::store::integrations;
@@ -36,7 +35,7 @@ impl PathParam for ConnectionName {
 
     #[cfg(not(target_family = "wasm"))]
     fn document() -> web::openapi::Param {
-        web::openapi::Param::required("The connection's name: an integration's slug.", slug_schema())
+        web::openapi::Param::required("The connection's name: an integration's slug.", postern_core::model::integration::slug_schema())
     }
 }
 

@@ -34,7 +34,7 @@ const PENDING: &str = "SELECT count(*) FROM integrations WHERE validation_status
 
 #[tokio::test]
 async fn ticks_are_bounded_and_go_on_where_the_last_one_ended() {
-    let (app, stub) = (App::new(vec![integrations::routes()], &[]), Stub::start(Options::default()).unwrap());
+    let (app, stub) = (App::new(integrations::families(), &[]), Stub::start(Options::default()).unwrap());
     register(&app, 20, &stub.url("/modern")).await;
     for left in [12, 4, 0, 0] {
         scheduled::run(&app.platform, scheduled::JOBS[0].cron).await;
@@ -47,7 +47,7 @@ async fn ticks_are_bounded_and_go_on_where_the_last_one_ended() {
 
 #[tokio::test]
 async fn two_ticks_never_hold_the_same_integration() {
-    let (app, stub) = (App::new(vec![integrations::routes()], &[]), Stub::start(Options::default()).unwrap());
+    let (app, stub) = (App::new(integrations::families(), &[]), Stub::start(Options::default()).unwrap());
     register(&app, 10, &stub.url("/legacy")).await;
     let (one, two) =
         futures_util::join!(scheduled::validate_due(&app.platform), scheduled::validate_due(&app.platform));
@@ -62,7 +62,7 @@ async fn two_ticks_never_hold_the_same_integration() {
 
 #[tokio::test]
 async fn what_a_lost_tick_held_is_due_again_when_its_lease_ends() {
-    let (app, stub) = (App::new(vec![integrations::routes()], &[]), Stub::start(Options::default()).unwrap());
+    let (app, stub) = (App::new(integrations::families(), &[]), Stub::start(Options::default()).unwrap());
     register(&app, 1, &stub.url("/modern")).await;
     assert_eq!(postern_core::store::validations::claim_due(&app.platform, 10).await.unwrap().len(), 1);
     assert_eq!(scheduled::validate_due(&app.platform).await.unwrap(), 0);
@@ -74,7 +74,7 @@ async fn what_a_lost_tick_held_is_due_again_when_its_lease_ends() {
 #[tokio::test]
 async fn a_failing_upstream_backs_off_and_delays_no_other() {
     let (app, stub) = (
-        App::new(vec![integrations::routes()], &[("UPSTREAM_TIMEOUT_MS", "300")]),
+        App::new(integrations::families(), &[("UPSTREAM_TIMEOUT_MS", "300")]),
         Stub::start(Options::default()).unwrap(),
     );
     register(&app, 3, &stub.url("/hang")).await;
@@ -93,7 +93,7 @@ async fn a_failing_upstream_backs_off_and_delays_no_other() {
 
 #[tokio::test]
 async fn an_unknown_expression_does_nothing() {
-    let app = App::new(vec![integrations::routes()], &[]);
+    let app = App::new(integrations::families(), &[]);
     register(&app, 1, "http://127.0.0.1:1/mcp").await;
     scheduled::run(&app.platform, "0 0 1 1 *").await;
     assert_eq!(count(&app, PENDING).await, 1);

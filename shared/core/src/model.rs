@@ -5,6 +5,7 @@ pub mod audit;
 pub mod auth_event;
 pub mod credential;
 pub mod credential_schema;
+pub mod entry;
 pub mod integration;
 pub mod oauth;
 pub mod oauth_client;

@@ -19,9 +19,6 @@ const SCRIPT: &str = "build/index.js";
 /// Says of what those were made.
 const STAMP: &str = "build/.stamp";
 
-/// The functions, each a Spin component of its own.
-const COMPONENTS: [&str; 6] =
-    ["integrations", "gateway", "connections", "oauth-callback", "admin", "scheduled"];
 /// The port suite as a Spin component, for tests.
 const PORT_SUITE_COMPONENT: &str = "port-suite-spin";
 /// The test host.
@@ -66,7 +63,7 @@ pub(crate) fn port_suite(tools: &Tools, runtime: Runtime) -> Result<()> {
 /// Builds every function as a Spin component, one after the other: together they would share features that each
 /// alone does not ask for.
 pub(crate) fn components() -> Result<()> {
-    COMPONENTS.into_iter().try_for_each(component)
+    workspace::functions()?.iter().try_for_each(|function| component(function))
 }
 
 fn component(package: &str) -> Result<()> {

@@ -10,7 +10,7 @@ use stub_upstream::{Options, Stub};
 pub(crate) const VERSION: (&str, &str) = ("mcp-protocol-version", "2026-07-28");
 
 pub(crate) fn app(settings: &[(&str, &str)]) -> App {
-    let tables = vec![integrations::routes(), gateway::routes(), gateway::integration_routes()];
+    let tables = [integrations::families(), gateway::families()].into_iter().flatten().collect();
     App::new(tables, settings)
 }
 

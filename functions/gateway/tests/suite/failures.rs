@@ -124,7 +124,7 @@ async fn what_is_listed_can_be_called_and_nothing_else() {
     register(&app, "Up", &stub.url("/legacy")).await;
     register(&app, "Other", &stub.url("/modern")).await;
     let all = app
-        .rows("SELECT i.slug || '__' || t.name FROM tools t JOIN integrations i ON i.id = t.integration_id")
+        .rows("SELECT i.slug || '__' || t.name FROM catalogue_entries t JOIN integrations i ON i.id = t.integration_id")
         .await
         .unwrap();
     let all: Vec<String> = all.into_iter().map(|row| row.read().text().unwrap()).collect();

@@ -92,7 +92,7 @@ async fn validate(app: &App, id: &str) -> (String, String, bool) {
 }
 
 fn app() -> App {
-    App::new(vec![integrations::routes()], &[])
+    App::new(integrations::families(), &[])
 }
 
 #[tokio::test]

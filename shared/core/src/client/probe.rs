@@ -18,7 +18,7 @@ use mcp::{Era, MODERN};
 use crate::Platform;
 use crate::model::integration::AuthMode;
 use crate::model::target::{Transport, Upstream};
-use crate::model::tool::Tool;
+use crate::model::entry::{Entry, Kind};
 use kernel::net::SafeUrl;
 use kernel::ports::Limits;
 
@@ -46,7 +46,7 @@ pub struct Probe {
     /// The negotiated revision.
     pub protocol_version: String,
     /// Its usable tools.
-    pub tools: Vec<Tool>,
+    pub tools: Vec<Entry>,
     /// Number of tools left out because their definition breaks the protocol.
     pub skipped: usize,
 }
@@ -181,7 +181,7 @@ async fn discover(client: &Client<'_>) -> Result<bool, CallError> {
 
 #[derive(Default)]
 struct Catalogue {
-    tools: Vec<Tool>,
+    tools: Vec<Entry>,
     names: HashSet<String>,
     bytes: usize,
     skipped: usize,
@@ -248,7 +248,7 @@ impl Catalogue {
 }
 
 /// A tool definition, if it can be offered: a usable name, an object as input schema, valid header annotations.
-fn tool(definition: &RawValue) -> Option<Tool> {
+fn tool(definition: &RawValue) -> Option<Entry> {
     const LONGEST_NAME: usize = 128;
     if definition.get().len() > LONGEST_DEFINITION {
         return None;
@@ -265,14 +265,14 @@ fn tool(definition: &RawValue) -> Option<Tool> {
         Vec::new()
     };
     members.remove("name");
-    Some(Tool { definition: members.to_raw().get().to_owned(), name, param_headers })
+    Some(Entry { kind: Kind::Tool, definition: members.to_raw().get().to_owned(), name, param_headers })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(definition: &str) -> Option<Tool> {
+    fn read(definition: &str) -> Option<Entry> {
         tool(&RawValue::from_string(definition.to_owned()).unwrap())
     }
 

@@ -101,7 +101,8 @@ pub struct Summary {
 pub async fn overview(platform: &Platform, after: Option<&Keyset>, limit: u32) -> Result<Vec<Summary>> {
     let statement = Statement::new(concat!(
         "-- integrations.overview
-        SELECT (SELECT count(*) FROM tools t WHERE t.integration_id = i.id AND t.status = 'approved') AS tools, ",
+        SELECT (SELECT count(*) FROM catalogue_entries t
+                WHERE t.integration_id = i.id AND t.kind = 'tool' AND t.status = 'approved') AS tools, ",
         columns!(),
         " WHERE i.archived_at IS NULL AND (i.created_at, i.id) > (?2 /* created_at */, ?3 /* id */)
         ORDER BY i.created_at, i.id LIMIT ?4 /* limit */"

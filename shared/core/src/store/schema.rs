@@ -9,10 +9,11 @@ use kernel::{Code, Error, Result};
 use crate::Platform;
 
 /// The files of `migrations/`, in order.
-pub const MIGRATIONS: [&str; 3] = [
+pub const MIGRATIONS: [&str; 4] = [
     include_str!("../../../../migrations/0001_first_slice.sql"),
     include_str!("../../../../migrations/0002_registry.sql"),
     include_str!("../../../../migrations/0003_oauth.sql"),
+    include_str!("../../../../migrations/0004_catalogue_entries.sql"),
 ];
 
 /// The newest migration that this code knows.

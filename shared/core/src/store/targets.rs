@@ -50,7 +50,8 @@ pub async fn find(platform: &Platform, key: Key) -> Result<Option<Rc<Target>>> {
         SELECT i.id, i.slug, i.url, i.era, i.transport, i.protocol_version, i.auth_mode, i.headers, c.id, c.owner, c.kind, c.sealed,
                c.expires_at, c.status, t.name, t.param_headers
         FROM integrations i
-        JOIN tools t ON t.integration_id = i.id AND t.name = ?2 /* tool */ AND t.status = 'approved'
+        JOIN catalogue_entries t ON t.integration_id = i.id AND t.kind = 'tool' AND t.name = ?2 /* tool */
+                                AND t.status = 'approved'
         LEFT JOIN credentials c ON c.id = (SELECT id FROM credentials
                                            WHERE integration_id = i.id AND owner IN (?3 /* owner */, 'organization')
                                            ORDER BY owner = 'organization' LIMIT 1)

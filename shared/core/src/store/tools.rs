@@ -24,7 +24,8 @@ pub async fn page(platform: &Platform, after: (&str, &str), limit: u32) -> Resul
     let statement = Statement::new(
         "-- tools.page
         SELECT i.slug, t.name, t.definition
-        FROM integrations i JOIN tools t ON t.integration_id = i.id AND t.status = 'approved'
+        FROM integrations i
+        JOIN catalogue_entries t ON t.integration_id = i.id AND t.kind = 'tool' AND t.status = 'approved'
         WHERE i.archived_at IS NULL AND i.state = 'running' AND i.category = 'gateway_remote_mcp'
           AND i.slug >= ?1 /* slug */ AND (i.slug, t.name) > (?1, ?2 /* name */)
         ORDER BY i.slug, t.name LIMIT ?3 /* limit */",
@@ -37,7 +38,8 @@ pub async fn page_of(platform: &Platform, slug: &str, after: &str, limit: u32) -
     let statement = Statement::new(
         "-- tools.page_of
         SELECT i.slug, t.name, t.definition
-        FROM integrations i JOIN tools t ON t.integration_id = i.id AND t.status = 'approved'
+        FROM integrations i
+        JOIN catalogue_entries t ON t.integration_id = i.id AND t.kind = 'tool' AND t.status = 'approved'
         WHERE i.archived_at IS NULL AND i.state = 'running' AND i.category = 'gateway_remote_mcp'
           AND i.slug = ?1 /* slug */ AND t.name > ?2 /* name */
         ORDER BY t.name LIMIT ?3 /* limit */",
@@ -50,7 +52,8 @@ pub async fn approved(platform: &Platform, integration: &str) -> Result<Vec<List
     let statement = Statement::new(
         "-- tools.approved
         SELECT i.slug, t.name, t.definition
-        FROM integrations i JOIN tools t ON t.integration_id = i.id AND t.status = 'approved'
+        FROM integrations i
+        JOIN catalogue_entries t ON t.integration_id = i.id AND t.kind = 'tool' AND t.status = 'approved'
         WHERE i.id = ?1 /* integration */ AND i.archived_at IS NULL
         ORDER BY t.name LIMIT 10000",
     );
@@ -61,7 +64,8 @@ pub async fn approved(platform: &Platform, integration: &str) -> Result<Vec<List
 pub async fn count(platform: &Platform, integration: &str) -> Result<i64> {
     let statement = Statement::new(
         "-- tools.count
-        SELECT count(*) FROM tools WHERE integration_id = ?1 /* integration */ AND status = 'approved'",
+        SELECT count(*) FROM catalogue_entries
+        WHERE integration_id = ?1 /* integration */ AND kind = 'tool' AND status = 'approved'",
     );
     let rows = platform.sql.query(statement.bind(integration)).await?;
     rows.into_iter().next().map_or(Ok(0), |row| row.read().integer())

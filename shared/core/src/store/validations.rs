@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mcp::Era;
 use crate::model::target::Transport;
-use crate::model::tool::Tool;
+use crate::model::entry::Entry;
 use kernel::ports::Statement;
 use kernel::digest::sha256_hex;
 use crate::Platform;
@@ -46,7 +46,7 @@ pub struct Found<'a> {
     /// The negotiated revision.
     pub protocol_version: &'a str,
     /// Its whole catalogue.
-    pub tools: &'a [Tool],
+    pub tools: &'a [Entry],
     /// What the operator is told.
     pub message: &'a str,
 }
@@ -135,7 +135,7 @@ fn jitter(platform: &Platform) -> Result<Duration> {
 }
 
 /// One hash for a whole catalogue, every byte of it.
-fn hash(tools: &[Tool]) -> String {
+fn hash(tools: &[Entry]) -> String {
     let mut all = Vec::new();
     for tool in tools {
         for part in [&tool.name, &tool.definition] {

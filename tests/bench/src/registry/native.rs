@@ -13,7 +13,7 @@ use kernel::ports::Statement;
 use super::recorder::{Recorder, Step};
 
 /// Column names and values of one row.
-pub(super) type Record = Vec<(String, platform::Value)>;
+pub(super) type Record = Vec<(String, ports::Value)>;
 
 /// The Postern inside.
 pub(super) struct Native {
@@ -25,10 +25,10 @@ pub(super) struct Native {
 impl Native {
     /// A new one with an empty registry.
     pub(super) fn new(token: &str) -> Self {
-        let routes = vec![integrations::routes(), scheduled::routes()];
+        let routes = [integrations::families(), scheduled::families()].into_iter().flatten().collect();
         let mut app = App::new(routes, &[("SCHEDULER_TOKEN", token)]);
         let recorder = Rc::new(Recorder::new(app.platform.sql.clone()));
-        app.platform.sql = recorder.clone();
+        app.platform.ports.sql = recorder.clone();
         Self { app, recorder, token: token.to_owned() }
     }
 

@@ -131,7 +131,7 @@ impl Plan {
         };
         let mut texts =
             vec![(id.clone(), "id".to_owned()), (name, "name".to_owned()), (slug, "slug".to_owned())];
-        let tools = native.texts(format!("SELECT id FROM tools WHERE integration_id = '{id}'")).await?;
+        let tools = native.texts(format!("SELECT id FROM catalogue_entries WHERE integration_id = '{id}'")).await?;
         texts.extend(tools.into_iter().enumerate().map(|(number, id)| (id, format!("tool{number}"))));
         self.add(route, &before, &after, &Places { texts, created_at: Some(*created_at) })
     }

@@ -152,7 +152,7 @@ impl Site {
         let range = format!("name >= '{FRESH} ' AND name < '{FRESH}!'");
         let count = format!(
             "SELECT count(*) AS stored, coalesce(sum(validation_status = 'valid'), 0) AS valid,
-                    coalesce(sum((SELECT count(*) FROM tools t WHERE t.integration_id = i.id)), 0) AS tools
+                    coalesce(sum((SELECT count(*) FROM catalogue_entries t WHERE t.integration_id = i.id)), 0) AS tools
              FROM integrations i WHERE {range}"
         );
         let tools_each = if route == Route::CreateProbed { TOOLS as u64 } else { 0 };

@@ -208,8 +208,8 @@ async fn pass(host: &mut Host, integrations: u64, unchanged: bool) -> Result<Pas
     let check = format!(
         "SELECT (SELECT count(*) FROM integrations WHERE validation_status = 'valid' AND era IS NOT NULL
                     AND last_validated_at >= {since}) AS a_valid,
-                (SELECT count(*) FROM tools) AS b_tools,
-                (SELECT count(*) FROM tools WHERE first_seen_at >= {since}) AS c_new"
+                (SELECT count(*) FROM catalogue_entries) AS b_tools,
+                (SELECT count(*) FROM catalogue_entries WHERE first_seen_at >= {since}) AS c_new"
     );
     let [valid, tools, new] = host.numbers(&check).await?.map(|number: i64| number as u64);
     let all = integrations * TOOLS as u64;

@@ -34,17 +34,17 @@ const TORN: [(&str, &str); 4] = [
         "archived integrations that kept a token or tools",
         "SELECT count(*) AS n FROM integrations i WHERE i.archived_at IS NOT NULL
          AND (EXISTS (SELECT 1 FROM credentials c WHERE c.integration_id = i.id)
-              OR EXISTS (SELECT 1 FROM tools t WHERE t.integration_id = i.id))",
+              OR EXISTS (SELECT 1 FROM catalogue_entries t WHERE t.integration_id = i.id))",
     ),
     (
         "valid integrations without their whole catalogue",
         "SELECT count(*) AS n FROM integrations i WHERE i.validation_status = 'valid' AND i.archived_at IS NULL
-         AND (SELECT count(*) FROM tools t WHERE t.integration_id = i.id) <> 5",
+         AND (SELECT count(*) FROM catalogue_entries t WHERE t.integration_id = i.id) <> 5",
     ),
     (
         "catalogues of integrations that are not valid",
         "SELECT count(*) AS n FROM integrations i WHERE i.validation_status = 'pending'
-         AND EXISTS (SELECT 1 FROM tools t WHERE t.integration_id = i.id)",
+         AND EXISTS (SELECT 1 FROM catalogue_entries t WHERE t.integration_id = i.id)",
     ),
 ];
 

@@ -71,7 +71,7 @@ async fn the_scheduled_validation_marks_a_dead_upstream_and_refreshes_a_live_one
 async fn tool_ids_survive_a_refresh() -> Result<()> {
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
     let integration = postern.register("Stable", &stub.url("/modern")).await?;
-    let ids = async || postern.sql("SELECT id, name FROM tools ORDER BY name", json!([])).await;
+    let ids = async || postern.sql("SELECT id, name FROM catalogue_entries ORDER BY name", json!([])).await;
     let before = ids().await?;
     assert_eq!(before.len(), 7);
     for tool in &before {

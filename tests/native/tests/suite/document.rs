@@ -46,7 +46,7 @@ impl Operation {
 impl Document {
     /// What the code says.
     pub(crate) fn generated() -> Self {
-        Self(serde_json::to_value(native::openapi::document()).unwrap())
+        Self(serde_json::to_value(all::openapi::document()).unwrap())
     }
 
     /// All operations.
@@ -165,7 +165,7 @@ pub(crate) struct Site {
 impl Site {
     /// With every route.
     pub(crate) fn new() -> Self {
-        let tables = native::functions().into_iter().flat_map(|function| function.tables).collect();
+        let tables = all::families();
         let settings = [("SCHEDULER_TOKEN", SCHEDULER_TOKEN), ("PUBLIC_URL", "https://postern.example.com")];
         Self { app: App::new(tables, &settings), document: Document::generated() }
     }

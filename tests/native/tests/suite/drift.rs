@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use web::Routes;
 use postern_core::settings::NAMES;
 use toml::Table;
 
@@ -19,19 +18,14 @@ fn manifest(file: &str) -> Table {
     read(file).parse().unwrap()
 }
 
-/// Every function with its route tables.
-fn functions() -> Vec<(&'static str, Vec<Routes>)> {
-    native::functions().into_iter().map(|function| (function.name, function.tables)).collect()
-}
-
 #[test]
 fn cron_expressions_agree() {
     let wrangler = manifest("wrangler.toml");
     let crons = wrangler["triggers"]["crons"].as_array().unwrap();
     let crons: Vec<_> = crons.iter().filter_map(|cron| cron.as_str()).collect();
-    let expressions: std::collections::BTreeSet<&str> = scheduled::JOBS.iter().map(|job| job.cron).collect();
+    let expressions: std::collections::BTreeSet<&str> = all::JOBS.iter().map(|job| job.cron).collect();
     assert_eq!(crons, expressions.into_iter().collect::<Vec<_>>());
-    for job in scheduled::JOBS {
+    for job in all::JOBS {
         let call = format!("/_scheduled/{}", job.name);
         assert!(read("docs/spin.md").contains(&call), "docs/spin.md does not say who calls {call}");
     }
@@ -49,33 +43,28 @@ fn cloudflare_bindings_agree() {
 }
 
 #[test]
-fn the_worker_mounts_every_table() {
-    let entry = read("runtimes/cloudflare/src/entry.rs");
-    for (function, tables) in functions() {
+fn every_function_is_listed_and_is_a_component() {
+    let folders = fs::read_dir(root().join("functions")).unwrap().map(|entry| entry.unwrap());
+    let mut folders: Vec<String> = folders
+        .filter(|entry| entry.path().join("Cargo.toml").is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name != "all")
+        .collect();
+    let mut listed: Vec<&str> = all::FUNCTIONS.iter().map(|function| function.name).collect();
+    folders.sort();
+    listed.sort_unstable();
+    assert_eq!(listed, folders);
+    for function in listed {
         let library = read(&format!("functions/{function}/src/lib.rs"));
-        let names: Vec<_> = library
-            .lines()
-            .filter_map(|line| line.strip_prefix("pub fn ")?.strip_suffix("() -> Routes {"))
-            .collect();
-        assert_eq!(names.len(), tables.len(), "{function}");
-        for name in names {
-            assert!(
-                entry.contains(&format!("{}::{name}()", function.replace('-', "_"))),
-                "the Worker does not mount {function}::{name}"
-            );
-            let component = library.split("spin_runtime::component!").nth(1).unwrap_or_default();
-            assert!(
-                component.contains(&format!("{name}()")),
-                "{function}'s component does not answer {name}"
-            );
-        }
+        assert!(library.contains("spin_runtime::component!()"), "{function}");
+        assert!(library.contains("pub fn families() -> Vec<Routes> {"), "{function}");
     }
 }
 
 #[test]
 fn every_setting_is_a_variable_of_every_component_and_documented() {
     let spin = manifest("spin.toml");
-    let names: Vec<String> = SETTING_NAMES.iter().map(|name| name.to_ascii_lowercase()).collect();
+    let names: Vec<String> = NAMES.iter().map(|name| name.to_ascii_lowercase()).collect();
     let sorted = |table: &Table| {
         let mut keys: Vec<String> = table.keys().cloned().collect();
         keys.sort();
@@ -91,7 +80,7 @@ fn every_setting_is_a_variable_of_every_component_and_documented() {
             assert_eq!(value.as_str(), Some(format!("{{{{ {key} }}}}").as_str()), "{name}");
         }
     }
-    for name in SETTING_NAMES {
+    for name in NAMES {
         assert!(read("README.md").contains(&format!("| `{name}`")), "{name} is not in README.md's table");
         let is_secret = ["KEY", "TOKEN"].iter().any(|part| name.contains(part));
         let variable = &spin["variables"][name.to_ascii_lowercase()];
@@ -111,8 +100,9 @@ fn spin_routes_lead_to_the_function_that_answers_them() {
         .iter()
         .map(|trigger| (text(&trigger["route"]), text(&trigger["component"])))
         .collect();
-    for (function, tables) in functions() {
-        for (method, path) in tables.iter().flat_map(Routes::listing) {
+    for function in all::FUNCTIONS {
+        let families = (function.families)();
+        for (method, path) in families.iter().flat_map(|family| family.listing()) {
             let concrete: String = path
                 .split('/')
                 .map(|part| if part.starts_with('{') { "x" } else { part })
@@ -123,12 +113,12 @@ fn spin_routes_lead_to_the_function_that_answers_them() {
                 .filter(|(route, _)| matches(route, &concrete))
                 .max_by_key(|(route, _)| route.trim_end_matches("...").len())
                 .unwrap_or_else(|| panic!("no route of spin.toml answers {path}"));
-            assert_eq!(best.1, function, "{method} {path} goes to {}", best.1);
+            assert_eq!(best.1, function.name, "{method} {path} goes to {}", best.1);
         }
     }
     let mut components: Vec<_> = spin["component"].as_table().unwrap().keys().cloned().collect();
     components.sort();
-    let mut expected: Vec<_> = functions().into_iter().map(|(function, _)| function.to_owned()).collect();
+    let mut expected: Vec<_> = all::FUNCTIONS.iter().map(|function| function.name.to_owned()).collect();
     expected.sort();
     assert_eq!(components, expected, "one component per function");
 }

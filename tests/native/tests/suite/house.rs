@@ -37,13 +37,13 @@ fn sources(folder: &str) -> Vec<(String, String)> {
 }
 
 fn product() -> Vec<(String, String)> {
-    ["shared/src", "functions", "runtimes"].into_iter().flat_map(sources).collect()
+    ["shared", "functions", "runtimes"].into_iter().flat_map(sources).collect()
 }
 
 #[test]
 fn sql_stands_only_in_the_store() {
     let verbs = ["SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM", "CREATE TABLE"];
-    for (name, text) in product().iter().filter(|(name, _)| !name.contains("shared/src/store/")) {
+    for (name, text) in product().iter().filter(|(name, _)| !name.contains("shared/core/src/store/")) {
         for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
             assert!(!verbs.iter().any(|verb| line.contains(verb)), "{name}: {line}");
         }
@@ -52,7 +52,7 @@ fn sql_stands_only_in_the_store() {
 
 #[test]
 fn every_statement_names_its_function() {
-    for (name, text) in sources("shared/src/store") {
+    for (name, text) in sources("shared/core/src/store") {
         for statement in text.split("Statement::new(").skip(1) {
             let start = statement.trim_start().trim_start_matches("concat!(").trim_start();
             assert!(start.starts_with("\"-- "), "{name}: {}", &start[..start.len().min(60)]);
@@ -73,7 +73,7 @@ fn nobody_asks_for_a_number_of_changes() {
 
 #[test]
 fn runtime_types_stand_only_in_runtimes() {
-    for folder in ["shared/src", "functions"] {
+    for folder in ["shared", "functions"] {
         for (name, text) in sources(folder) {
             for crate_name in ["worker::", "spin_sdk::", "wasm_bindgen", "js_sys", "web_sys"] {
                 let used = text
@@ -87,22 +87,41 @@ fn runtime_types_stand_only_in_runtimes() {
 
 #[test]
 fn a_function_names_no_other_function() {
-    let functions = ["integrations", "gateway", "connections", "oauth-callback", "admin", "scheduled"];
-    for function in functions {
-        let manifest = fs::read_to_string(root().join(format!("functions/{function}/Cargo.toml"))).unwrap();
-        let dependencies = manifest.split("[dependencies]").nth(1).unwrap().split('[').next().unwrap();
-        for other in functions {
+    let names = all::FUNCTIONS.iter().map(|function| function.name);
+    for function in all::FUNCTIONS {
+        let manifest = fs::read_to_string(root().join(format!("functions/{}/Cargo.toml", function.name))).unwrap();
+        let dependencies = manifest.split("[dev-dependencies]").next().unwrap();
+        for other in names.clone().filter(|other| *other != function.name).chain(["all"]) {
             assert!(
                 !dependencies.lines().any(|line| line.starts_with(&format!("{other}."))),
-                "{function} → {other}"
+                "{} → {other}",
+                function.name
             );
+        }
+    }
+}
+
+/// The crates that each room may use: the arrows of ARCHITECTURE.md.
+#[test]
+fn the_shared_crates_point_one_way() {
+    for (crate_name, allowed) in [
+        ("kernel", &[][..]),
+        ("mcp", &["kernel"]),
+        ("web", &["kernel", "mcp"]),
+        ("core", &["kernel", "mcp", "web"]),
+    ] {
+        let manifest = fs::read_to_string(root().join(format!("shared/{crate_name}/Cargo.toml"))).unwrap();
+        let dependencies = manifest.split("[dev-dependencies]").next().unwrap();
+        for other in ["kernel", "mcp", "web", "postern-core", "cloudflare", "spin-runtime", "native"] {
+            let named = dependencies.lines().any(|line| line.starts_with(&format!("{other}.")));
+            assert!(!named || allowed.contains(&other), "{crate_name} → {other}");
         }
     }
 }
 
 #[test]
 fn only_net_makes_a_safe_url() {
-    for (name, text) in product().iter().filter(|(name, _)| !name.ends_with("shared/src/net.rs")) {
+    for (name, text) in product().iter().filter(|(name, _)| !name.ends_with("shared/kernel/src/net.rs")) {
         assert!(!text.contains("SafeUrl("), "{name}");
     }
 }
@@ -118,11 +137,39 @@ fn only_ports_read_time_and_randomness() {
 
 #[test]
 fn files_and_functions_stay_short() {
-    const LONGEST: usize = 400;
-    for (name, _) in product() {
+    const LONGEST_FILE: usize = 400;
+    const LONGEST_FUNCTION: usize = 60;
+    for (name, text) in product() {
         let lines = fs::read_to_string(root().join(&name)).unwrap().lines().count();
-        assert!(lines <= LONGEST, "{name} has {lines} lines");
+        assert!(lines <= LONGEST_FILE, "{name} has {lines} lines");
+        for (function, lines) in functions(&text) {
+            assert!(lines <= LONGEST_FUNCTION, "{name}: {function} has {lines} lines");
+        }
     }
+}
+
+/// The functions of a formatted file, with the number of their lines: from the line with `fn` to the brace below it.
+fn functions(text: &str) -> Vec<(&str, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let is_function = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().take_while(|word| !word.contains('(')).collect();
+        words.contains(&"fn") || line.trim_start().starts_with("fn ")
+    };
+    let starts = lines.iter().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//") && is_function(line));
+    starts
+        .filter_map(|(start, line)| {
+            let end = lines[start..].iter().position(|other| *other == format!("{}}}", " ".repeat(indent(line))))?;
+            Some((*line, end + 1))
+        })
+        .collect()
+}
+
+#[test]
+fn the_length_of_functions_is_counted() {
+    let text = "fn a() {\n    x\n}\n\nimpl A {\n    pub(crate) async fn b(\n        &self,\n    ) {\n    }\n}\n";
+    let lengths: Vec<usize> = functions(text).into_iter().map(|(_, lines)| lines).collect();
+    assert_eq!(lengths, [3, 4]);
 }
 
 #[test]

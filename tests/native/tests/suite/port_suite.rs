@@ -19,7 +19,7 @@ impl Background for Spawn {
 async fn the_native_ports_conform() {
     let helper = Stub::start(Options::default()).unwrap();
     let mut app = App::new(Vec::new(), &[]);
-    app.platform.background = Rc::new(Spawn);
+    app.platform.ports.background = Rc::new(Spawn);
     let base = helper.url("").trim_end_matches('/').to_owned();
     let checks = tokio::task::LocalSet::new().run_until(kernel::port_suite::run(&app.platform, &base)).await;
     let failed: Vec<_> = checks.iter().filter(|check| !check.ok).collect();

@@ -102,10 +102,10 @@ async fn a_real_redirect_is_an_answer() {
             continue;
         }
         tried += 1;
-        let mut app = App::new(vec![integrations::routes()], &[]);
+        let mut app = App::new(integrations::families(), &[]);
         let asked = Rc::new(RefCell::default());
         let port = NativeFetch::default();
-        app.platform.fetcher = Rc::new(Watched { port, asked: Rc::clone(&asked) });
+        app.platform.ports.fetcher = Rc::new(Watched { port, asked: Rc::clone(&asked) });
         let to: String = url::form_urlencoded::byte_serialize(form.url.as_bytes()).collect();
         let id = create(&app, &stub.url(&format!("/redirect?to={to}")), "none").await;
         let integration = validate(&app, &id).await;

@@ -54,13 +54,8 @@ pub(crate) struct Web {
 
 /// Postern in this internet, with the policy of a deployment.
 pub(crate) fn postern() -> (App, Rc<Web>) {
-    let tables = vec![
-        oauth_callback::routes(),
-        connections::routes(),
-        connections::feather_routes(),
-        integrations::routes(),
-        integrations::hoziron_routes(),
-    ];
+    let families = [oauth_callback::families(), connections::families(), integrations::families()];
+    let tables = families.into_iter().flatten().collect();
     let settings = [("ALLOW_LOOPBACK_UPSTREAMS", "false"), ("PUBLIC_URL", "https://postern.example.com")];
     let mut app = App::new(tables, &settings);
     let web = Rc::new(Web {
@@ -69,7 +64,7 @@ pub(crate) fn postern() -> (App, Rc<Web>) {
         asked: RefCell::default(),
         strayed: RefCell::default(),
     });
-    app.platform.fetcher = Rc::new(Port(Rc::clone(&web)));
+    app.platform.ports.fetcher = Rc::new(Port(Rc::clone(&web)));
     (app, web)
 }
 

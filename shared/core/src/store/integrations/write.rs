@@ -185,7 +185,7 @@ pub async fn archive(platform: &Platform, id: &str, force: bool) -> Result<bool>
     );
     let tools = Statement::new(
         "-- integrations.archive: tools
-        DELETE FROM tools WHERE integration_id = ?1 /* id */
+        DELETE FROM catalogue_entries WHERE integration_id = ?1 /* id */
           AND EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND archived_at IS NOT NULL)",
     );
     let flows = Statement::new(

@@ -44,7 +44,7 @@ pub async fn review(
         "-- tools.review
         SELECT ",
         columns!(),
-        " FROM tools t JOIN integrations i ON i.id = t.integration_id
+        " FROM catalogue_entries t JOIN integrations i ON i.id = t.integration_id AND t.kind = 'tool'
         WHERE i.id = ?1 /* integration */ AND i.archived_at IS NULL AND (?2 /* status */ IS NULL OR t.status = ?2)
           AND (t.first_seen_at, t.id) > (?3 /* first_seen_at */, ?4 /* id */)
         ORDER BY t.first_seen_at, t.id LIMIT ?5 /* limit */"
@@ -65,7 +65,7 @@ pub async fn find(platform: &Platform, integration: &str, id: &str) -> Result<Op
         "-- tools.find
         SELECT ",
         columns!(),
-        " FROM tools t JOIN integrations i ON i.id = t.integration_id
+        " FROM catalogue_entries t JOIN integrations i ON i.id = t.integration_id AND t.kind = 'tool'
         WHERE i.id = ?1 /* integration */ AND i.archived_at IS NULL AND t.id = ?2 /* id */"
     ));
     let rows = platform.sql.query(statement.bind(integration).bind(id)).await?;
@@ -77,13 +77,13 @@ pub async fn find(platform: &Platform, integration: &str, id: &str) -> Result<Op
 pub async fn approve(platform: &Platform, integration: &str, seen: &Reviewed) -> Result<bool> {
     let removal = Statement::new(
         "-- tools.approve: removal
-        DELETE FROM tools WHERE integration_id = ?1 /* integration */ AND id = ?2 /* id */ AND status = 'removed'
+        DELETE FROM catalogue_entries WHERE integration_id = ?1 /* integration */ AND id = ?2 /* id */ AND status = 'removed'
           AND ?3 /* seen status */ = 'removed'
         RETURNING id",
     );
     let approval = Statement::new(
         "-- tools.approve
-        UPDATE tools
+        UPDATE catalogue_entries
         SET status = 'approved', approved_at = ?4 /* now */, changed_at = ?4, rejected_hash = NULL,
             definition = coalesce(found_definition, definition), hash = coalesce(found_hash, hash),
             param_headers = iif(found_hash IS NULL, param_headers, found_param_headers),
@@ -109,7 +109,7 @@ pub async fn approve(platform: &Platform, integration: &str, seen: &Reviewed) ->
 pub async fn reject(platform: &Platform, integration: &str, seen: &Reviewed) -> Result<bool> {
     let statement = Statement::new(
         "-- tools.reject
-        UPDATE tools SET status = 'rejected', rejected_hash = coalesce(found_hash, hash), changed_at = ?4 /* now */
+        UPDATE catalogue_entries SET status = 'rejected', rejected_hash = coalesce(found_hash, hash), changed_at = ?4 /* now */
         WHERE integration_id = ?1 /* integration */ AND id = ?2 /* id */ AND status = ?3 /* seen status */
           AND status IN ('new', 'changed', 'approved')
           AND coalesce(found_definition, definition) = ?5 /* seen definition */

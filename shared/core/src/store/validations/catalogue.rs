@@ -1,4 +1,4 @@
-//! Replacing a catalogue by what a probe found: the statements of `validations.record_valid` on table `tools`.
+//! Replacing a catalogue by what a probe found: the statements of `validations.record_valid` on table `catalogue_entries`.
 //!
 //! (1) What was found is put beside what is approved; (2) under the policy `auto`, and where it is what was approved,
 //! it is approved; (3) the rest waits for a review; (4) what is gone is deleted, or, under `review`, marked.
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Probed;
 use mcp::headers::ParamHeader;
-use crate::model::tool::Tool;
+use crate::model::entry::Entry;
 use kernel::ports::{Statement, Timestamp};
 use kernel::{Error, Result};
 
@@ -29,9 +29,9 @@ macro_rules! is_auto {
 }
 
 /// The statements, in order.
-pub(super) fn replace(probed: Probed<'_>, now: Timestamp, tools: &[Tool]) -> Result<Vec<Statement>> {
+pub(super) fn replace(probed: Probed<'_>, now: Timestamp, entries: &[Entry]) -> Result<Vec<Statement>> {
     let bound = |statement: Statement| statement.bind(probed.id).bind(probed.url).bind(now);
-    let found = pieces(probed.id, tools)?.into_iter().map(|piece| bound(find()).bind(piece));
+    let found = pieces(probed.id, entries)?.into_iter().map(|piece| bound(find()).bind(piece));
     Ok(found.chain([approve(), hold(), delete_gone(), mark_gone()].map(bound)).collect())
 }
 
@@ -39,15 +39,15 @@ pub(super) fn replace(probed: Probed<'_>, now: Timestamp, tools: &[Tool]) -> Res
 fn find() -> Statement {
     Statement::new(concat!(
         "-- validations.replace: find
-        INSERT INTO tools (id, integration_id, name, definition, param_headers, hash, found_definition,
+        INSERT INTO catalogue_entries (id, integration_id, kind, name, definition, param_headers, hash, found_definition,
                            found_param_headers, found_hash, status, first_seen_at, last_seen_at, changed_at)
-        SELECT value ->> '$.id', ?1, value ->> '$.name', value ->> '$.definition', value ->> '$.param_headers',
+        SELECT value ->> '$.id', ?1, value ->> '$.kind', value ->> '$.name', value ->> '$.definition', value ->> '$.param_headers',
                value ->> '$.hash', value ->> '$.definition', value ->> '$.param_headers', value ->> '$.hash', 'new',
                ?3 /* now */, ?3, ?3
-        FROM json_each(?4 /* tools */)
+        FROM json_each(?4 /* entries */)
         WHERE",
         still_there!(),
-        " ON CONFLICT (integration_id, name) DO UPDATE
+        " ON CONFLICT (integration_id, kind, name) DO UPDATE
         SET found_definition = excluded.found_definition, found_param_headers = excluded.found_param_headers,
             found_hash = excluded.found_hash, last_seen_at = excluded.last_seen_at"
     ))
@@ -57,7 +57,7 @@ fn find() -> Statement {
 fn approve() -> Statement {
     Statement::new(concat!(
         "-- validations.replace: approve
-        UPDATE tools
+        UPDATE catalogue_entries
         SET status = 'approved', changed_at = iif(status = 'approved' AND found_hash = hash, changed_at, ?3 /* now */),
             approved_at = iif(approved_at IS NOT NULL AND found_hash = hash, approved_at, ?3),
             definition = found_definition, param_headers = found_param_headers, hash = found_hash,
@@ -80,7 +80,7 @@ fn hold() -> Statement {
     }
     Statement::new(concat!(
         "-- validations.replace: hold
-        UPDATE tools
+        UPDATE catalogue_entries
         SET status = ",
         status!(),
         ", changed_at = iif(status = ",
@@ -101,7 +101,7 @@ fn hold() -> Statement {
 fn delete_gone() -> Statement {
     Statement::new(concat!(
         "-- validations.replace: delete gone
-        DELETE FROM tools
+        DELETE FROM catalogue_entries
         WHERE integration_id = ?1 AND last_seen_at <> ?3 /* now */ AND status <> 'rejected'
           AND (approved_at IS NULL OR ",
         is_auto!(),
@@ -114,7 +114,7 @@ fn delete_gone() -> Statement {
 fn mark_gone() -> Statement {
     Statement::new(concat!(
         "-- validations.replace: mark gone
-        UPDATE tools
+        UPDATE catalogue_entries
         SET status = 'removed', changed_at = ?3 /* now */, found_definition = NULL, found_param_headers = NULL,
             found_hash = NULL
         WHERE integration_id = ?1 AND last_seen_at <> ?3 AND status NOT IN ('removed', 'rejected') AND",
@@ -123,24 +123,26 @@ fn mark_gone() -> Statement {
 }
 
 #[derive(Serialize)]
-struct ToolRow<'a> {
+struct EntryRow<'a> {
     id: String,
+    kind: &'a str,
     name: &'a str,
     definition: &'a str,
     param_headers: Option<String>,
     hash: String,
 }
 
-/// The catalogue as JSON arrays of at most [`PIECE_BYTES`] each (one tool may be larger on its own).
-fn pieces(id: &str, tools: &[Tool]) -> Result<Vec<String>> {
+/// The catalogue as JSON arrays of at most [`PIECE_BYTES`] each (one entry may be larger on its own).
+fn pieces(id: &str, entries: &[Entry]) -> Result<Vec<String>> {
     let mut pieces: Vec<String> = Vec::new();
-    for tool in tools {
-        let row = json(&ToolRow {
-            id: Tool::id(id, &tool.name),
-            name: &tool.name,
-            definition: &tool.definition,
-            param_headers: param_headers(&tool.param_headers)?,
-            hash: tool.hash(),
+    for entry in entries {
+        let row = json(&EntryRow {
+            id: Entry::id(id, entry.kind, &entry.name),
+            kind: entry.kind.as_str(),
+            name: &entry.name,
+            definition: &entry.definition,
+            param_headers: param_headers(&entry.param_headers)?,
+            hash: entry.hash(),
         })?;
         match pieces.last_mut() {
             Some(piece) if piece.len() + row.len() < PIECE_BYTES => {

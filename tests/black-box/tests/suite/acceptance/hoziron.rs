@@ -172,7 +172,7 @@ async fn row_15_remove_an_integration() -> Result<()> {
         Ok((!tools.iter().any(|tool| tool.starts_with("row-15__"))).then_some(()))
     })
     .await?;
-    let rows = "SELECT (SELECT count(*) FROM tools t JOIN integrations i ON i.id = t.integration_id \
+    let rows = "SELECT (SELECT count(*) FROM catalogue_entries t JOIN integrations i ON i.id = t.integration_id \
                 WHERE i.slug = 'row-15') AS tools";
     assert_eq!(world.postern.sql(rows, json!([])).await?, [json!({"tools": 0})] as [Value; 1]);
     super::hoziron_refuses("DELETE", |id| format!("/integrations/{id}")).await

@@ -1,0 +1,100 @@
+//! Entries of an integration's catalogue: what its upstream offers.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use mcp::headers::ParamHeader;
+use kernel::digest::sha256_hex;
+
+super::text_enum::text_enum! {
+    /// What an entry is.
+    Kind {
+        /// A tool.
+        Tool = "tool",
+        /// A resource; its name is its URI.
+        Resource = "resource",
+        /// A resource template; its name is its URI template (RFC 6570).
+        Template = "template",
+        /// A prompt.
+        Prompt = "prompt",
+    }
+}
+
+/// An entry as its upstream defines it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What it is.
+    pub kind: Kind,
+    /// The upstream's own name.
+    pub name: String,
+    /// The definition as a JSON object, byte for byte as discovered, less its `name` member.
+    pub definition: String,
+    /// Arguments to mirror in headers (MCP 2026-07-28, `x-mcp-header`).
+    pub param_headers: Vec<ParamHeader>,
+}
+
+impl Entry {
+    /// The stable id: 24 hex characters, the same for the same integration, kind and name for ever.
+    pub fn id(integration_id: &str, kind: Kind, name: &str) -> String {
+        // Tools were the first entries and have no kind in their ids.
+        let named = match kind {
+            Kind::Tool => format!("{integration_id}\0{name}"),
+            other => format!("{integration_id}\0{}\0{name}", other.as_str()),
+        };
+        let mut id = sha256_hex(named.as_bytes());
+        id.truncate(24);
+        id
+    }
+
+    /// SHA-256 of what an agent's model is told about it: name, title, description, schemas and annotations, in canonical
+    /// form (RFC 8785), so that neither white space nor the order of members counts.
+    pub fn hash(&self) -> String {
+        let told =
+            serde_json::from_str::<BTreeMap<String, Value>>(&self.definition).ok().and_then(|mut all| {
+                all.retain(|member, _| TOLD.contains(&member.as_str()));
+                all.insert("name".to_owned(), Value::from(self.name.as_str()));
+                serde_json_canonicalizer::to_vec(&all).ok()
+            });
+        // What cannot be put into canonical form is compared as it is.
+        sha256_hex(&told.unwrap_or_else(|| self.definition.clone().into_bytes()))
+    }
+}
+
+/// The members of a definition that reach an agent's model.
+const TOLD: [&str; 5] = ["title", "description", "inputSchema", "outputSchema", "annotations"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_follow_what_the_model_is_told() {
+        let hash = |name: &str, definition: &str| {
+            let (name, definition) = (name.to_owned(), definition.to_owned());
+            Entry { kind: Kind::Tool, name, definition, param_headers: Vec::new() }.hash()
+        };
+        let base = hash("t", r#"{"description":"d","inputSchema":{"type":"object","a":1.0}}"#);
+        assert_eq!(
+            base,
+            hash("t", r#"{ "inputSchema": {"a":1,"type":"object"}, "description":"d", "_meta":{}}"#)
+        );
+        for (name, definition) in [
+            ("u", r#"{"description":"d","inputSchema":{"type":"object","a":1.0}}"#),
+            ("t", r#"{"description":"e","inputSchema":{"type":"object","a":1.0}}"#),
+            ("t", r#"{"description":"d","inputSchema":{"type":"object","a":2}}"#),
+            ("t", r#"{"description":"d","inputSchema":{"type":"object","a":1.0},"annotations":{}}"#),
+        ] {
+            assert_ne!(base, hash(name, definition), "{definition}");
+        }
+    }
+
+    #[test]
+    fn ids_are_stable_and_distinct() {
+        let id = Entry::id("6f2e", Kind::Tool, "echo");
+        assert_eq!(id.len(), 24);
+        assert_eq!(id, Entry::id("6f2e", Kind::Tool, "echo"));
+        assert_ne!(id, Entry::id("6f2", Kind::Tool, "eecho"));
+        assert_ne!(id, Entry::id("6f2e", Kind::Prompt, "echo"));
+    }
+}
