@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 use http::{Method, StatusCode};
-use native::App;
-use serde_json::json;
-use postern_core::model::oauth_client::{AuthMethod, Client};
-use postern_core::model::oauth_flow::Flow;
 use kernel::ports::{Fetch, FetchError, Outgoing, UpstreamResponse};
 use kernel::secret::Secret;
+use native::App;
+use postern_core::model::oauth_client::{AuthMethod, OauthClient};
+use postern_core::model::oauth_flow::Flow;
 use postern_core::store::oauth_flows;
+use serde_json::json;
 
 const STATE: &str = "known-state";
 const ISSUER: &str = "https://as.example.com";
@@ -57,7 +57,10 @@ impl World {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let settings = [("ALLOW_LOOPBACK_UPSTREAMS", "false"), ("PUBLIC_URL", "https://postern.example.com")];
-        let mut app = App::new([oauth_callback::families(), integrations::families()].into_iter().flatten().collect(), &settings);
+        let mut app = App::new(
+            [oauth_callback::families(), integrations::families()].into_iter().flatten().collect(),
+            &settings,
+        );
         let dialled = Rc::new(Cell::new(0));
         app.platform.ports.fetcher = Rc::new(Silence(Rc::clone(&dialled)));
         let body = json!({ "name": "U", "url": "https://mcp.example.com/mcp", "authMode": "oauth" });
@@ -69,7 +72,7 @@ impl World {
     async fn begin(&self) {
         let platform = &self.app.platform;
         oauth_flows::take(platform, STATE).await.expect("a database");
-        let client = Client {
+        let client = OauthClient {
             client_id: "c".to_owned(),
             client_secret: None,
             auth_method: AuthMethod::None,

@@ -51,6 +51,8 @@ enum Verb {
     Spin(verbs::spin::Args),
     /// Writes docs/openapi.json anew, out of the code
     Openapi(verbs::openapi::Args),
+    /// Writes the settings in spin.toml and README.md anew, out of the code
+    Manifests(verbs::manifests::Args),
     /// Applies the migrations to the remote database and deploys to Cloudflare
     Deploy(verbs::deploy::Args),
 }
@@ -79,6 +81,7 @@ fn run(verb: &Verb) -> anyhow::Result<()> {
         Verb::Bench(args) => verbs::bench::run(args),
         Verb::Spin(args) => verbs::spin::run(args),
         Verb::Openapi(args) => verbs::openapi::run(args),
+        Verb::Manifests(args) => verbs::manifests::run(args),
         Verb::Deploy(args) => verbs::deploy::run(args),
     }
 }

@@ -1,5 +1,6 @@
 //! `/api/v1/admin/gateway/connections/{name}/…`: connections of the gateway; `{name}` is the slug.
 
+use kernel::time::Timestamp;
 use kernel::{Error, Result};
 use postern_core::auth::{Admin, AdminKeys};
 use postern_core::model::credential::ORGANIZATION;
@@ -7,7 +8,6 @@ use postern_core::oauth::client::CALLBACKS;
 use postern_core::oauth::flow::{Start, begin, check_connectable, check_return_url};
 use postern_core::store::integrations;
 use postern_core::{Family, Platform};
-use kernel::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use web::{Json, OptionalJson, Path, PathParam};
 
@@ -35,7 +35,10 @@ impl PathParam for ConnectionName {
 
     #[cfg(not(target_family = "wasm"))]
     fn document() -> web::openapi::Param {
-        web::openapi::Param::required("The connection's name: an integration's slug.", postern_core::model::integration::slug_schema())
+        web::openapi::Param::required(
+            "The connection's name: an integration's slug.",
+            postern_core::model::integration::slug_schema(),
+        )
     }
 }
 

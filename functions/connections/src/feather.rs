@@ -1,22 +1,27 @@
 //! The Feather dialect: connecting an MCP server that a customer brings, with static credentials or OAuth. Such a connection
 //! belongs to the organization.
 
-pub(crate) mod custom_mcp;
-pub(crate) mod discover;
-pub(crate) mod read;
+mod custom_mcp;
+mod discover;
+mod read;
 
-use serde::Deserialize;
-use postern_core::auth::Caller;
-use web::Request;
+use kernel::{Error, Result};
+use postern_core::auth::ApiKeys;
+use postern_core::model::credential::ORGANIZATION;
 use postern_core::model::integration::{Integration, IntegrationId};
 use postern_core::store::integrations;
-use kernel::{Error, Result};
-use postern_core::Platform;
+use postern_core::{Family, Platform};
+use serde::Deserialize;
+use web::PathParam;
+
+pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
+    discover::routes(custom_mcp::routes(read::routes(family)))
+}
 
 /// How to speak to the server: a hint. Streamable HTTP is tried first and HTTP+SSE last, whatever it says.
 #[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Transport {
+enum Transport {
     /// Find out.
     Auto,
     /// Feather's default, which means the same.
@@ -27,10 +32,28 @@ pub(crate) enum Transport {
     StreamableHttp,
 }
 
-/// The connection that the path names; 404.
-async fn load(platform: &Platform, caller: &Caller, request: &Request) -> Result<Integration> {
-    let not_found = || Error::not_found("connection not found");
-    let id: IntegrationId = request.param("id").map_err(|_| not_found())?;
-    let found = integrations::find(platform, &caller.subject, &id.to_string()).await?;
+/// A connection's UUID. A malformed one answers like an unknown one: 404.
+struct ConnectionId(IntegrationId);
+
+impl PathParam for ConnectionId {
+    const NAME: &'static str = "id";
+
+    fn from_param(text: &str) -> Result<Self> {
+        IntegrationId::from_param(text).map(Self).map_err(|_| not_found())
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn document() -> web::openapi::Param {
+        web::openapi::Param::required("The connection's id.", web::openapi::uuid())
+    }
+}
+
+/// The connection `id`, read for the organization, which owns its credential; 404.
+async fn load(platform: &Platform, ConnectionId(id): ConnectionId) -> Result<Integration> {
+    let found = integrations::find(platform, ORGANIZATION, &id.to_string()).await?;
     found.ok_or_else(not_found)
+}
+
+fn not_found() -> Error {
+    Error::not_found("connection not found")
 }

@@ -2,33 +2,22 @@
 //! customer-supplied MCP servers (`/v1/integrations/connections…`, in the Feather dialect).
 
 mod feather;
-mod openapi;
 mod own;
 
-use http::Method;
-use web::{Dialect, Routes};
+use postern_core::auth::ApiKeys;
+use postern_core::{Family, Routes};
+use web::dialect::{Feather, Kontext};
 
-pub use openapi::openapi;
-
-/// Routes by which users connect.
-pub fn routes() -> Routes {
-    Routes::new(Dialect::Kontext, "/mcp/integrations")
-        .at(Method::GET, "/mcp/integrations", own::list)
-        .at(Method::POST, "/mcp/integrations/{id}/oauth/init", own::init)
-        .at(Method::GET, "/mcp/integrations/{id}/oauth/connection", own::connection)
-        .at(Method::DELETE, "/mcp/integrations/{id}/oauth/connection", own::revoke)
-}
-
-/// Routes of the Feather dialect.
-pub fn feather_routes() -> Routes {
-    Routes::new(Dialect::Feather, "/v1/integrations")
-        .at(Method::GET, "/v1/integrations/connections", feather::read::list)
-        .at(Method::POST, "/v1/integrations/connections/custom-mcp", feather::custom_mcp::connect)
-        .at(Method::POST, "/v1/integrations/connections/custom-mcp/discover", feather::discover::discover)
-        .at(Method::GET, "/v1/integrations/connections/{id}", feather::read::get)
-        .at(Method::DELETE, "/v1/integrations/connections/{id}", feather::read::remove)
-        .at(Method::POST, "/v1/integrations/connections/{id}/test-lease", feather::read::test_lease)
+/// The families of this function.
+pub fn families() -> Vec<Routes> {
+    let own = Family::new("/mcp/integrations", &Kontext, ApiKeys)
+        .tag("Connections", "What the caller can connect to, and how.");
+    let feather = Family::new("/v1/integrations", &Feather, ApiKeys).tag(
+        "Feather",
+        "Customers' own MCP servers in the Feather dialect: snake_case, errors as `FeatherError`.",
+    );
+    vec![own::routes(own).routes(), feather::routes(feather).routes()]
 }
 
 #[cfg(target_os = "wasi")]
-spin_runtime::component!(routes(), feather_routes());
+spin_runtime::component!();

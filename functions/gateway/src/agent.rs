@@ -33,7 +33,8 @@ impl<'a> Agent<'a> {
         let session = match headers.get(headers::SESSION_ID) {
             None => None,
             Some(id) => {
-                let opened = id.to_str().ok().and_then(|id| AgentSession::open(platform, &caller.subject, id));
+                let opened =
+                    id.to_str().ok().and_then(|id| AgentSession::open(platform, &caller.subject, id));
                 Some(opened.ok_or(UnknownSession)?)
             }
         };

@@ -1,13 +1,13 @@
 //! The audit row of one call: begun when the call arrives, recorded once, however the call ends.
 
-use serde_json::value::RawValue;
+use kernel::Result;
+use kernel::digest::hex;
+use kernel::ports::Timestamp;
+use postern_core::Platform;
 use postern_core::auth::Caller;
 use postern_core::model::audit::AuditEvent;
-use kernel::ports::Timestamp;
-use kernel::digest::hex;
 use postern_core::store::audit_events::record;
-use postern_core::Platform;
-use kernel::Result;
+use serde_json::value::RawValue;
 
 use crate::context::Context;
 

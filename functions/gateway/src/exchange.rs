@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
-use postern_core::Platform;
 use kernel::ports::Limits;
 use mcp::bridge::{Bridge, Final, Relay};
-use postern_core::client::{CallError, Client};
 use mcp::sse::EventStream;
+use postern_core::Platform;
+use postern_core::client::{CallError, Client};
 use postern_core::model::target::Upstream;
 
 use crate::audit::Audit;

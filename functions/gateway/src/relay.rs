@@ -59,14 +59,18 @@ pub(crate) async fn pass_on(context: &Context<'_>, call: Call<'_>, mut audit: Au
     let sending = async |upstream: &Upstream| {
         // A tool is in the catalogue only after a probe found out the era.
         let era = upstream.era.unwrap_or(Era::Modern);
-        Client::new(platform, upstream, subject, limits(platform)).released_with_caller().call(era, &request).await
+        Client::new(platform, upstream, subject, limits(platform))
+            .released_with_caller()
+            .call(era, &request)
+            .await
     };
     let upstream = Rc::clone(&target.upstream);
     let Dialled { upstream, outcome } =
         match dial(platform, subject, upstream, WithoutCredential::Stop, sending).await {
             Ok(dialled) => dialled,
             Err(reason) => {
-                let told = unconnected::answer(context, &bridge, &target.upstream, declared.as_deref(), reason)?;
+                let told =
+                    unconnected::answer(context, &bridge, &target.upstream, declared.as_deref(), reason)?;
                 return answer(told, audit);
             }
         };
@@ -79,7 +83,7 @@ pub(crate) async fn pass_on(context: &Context<'_>, call: Call<'_>, mut audit: Au
                     let exchange = Exchange::new(context, bridge, events, upstream, audit);
                     Ok(Reply::Stream(Box::new(exchange)))
                 }
-                content => answer(whole(&bridge, content), audit),
+                whole => answer(in_one_piece(&bridge, whole), audit),
             }
         }
         Err(CallError::Internal(error)) => {
@@ -96,7 +100,7 @@ pub(crate) async fn pass_on(context: &Context<'_>, call: Call<'_>, mut audit: Au
 }
 
 /// An answer that came in one piece.
-fn whole(bridge: &Bridge, content: Content) -> Final {
+fn in_one_piece(bridge: &Bridge, content: Content) -> Final {
     match content {
         Content::Json(body) => match std::str::from_utf8(&body) {
             Ok(text) => bridge.json(text),

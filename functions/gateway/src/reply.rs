@@ -7,11 +7,11 @@ use futures_util::future::{Either, select};
 use futures_util::{StreamExt as _, pin_mut};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
+use mcp::message::{RpcError, response};
+use mcp::sse;
 use serde_json::value::RawValue;
 use web::answer::{empty, with_type};
 use web::{Body, Response};
-use mcp::message::{RpcError, response};
-use mcp::sse;
 
 use crate::exchange::Exchange;
 

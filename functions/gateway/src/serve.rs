@@ -26,12 +26,9 @@ const EVENTS: &str = "text/event-stream";
 
 /// All integrations together.
 pub(super) fn all_routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
-    let family = family
-        .post("", all)
-        .summary("mcp", "The tools of all running integrations")
-        .description(
-            "An MCP endpoint. Tools are named `<slug>__<tool>`; the caller sees those that its persona allows.",
-        );
+    let family = family.post("", all).summary("mcp", "The tools of all running integrations").description(
+        "An MCP endpoint. Tools are named `<slug>__<tool>`; the caller sees those that its persona allows.",
+    );
     described(family).answer(404, "The session is not this caller's, or the method is not known.", &[JSON])
 }
 

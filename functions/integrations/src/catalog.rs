@@ -3,16 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use kernel::{Error, Result};
 use postern_core::model::credential::HeaderTemplate;
 use postern_core::model::integration::AuthMode;
-use kernel::{Error, Result};
+use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::Type;
 
 /// Packed by `build.rs`: a JSON array, by id.
 const PACKED: &str = include_str!(concat!(env!("OUT_DIR"), "/catalog.json"));
 /// What an entry may be about.
-const CATEGORIES: [&str; 6] = ["devtools", "productivity", "communication", "data", "cloud", "ai"];
+pub(crate) const CATEGORIES: [&str; 6] = ["devtools", "productivity", "communication", "data", "cloud", "ai"];
 /// What callers may append to an id.
 const ALIAS: &str = "-connector";
 const LONGEST_VALUE: usize = 100;
@@ -120,7 +120,8 @@ pub(crate) fn find(source: &str) -> Result<Option<Entry>> {
 /// The entries of `category` in which `q` occurs (in id, name, description or a tag; in whatever case), by id.
 pub(crate) fn search(q: Option<&str>, category: Option<&str>) -> Result<Vec<Entry>> {
     if category.is_some_and(|category| !CATEGORIES.contains(&category)) {
-        return Err(Error::invalid(format!("category must be one of {}", CATEGORIES.join(", "))));
+        let rule = format!("must be one of {}", CATEGORIES.join(", "));
+        return Err(Error::invalid_field("category", rule));
     }
     let q = q.unwrap_or_default().trim().to_lowercase();
     let mut found = entries()?;
@@ -128,7 +129,7 @@ pub(crate) fn search(q: Option<&str>, category: Option<&str>) -> Result<Vec<Entr
     Ok(found)
 }
 
-/// Installing and browsing are rare: the catalogue is read each time and kept by nobody.
+/// All entries. Installing and browsing are rare, so the catalogue is parsed each time and not kept in memory.
 fn entries() -> Result<Vec<Entry>> {
     serde_json::from_str(PACKED).map_err(|error| Error::internal(format!("catalogue: {error}")))
 }
@@ -145,13 +146,13 @@ impl Entry {
         let mut url = self.url.clone();
         for Variable { key, example, .. } in &self.variables {
             let value = variables.get(key).ok_or_else(|| {
-                Error::invalid(format!("config.{key} is required, for example \"{example}\""))
+                let rule = format!("is required, for example \"{example}\"");
+                Error::invalid_field(&format!("config.{key}"), rule)
             })?;
             let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
             if !(1..=LONGEST_VALUE).contains(&value.len()) || !value.bytes().all(allowed) {
-                return Err(Error::invalid(format!(
-                    "config.{key} must have 1 to {LONGEST_VALUE} characters of A-Z, a-z, 0-9, . and -"
-                )));
+                let rule = format!("must have 1 to {LONGEST_VALUE} characters of A-Z, a-z, 0-9, . and -");
+                return Err(Error::invalid_field(&format!("config.{key}"), rule));
             }
             url = url.replace(&format!("{{{key}}}"), value);
         }
@@ -163,11 +164,11 @@ impl Entry {
 mod tests {
     use std::collections::BTreeSet;
 
-    use serde_json::{Value, json};
     use kernel::Code;
+    use kernel::net::{Policy, SafeUrl};
     use postern_core::model::credential::{check_templates, wanted_keys};
     use postern_core::model::integration::check_slug;
-    use kernel::net::{Policy, SafeUrl};
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -209,7 +210,7 @@ mod tests {
         assert_eq!(entries.len(), files.count(), "one entry per file");
         for entry in &entries {
             let id = &entry.id;
-            check_slug(id).unwrap();
+            check_slug("id", id).unwrap();
             assert!(!entry.verified, "{id}: say in the commit who called it, then change this test");
             let examples = entry.variables.iter().map(|it| (it.key.clone(), it.example.clone())).collect();
             let links = entry.credentials.iter().filter_map(|credential| credential.get_url.clone());

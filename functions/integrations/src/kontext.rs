@@ -1,23 +1,34 @@
 //! The Kontext dialect: integrations, their OAuth configuration, the caller's connections, and the review of tools.
 
-pub(crate) mod connection;
-pub(crate) mod create;
-pub(crate) mod oauth;
-pub(crate) mod read;
-pub(crate) mod tools;
-pub(crate) mod update;
+mod connection;
+mod create;
+mod oauth;
+mod read;
+mod tools;
+mod update;
 mod view;
 
-use postern_core::auth::Caller;
-use web::Request;
+use kernel::{Error, Result};
+use postern_core::auth::{ApiKeys, Caller};
 use postern_core::model::integration::{Integration, IntegrationId};
 use postern_core::store::integrations;
-use postern_core::Platform;
-use kernel::Result;
+use postern_core::{Family, Platform};
 
-/// The integration that the path names, as the caller sees it; 404.
-async fn load(platform: &Platform, caller: &Caller, request: &Request) -> Result<Integration> {
-    let id: IntegrationId = request.param("id")?;
+pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
+    let registry = update::routes(read::routes(create::routes(family)));
+    tools::routes(connection::routes(oauth::routes(registry)))
+}
+
+/// How often a write is tried while other requests change the same integration.
+const ATTEMPTS: u32 = 5;
+
+/// The error after [`ATTEMPTS`].
+fn contended() -> Error {
+    Error::conflict("others are changing this integration: try again")
+}
+
+/// The integration `id` as the caller sees it; 404.
+async fn load(platform: &Platform, caller: &Caller, id: IntegrationId) -> Result<Integration> {
     let found = integrations::find(platform, &caller.subject, &id.to_string()).await?;
     found.ok_or_else(IntegrationId::not_found)
 }

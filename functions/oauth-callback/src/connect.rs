@@ -32,10 +32,7 @@ pub(super) fn routes(family: Family<Public>) -> Family<Public> {
         .summary("connect", "Begin to connect in this browser")
         .returns("A page that leads to the authorization server.")
         .header("Set-Cookie", "What lets this browser alone finish.")
-        .page(
-            400,
-            "A page: the link is forged or has expired, or the authorization server cannot be used.",
-        )
+        .page(400, "A page: the link is forged or has expired, or the authorization server cannot be used.")
 }
 
 /// The ticket of the link, as a query parameter and as the field of the page's form.

@@ -11,7 +11,7 @@ pub(super) fn routes(family: Family<Public>) -> Family<Public> {
     family
         .get("/client-metadata.json", document)
         .summary("getClientMetadata", "Postern's OAuth Client ID Metadata Document")
-        .answer(200, "The document.", &["application/json"])
+        .object(200, "The document.")
         .error(404, "Postern is not reached by https.")
 }
 

@@ -32,6 +32,12 @@ async fn count(app: &App, sql: &'static str) -> i64 {
 
 const PENDING: &str = "SELECT count(*) FROM integrations WHERE validation_status = 'pending'";
 
+/// One tick of the job `validate`.
+async fn validate_due(app: &App) -> kernel::Result<usize> {
+    let job = scheduled::JOBS.iter().find(|job| job.name == "validate").unwrap();
+    (job.run)(&app.platform).await
+}
+
 #[tokio::test]
 async fn ticks_are_bounded_and_go_on_where_the_last_one_ended() {
     let (app, stub) = (App::new(integrations::families(), &[]), Stub::start(Options::default()).unwrap());
@@ -40,17 +46,16 @@ async fn ticks_are_bounded_and_go_on_where_the_last_one_ended() {
         scheduled::run(&app.platform, scheduled::JOBS[0].cron).await;
         assert_eq!(count(&app, PENDING).await, left);
     }
-    assert_eq!(scheduled::validate_due(&app.platform).await.unwrap(), 0, "nothing is due again so soon");
+    assert_eq!(validate_due(&app).await.unwrap(), 0, "nothing is due again so soon");
     app.clock.advance(Duration::from_secs(21 * 60));
-    assert_eq!(scheduled::validate_due(&app.platform).await.unwrap(), 8);
+    assert_eq!(validate_due(&app).await.unwrap(), 8);
 }
 
 #[tokio::test]
 async fn two_ticks_never_hold_the_same_integration() {
     let (app, stub) = (App::new(integrations::families(), &[]), Stub::start(Options::default()).unwrap());
     register(&app, 10, &stub.url("/legacy")).await;
-    let (one, two) =
-        futures_util::join!(scheduled::validate_due(&app.platform), scheduled::validate_due(&app.platform));
+    let (one, two) = futures_util::join!(validate_due(&app), validate_due(&app));
     assert_eq!((one.unwrap(), two.unwrap()), (8, 2));
     let probes = stub
         .requests()
@@ -65,9 +70,9 @@ async fn what_a_lost_tick_held_is_due_again_when_its_lease_ends() {
     let (app, stub) = (App::new(integrations::families(), &[]), Stub::start(Options::default()).unwrap());
     register(&app, 1, &stub.url("/modern")).await;
     assert_eq!(postern_core::store::validations::claim_due(&app.platform, 10).await.unwrap().len(), 1);
-    assert_eq!(scheduled::validate_due(&app.platform).await.unwrap(), 0);
+    assert_eq!(validate_due(&app).await.unwrap(), 0);
     app.clock.advance(Duration::from_secs(121));
-    assert_eq!(scheduled::validate_due(&app.platform).await.unwrap(), 1);
+    assert_eq!(validate_due(&app).await.unwrap(), 1);
     assert_eq!(count(&app, PENDING).await, 0);
 }
 
@@ -79,7 +84,7 @@ async fn a_failing_upstream_backs_off_and_delays_no_other() {
     );
     register(&app, 3, &stub.url("/hang")).await;
     register(&app, 3, &stub.url("/modern")).await;
-    assert_eq!(scheduled::validate_due(&app.platform).await.unwrap(), 6);
+    assert_eq!(validate_due(&app).await.unwrap(), 6);
     assert_eq!(count(&app, "SELECT count(*) FROM integrations WHERE validation_status = 'valid'").await, 3);
     for minutes in [1_u64, 2, 4] {
         let due = "SELECT min(next_validation_at - last_validated_at) FROM integrations WHERE validation_status = 'invalid'";
@@ -87,7 +92,7 @@ async fn a_failing_upstream_backs_off_and_delays_no_other() {
         let due = count(&app, due).await;
         assert!((least..least * 12 / 10).contains(&due), "{due} after {minutes} minutes");
         app.clock.advance(Duration::from_secs(minutes * 72));
-        assert_eq!(scheduled::validate_due(&app.platform).await.unwrap(), 3);
+        assert_eq!(validate_due(&app).await.unwrap(), 3);
     }
 }
 

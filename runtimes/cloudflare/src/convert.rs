@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use futures_util::{AsyncReadExt as _, StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, Method, Uri};
-use web::body::LONGEST_WHOLE;
-use kernel::ports::announced_length;
-use web::{Body, Response};
 use kernel::ports::FetchError;
+use kernel::ports::announced_length;
 use wasm_streams::ReadableStream;
 use wasm_streams::readable::IntoAsyncRead;
+use web::body::LONGEST_WHOLE;
+use web::{Body, Response};
 use worker::{Headers, Request, ResponseBuilder};
 
 /// How much of a streamed request is read at once, in bytes.

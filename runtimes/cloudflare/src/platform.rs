@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
-use postern_core::Platform;
 use kernel::memory::Memory;
 use kernel::ports::Ports;
+use postern_core::Platform;
 use postern_core::settings::Settings;
 use worker::Env;
 

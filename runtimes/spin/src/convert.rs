@@ -6,14 +6,14 @@
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http_body_util::StreamBody;
-use web::body::LONGEST_WHOLE;
-use kernel::ports::announced_length;
-use web::{Body, Response};
 use kernel::ports::FetchError;
+use kernel::ports::announced_length;
 use spin_sdk::http::FromRequest as _;
 use spin_sdk::http::body::IncomingBodyExt as _;
 use spin_sdk::wasip3::http::types::{self, ErrorCode};
 use spin_sdk::wasip3::http_compat::http_into_wasi_response;
+use web::body::LONGEST_WHOLE;
+use web::{Body, Response};
 
 /// The request, its body read whole when it is announced to be small.
 pub(crate) async fn to_web(request: types::Request) -> Result<http::Request<Body>, ErrorCode> {

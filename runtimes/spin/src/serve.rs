@@ -8,10 +8,10 @@ use kernel::ports::Ports;
 use kernel::{Error, Result};
 use postern_core::settings::{NAMES, Settings};
 use postern_core::{Platform, Router, Routes, store};
-use web::router::defect;
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
+use web::router::defect;
 
-use crate::convert::{to_web, to_spin};
+use crate::convert::{to_spin, to_web};
 use crate::fetch::SpinFetch;
 use crate::kv::SpinKv;
 use crate::sqlite;

@@ -4,13 +4,13 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Platform;
 use crate::auth::Caller;
 use crate::policy::authorize;
-use web::paging;
-use kernel::memory::{FRESH, Family, Topic};
 use crate::store::tools::{Listed, page, page_of};
-use crate::Platform;
 use kernel::Result;
+use kernel::memory::{FRESH, Family, Topic};
+use web::paging;
 
 /// Tools on one page.
 pub const PAGE: u32 = 500;

@@ -17,18 +17,18 @@ use http::header::HeaderName;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use self::session::{Key, SESSION, Sessions, UpstreamSession};
 pub use self::sse_transport::SseSession;
 use self::wire::header_value;
-use mcp::headers::{NAME, PARAM_PREFIX, encode_value};
-use mcp::message::{Message, RawObject, raw, request};
-use self::session::{Key, SESSION, Sessions, UpstreamSession};
-use mcp::sse::{EventStream, response_to};
-use mcp::{Era, LATEST_LEGACY, LEGACY, MODERN, implementation, meta};
+use crate::Platform;
 use crate::model::target::{Transport, Upstream};
-use kernel::ports::{FetchError, Limits, Outgoing, Release};
 use crate::vault::Unpresentable;
 use kernel::Error;
-use crate::Platform;
+use kernel::ports::{FetchError, Limits, Outgoing, Release};
+use mcp::headers::{NAME, PARAM_PREFIX, encode_value};
+use mcp::message::{Message, RawObject, raw, request};
+use mcp::sse::{EventStream, response_to};
+use mcp::{Era, LATEST_LEGACY, LEGACY, MODERN, implementation, meta};
 
 /// A client for one upstream on behalf of one caller.
 pub struct Client<'a> {
@@ -272,8 +272,7 @@ impl<'a> Client<'a> {
         let Ok(headers) = self.session_headers(&session) else {
             return;
         };
-        let error =
-            raw(&json!({ "code": mcp::message::code::METHOD_NOT_FOUND, "message": "not supported" }));
+        let error = raw(&json!({ "code": mcp::message::code::METHOD_NOT_FOUND, "message": "not supported" }));
         let body = mcp::message::response(upstream_request, "error", &error);
         if let Err(error) = self.post(headers, body).await {
             log::debug!("refusing a request of {} failed: {error}", self.upstream.slug);

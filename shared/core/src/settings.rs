@@ -1,140 +1,157 @@
-//! Typed configuration: every setting that Postern has, its default and its rule. Read once per instance.
+//! Typed configuration: the one table of Postern's settings. Read once per instance.
+//!
+//! `Settings`, its loading, the variables of `spin.toml` and README's table of settings all follow from the table: a new
+//! setting is one entry here, a rule in `read` where none fits, and `cargo xtask manifests`.
 //!
 //! There is no default secret anywhere: without `ENCRYPTION_KEY` the load fails and every route answers 503 with
 //! a text that names the setting.
 
+mod read;
+
 use std::time::Duration;
 
-use crate::policy::persona::Personas;
+use kernel::Result;
 use kernel::net::Policy;
 use kernel::seal::KeyRing;
 use kernel::secret::Secret;
-use kernel::{Code, Error, Result};
 
-/// The names of all settings, as environment variables or secrets of the runtime.
-pub const NAMES: [&str; 10] = [
-    "ENCRYPTION_KEY",
-    "BOOTSTRAP_ADMIN_KEY",
-    "PUBLIC_URL",
-    "ALLOWED_ORIGINS",
-    "ALLOW_LOOPBACK_UPSTREAMS",
-    "OAUTH_CLIENT_METADATA_URL",
-    "PERSONAS",
-    "SCHEDULER_TOKEN",
-    "UPSTREAM_TIMEOUT_MS",
-    "VALIDATIONS_PER_TICK",
-];
+use self::read::Given;
+use crate::policy::persona::Personas;
 
-/// All settings, checked.
-pub struct Settings {
-    /// `ENCRYPTION_KEY`: base64 of 32 random bytes; more keys may follow after commas. The first one seals, all of
-    /// them open.
-    pub keys: KeyRing,
-    /// `BOOTSTRAP_ADMIN_KEY`: becomes the first admin key while there is no key at all.
-    pub bootstrap_admin_key: Option<Secret<String>>,
-    /// `PUBLIC_URL`: the origin that agents and browsers reach Postern at, without a trailing slash.
-    pub public_url: Option<String>,
-    /// `ALLOWED_ORIGINS`: further browser origins that may call, comma separated.
-    pub allowed_origins: Vec<String>,
-    /// `ALLOW_LOOPBACK_UPSTREAMS`: `true` lets `http://127.0.0.1` and the like be registered (development).
-    pub net: Policy,
-    /// `OAUTH_CLIENT_METADATA_URL`: where Postern's Client ID Metadata Document is published, when not below `PUBLIC_URL`.
-    pub client_metadata_url: Option<String>,
-    /// `PERSONAS`: JSON array; the built-in `admin` persona is always there.
-    pub personas: Personas,
-    /// `SCHEDULER_TOKEN`: lets `POST /_scheduled/{job}` run jobs; without it the route does not exist. At least 32
-    /// characters.
-    pub scheduler_token: Option<Secret<String>>,
-    /// `UPSTREAM_TIMEOUT_MS`: longest silence of an upstream during a call. Default 60 000.
-    pub upstream_timeout: Duration,
-    /// `VALIDATIONS_PER_TICK`: integrations that one tick of the scheduled job probes. Default 8: with some five exchanges
-    /// each that stays below the 50 subrequests of a free Cloudflare plan.
-    pub validations_per_tick: u32,
+/// What operators have to know of a setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Name as an environment variable or a secret of the runtime; on Spin a variable, in lower case.
+    pub name: &'static str,
+    /// Whether the value must stay secret. Such a setting has no default.
+    pub secret: bool,
+    /// The value while the operator gives none.
+    pub default: Option<&'static str>,
+    /// What it means, in Markdown.
+    pub description: &'static str,
 }
 
-impl Settings {
-    /// Reads every setting through `lookup`. The error names the setting and how to mend it.
-    pub fn load(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let get =
-            |name: &str| lookup(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        let key = get("ENCRYPTION_KEY").ok_or_else(|| {
-            wrong("ENCRYPTION_KEY is not set: give it 32 random bytes in base64 (openssl rand -base64 32)")
-        })?;
-        let keys = KeyRing::parse(&key).ok_or_else(|| {
-            wrong("ENCRYPTION_KEY is not the base64 form of 32 bytes (openssl rand -base64 32)")
-        })?;
-        let bootstrap_admin_key = get("BOOTSTRAP_ADMIN_KEY").map(Secret::new);
-        if bootstrap_admin_key.as_ref().is_some_and(|key| !crate::model::api_key::is_well_formed(key.expose()))
-        {
-            return Err(wrong(
-                "BOOTSTRAP_ADMIN_KEY is not of the form pst_<16 lowercase hex>_<43 base64url characters>",
-            ));
+/// Declares [`Settings`] with one field per entry, [`SETTINGS`], [`NAMES`], and how the fields are loaded.
+///
+/// An entry is the field with its type, then what a [`Setting`] has, and `read`: the function that makes the field out of
+/// what the operator gave.
+macro_rules! settings {
+    ($($field:ident: $type:ty {
+        name: $name:literal,
+        secret: $secret:literal,
+        default: $default:expr,
+        description: $description:literal,
+        read: $read:path,
+    })+) => {
+        /// All settings, checked.
+        pub struct Settings {
+            $(#[doc = concat!("`", $name, "`: ", $description)]
+            pub $field: $type,)+
         }
-        let public_url = get("PUBLIC_URL").map(|url| origin("PUBLIC_URL", &url)).transpose()?;
-        let allowed_origins = get("ALLOWED_ORIGINS")
-            .map(|list| list.split(',').map(|url| origin("ALLOWED_ORIGINS", url.trim())).collect())
-            .transpose()?
-            .unwrap_or_default();
-        let allow_loopback = match get("ALLOW_LOOPBACK_UPSTREAMS").as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => return Err(wrong("ALLOW_LOOPBACK_UPSTREAMS must be true or false")),
-        };
-        let client_metadata_url = get("OAUTH_CLIENT_METADATA_URL");
-        if client_metadata_url.as_deref().is_some_and(|url| !is_document_url(url)) {
-            return Err(wrong("OAUTH_CLIENT_METADATA_URL must be an https URL with a path"));
-        }
-        let personas = Personas::parse(get("PERSONAS").as_deref().unwrap_or("[]"))
-            .map_err(|reason| wrong(format!("PERSONAS: {reason}")))?;
-        let scheduler_token = get("SCHEDULER_TOKEN").map(Secret::new);
-        if scheduler_token.as_ref().is_some_and(|token| token.expose().len() < 32) {
-            return Err(wrong("SCHEDULER_TOKEN must have at least 32 characters"));
-        }
-        let upstream_timeout = match get("UPSTREAM_TIMEOUT_MS").as_deref().unwrap_or("60000").parse() {
-            Ok(millis @ 1..=600_000) => Duration::from_millis(millis),
-            _ => {
-                return Err(wrong("UPSTREAM_TIMEOUT_MS must be a whole number from 1 to 600000"));
+
+        /// All settings, in the order in which they are read and shown.
+        pub const SETTINGS: &[Setting] = &[$(Setting {
+            name: $name,
+            secret: $secret,
+            default: $default,
+            description: $description,
+        }),+];
+
+        /// The names of all settings.
+        pub const NAMES: [&str; SETTINGS.len()] = [$($name),+];
+
+        impl Settings {
+            /// Reads every setting through `lookup`; white space around a value is left out, and an empty value counts as
+            /// absent. The error names the setting and how to mend it.
+            pub fn load(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+                Ok(Self { $($field: $read(Given::new($name, lookup($name), $default))?),+ })
             }
-        };
-        let validations_per_tick = get("VALIDATIONS_PER_TICK").as_deref().unwrap_or("8").parse();
-        let Ok(validations_per_tick @ 1..=1000) = validations_per_tick else {
-            return Err(wrong("VALIDATIONS_PER_TICK must be a whole number from 1 to 1000"));
-        };
-        Ok(Self {
-            keys,
-            bootstrap_admin_key,
-            public_url,
-            allowed_origins,
-            net: Policy { allow_loopback },
-            client_metadata_url,
-            personas,
-            scheduler_token,
-            upstream_timeout,
-            validations_per_tick,
-        })
-    }
-}
-
-fn wrong(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(Code::NotConfigured, message)
-}
-
-fn is_document_url(text: &str) -> bool {
-    url::Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.path().len() > 1)
-}
-
-/// The ASCII origin (RFC 6454) of an http or https URL.
-fn origin(setting: &str, text: &str) -> Result<String> {
-    match url::Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none() => {
-            Ok(url.origin().ascii_serialization())
         }
-        _ => Err(wrong(format!("{setting} must be an origin such as https://postern.example.com"))),
+    };
+}
+
+settings! {
+    keys: KeyRing {
+        name: "ENCRYPTION_KEY",
+        secret: true,
+        default: None,
+        description: "Required. Base64 of 32 random bytes, which seal tokens and sessions; older keys may follow after \
+                      commas: the first one seals, all of them open.",
+        read: read::key_ring,
+    }
+    bootstrap_admin_key: Option<Secret<String>> {
+        name: "BOOTSTRAP_ADMIN_KEY",
+        secret: true,
+        default: None,
+        description: "`pst_<16 hex>_<43 base64url>`: becomes the first admin key while there is no key at all.",
+        read: read::api_key,
+    }
+    public_url: Option<String> {
+        name: "PUBLIC_URL",
+        secret: false,
+        default: None,
+        description: "The origin at which agents and browsers reach Postern.",
+        read: read::origin,
+    }
+    allowed_origins: Vec<String> {
+        name: "ALLOWED_ORIGINS",
+        secret: false,
+        default: None,
+        description: "Further browser origins that may call, comma separated; others get 403.",
+        read: read::origins,
+    }
+    net: Policy {
+        name: "ALLOW_LOOPBACK_UPSTREAMS",
+        secret: false,
+        default: Some("false"),
+        description: "`true` lets `http://127.0.0.1…` be registered; for development.",
+        read: read::net_policy,
+    }
+    client_metadata_url: Option<String> {
+        name: "OAUTH_CLIENT_METADATA_URL",
+        secret: false,
+        default: None,
+        description: "Where Postern's OAuth Client ID Metadata Document is published, when that is not `PUBLIC_URL` + \
+                      `/oauth/client-metadata.json`.",
+        read: read::document_url,
+    }
+    personas: Personas {
+        name: "PERSONAS",
+        secret: false,
+        default: Some("[]"),
+        description: "JSON array of personas; the built-in `admin` is always there.",
+        read: read::personas,
+    }
+    scheduler_token: Option<Secret<String>> {
+        name: "SCHEDULER_TOKEN",
+        secret: true,
+        default: None,
+        description: "32 characters or more; lets `POST /_scheduled/{job}` run a tick of a job. Without it the route \
+                      answers 404.",
+        read: read::token,
+    }
+    upstream_timeout: Duration {
+        name: "UPSTREAM_TIMEOUT_MS",
+        secret: false,
+        default: Some("60000"),
+        description: "Longest silence of an upstream during a call in milliseconds, 1 to 600000.",
+        read: read::milliseconds,
+    }
+    validations_per_tick: u32 {
+        name: "VALIDATIONS_PER_TICK",
+        secret: false,
+        // Some five exchanges each stay below the 50 subrequests of a free Cloudflare plan.
+        default: Some("8"),
+        description: "Integrations that one tick of the scheduled validation probes, 1 to 1000. The default fits a free \
+                      Cloudflare plan; a larger registry wants more.",
+        read: read::validations,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use kernel::Code;
+
     use super::*;
 
     fn load(pairs: &[(&str, &str)]) -> Result<Settings> {
@@ -188,5 +205,12 @@ mod tests {
     fn origins_are_normalised() {
         let settings = load(&[("PUBLIC_URL", "https://Postern.Example.com:443/")]).unwrap();
         assert_eq!(settings.public_url.as_deref(), Some("https://postern.example.com"));
+    }
+
+    #[test]
+    fn no_secret_has_a_default() {
+        for setting in SETTINGS {
+            assert!(!(setting.secret && setting.default.is_some()), "{}", setting.name);
+        }
     }
 }

@@ -6,14 +6,16 @@
 use http::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use crate::model::credential::{HeaderTemplate, Kind, ORGANIZATION, SealedCredential, Values, missing_keys, render};
+use crate::Platform;
+use crate::model::credential::{
+    HeaderTemplate, Kind, ORGANIZATION, SealedCredential, Values, missing_keys, render,
+};
 use crate::model::integration::{AuthMode, Integration};
 use crate::model::target::Upstream;
 use crate::model::token_set::TokenSet;
 use kernel::seal::Cell;
 use kernel::secret::Secret;
 use kernel::{Error, Result};
-use crate::Platform;
 
 /// Why a credential cannot be presented.
 #[derive(Debug, PartialEq, Eq)]

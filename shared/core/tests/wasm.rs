@@ -3,10 +3,10 @@
 #![cfg(target_arch = "wasm32")]
 
 use kernel::Result;
-use mcp::message::{Message, RawObject};
+use kernel::digest::sha256_hex;
 use kernel::ports::Random;
 use kernel::seal::{Cell, KeyRing};
-use kernel::digest::sha256_hex;
+use mcp::message::{Message, RawObject};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 struct WebCrypto;
@@ -33,7 +33,7 @@ fn what_is_sealed_opens_in_its_cell_only() {
 #[wasm_bindgen_test]
 fn an_envelope_made_natively_opens_here() {
     // Made by another implementation of AES-256-GCM: nonce 1…12, the key and cell of this file.
-    let sealed = include_str!("sealed.txt").trim();
+    let sealed = include_str!("../../kernel/tests/sealed.txt").trim();
     assert_eq!(ring().open(CELL, sealed).unwrap().expose(), b"canary");
 }
 

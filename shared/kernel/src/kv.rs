@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
 use crate::ports::Ports;
+use crate::{Error, Result};
 
 /// A family of cache entries.
 pub trait Family {
@@ -38,12 +38,7 @@ pub async fn get<F: Family>(platform: &Ports, key: &F::Key) -> Result<Option<F::
 }
 
 /// Keeps `value` for `ttl`.
-pub async fn put<F: Family>(
-    platform: &Ports,
-    key: &F::Key,
-    value: &F::Value,
-    ttl: Duration,
-) -> Result<()> {
+pub async fn put<F: Family>(platform: &Ports, key: &F::Key, value: &F::Value, ttl: Duration) -> Result<()> {
     let envelope = Envelope { expires_at: (platform.now() + ttl).millis(), value };
     let text = serde_json::to_string(&envelope).map_err(|error| Error::internal(error.to_string()))?;
     platform.kv.put(&format!("{}{key}", F::PREFIX), &text, ttl).await

@@ -2,14 +2,11 @@
 
 pub mod bridge;
 
-
 pub mod era;
 pub mod headers;
 pub mod message;
 
-
 pub mod sse;
-
 
 pub use era::Era;
 

@@ -100,7 +100,8 @@ impl Answer for Redirect {
             Self::Page(page) => page.into_response(),
             Self::To(place) => {
                 let mut response = empty(StatusCode::FOUND);
-                let place = HeaderValue::from_str(&place).map_err(|error| Error::internal(error.to_string()))?;
+                let place =
+                    HeaderValue::from_str(&place).map_err(|error| Error::internal(error.to_string()))?;
                 response.headers_mut().insert(LOCATION, place);
                 Ok(response)
             }

@@ -145,7 +145,12 @@ impl<C: 'static, A: Authenticate<C>> Family<C, A> {
         self.route(Method::DELETE, path, handler)
     }
 
-    fn route<X: 'static, H: Handler<C, A::Caller, X>>(mut self, method: Method, path: &str, handler: H) -> Self {
+    fn route<X: 'static, H: Handler<C, A::Caller, X>>(
+        mut self,
+        method: Method,
+        path: &str,
+        handler: H,
+    ) -> Self {
         let path = format!("{}{path}", self.routes.prefix);
         #[cfg(not(target_family = "wasm"))]
         let documented = {
@@ -154,7 +159,8 @@ impl<C: 'static, A: Authenticate<C>> Family<C, A> {
             documented
         };
         let handler = Arguments(handler, std::marker::PhantomData);
-        let mounted = Mounted { authenticate: Rc::clone(&self.authenticate), handler, limit: self.routes.limit };
+        let mounted =
+            Mounted { authenticate: Rc::clone(&self.authenticate), handler, limit: self.routes.limit };
         self.routes.table.push(Route {
             method,
             path,
@@ -204,6 +210,8 @@ documented! {
     page(status: u16, text: &'static str);
     /// An answer that the handler makes by itself, in one of these media types; none for an empty answer.
     answer(status: u16, text: &'static str, media_types: &'static [&'static str]);
+    /// An answer that the handler makes by itself: a JSON object of which the document says no more.
+    object(status: u16, text: &'static str);
     /// A body that the handler reads by itself.
     body(media_type: &'static str, text: &'static str);
 }

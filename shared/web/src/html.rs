@@ -72,8 +72,8 @@ pub fn connected(status: StatusCode) -> Html {
 
 #[cfg(test)]
 mod tests {
-    use crate::Body;
     use super::*;
+    use crate::Body;
 
     #[test]
     fn nothing_gets_out_of_its_place() {

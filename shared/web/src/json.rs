@@ -101,7 +101,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
 fn public(sentence: &str, path: &Path) -> Error {
     if let Some(rest) = sentence.strip_prefix("unknown field `") {
         let field = rest.split('`').next().unwrap_or(rest);
-        return Error::invalid(format!("unknown field \"{field}\"")).with_reason(field, "is not a known field");
+        return Error::invalid(format!("unknown field \"{field}\""))
+            .with_reason(field, "is not a known field");
     }
     if let Some(rest) = sentence.strip_prefix("missing field `") {
         return Error::invalid_field(rest.split('`').next().unwrap_or(rest), "is required");
@@ -117,7 +118,11 @@ fn public(sentence: &str, path: &Path) -> Error {
         _ => String::new(),
     };
     let rule = rule(sentence);
-    if field.is_empty() { Error::invalid(rule) } else { Error::invalid(format!("{field}: {rule}")).with_reason(field, rule) }
+    if field.is_empty() {
+        Error::invalid(rule)
+    } else {
+        Error::invalid(format!("{field}: {rule}")).with_reason(field, rule)
+    }
 }
 
 /// What a sentence says of the value, without the value.

@@ -74,7 +74,7 @@ fn add<C>(document: &mut OpenApi, family: &Routes<C>, route: &Route<C>) {
     let mut operation = route.documented.operation(family.dialect, components);
     operation.tags = family.document.tag.map(|(name, _)| vec![name.to_owned()]);
     refusals::add(&mut operation, family, route, components);
-    let item = document.paths.paths.entry(route.path.clone()).or_insert_with(PathItem::default);
+    let item = document.paths.paths.entry(route.path.clone()).or_default();
     item.merge_operations(PathItem::new(method(route), operation));
 }
 

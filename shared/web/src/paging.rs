@@ -132,8 +132,8 @@ impl<T> Page<T> {
     ) -> Result<Self> {
         let goes_on = rows.len() > limit;
         rows.truncate(limit);
-        let last = rows.last().filter(|_| goes_on);
-        let next = last.map(|last| encode(keys, list, &place(last))).transpose()?;
+        let after = rows.last().filter(|_| goes_on);
+        let next = after.map(|row| encode(keys, list, &place(row))).transpose()?;
         Ok(Self { rows, next })
     }
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use http::{HeaderMap, Method, StatusCode};
-use serde_json::Value;
-use web::Body;
+use kernel::Result;
+use kernel::digest::sha256_hex;
+use kernel::ports::Ports;
 use postern_core::model::api_key::{ApiKey, generate};
 use postern_core::settings::Settings;
-use kernel::digest::sha256_hex;
 use postern_core::{Platform, Router, Routes};
-use kernel::Result;
-use kernel::ports::Ports;
+use serde_json::Value;
+use web::Body;
 
 use crate::{Later, MemoryKv, NativeFetch, OsRandom, Sqlite, TestClock};
 

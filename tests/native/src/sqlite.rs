@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use async_trait::async_trait;
+use kernel::ports::{Row, Sql, SqlError, Statement, Value};
 use rusqlite::Connection;
 use rusqlite::types::{Value as Native, ValueRef};
-use kernel::ports::{Row, Sql, SqlError, Statement, Value};
 
 /// An in-memory database.
 pub struct Sqlite(RefCell<Connection>);

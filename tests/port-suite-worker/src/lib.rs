@@ -3,9 +3,9 @@
 
 use std::rc::Rc;
 
+use kernel::{Error, Result};
 use web::answer::json;
 use web::{Body, Response as Answer};
-use kernel::{Error, Result};
 use worker::{Context, Env, Request, Response, event};
 
 #[event(start)]
@@ -17,8 +17,7 @@ fn start() {
 async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
     let request = cloudflare::to_web(request).await;
     let answer = run(&request, &env, context).await;
-    let answer =
-        answer.unwrap_or_else(|error| Answer::new(Body::from(error.report())));
+    let answer = answer.unwrap_or_else(|error| Answer::new(Body::from(error.report())));
     cloudflare::to_worker(answer)
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod build;
 pub(crate) mod conformance;
 pub(crate) mod deploy;
 pub(crate) mod dev;
+pub(crate) mod manifests;
 pub(crate) mod openapi;
 pub(crate) mod setup;
 pub(crate) mod spin;

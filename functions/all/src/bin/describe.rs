@@ -36,14 +36,12 @@ fn settings() -> serde_json::Value {
 /// Method and path of every route, by function.
 #[cfg(not(target_family = "wasm"))]
 fn routes() -> serde_json::Value {
-    let listing = |function: &all::Function| -> Vec<(String, String)> {
-        let list = |family: &postern_core::Routes| -> Vec<_> {
-            let route = |(method, path): (_, &str)| (format!("{method}"), path.to_owned());
-            family.listing().into_iter().map(route).collect()
-        };
-        (function.families)().iter().flat_map(list).collect()
+    let listing = |function: &all::Function| -> serde_json::Value {
+        let families = (function.families)();
+        let routes = families.iter().flat_map(postern_core::Routes::listing);
+        routes.map(|(method, path)| serde_json::json!([method.as_str(), path])).collect()
     };
-    all::FUNCTIONS.iter().map(|function| (function.name.to_owned(), listing(function).into())).collect()
+    all::FUNCTIONS.iter().map(|function| (function.name.to_owned(), listing(function))).collect()
 }
 
 /// Name and cron expression of every job.

@@ -1,36 +1,48 @@
 //! `POST /v1/integrations/connections/custom-mcp`.
 //!
-//! (1) Read strictly; (2) turn it into a draft: what `auth_type` does not use must not be there; (3) store it, also in the
-//! place of one that was removed; (4) static credentials are active at once, OAuth begins; a connection that cannot begin
-//! is not kept; (5) answer 201.
+//! (1) Turn the body into a draft: what `auth_type` does not use must not be there; (2) store the draft, also in the place of
+//! a connection that was removed; (3) static credentials are active at once, OAuth begins; a connection that cannot begin is
+//! not kept.
 
 use std::collections::BTreeMap;
 
-use http::StatusCode;
-use serde::{Deserialize, Serialize};
-use postern_core::auth::Caller;
-use web::dialect::FeatherError;
-use web::request::json;
-use web::{Request, Response};
-use postern_core::upstream::validation::validate_later;
+use kernel::secret::Secret;
+use kernel::{Error, Result};
+use postern_core::auth::{Admin, ApiKeys};
 use postern_core::model::credential::{HeaderTemplate, ORGANIZATION, Values};
-use postern_core::model::integration::{AuthMode, Category, State, ToolPolicy, check_name, check_token};
+use postern_core::model::integration::{
+    AuthMode, Category, Integration, State, ToolPolicy, check_name, check_token,
+};
 use postern_core::oauth::client::CALLBACKS;
-use postern_core::oauth::flow::{Start, begin};
+use postern_core::oauth::flow::{Start, Started, begin};
 use postern_core::registry::draft::{Draft, OauthInput};
 use postern_core::registry::place::{Placing, place};
-use kernel::secret::Secret;
 use postern_core::store::integrations;
-use kernel::{Error, Result};
-use postern_core::Platform;
+use postern_core::upstream::validation::validate_later;
+use postern_core::{Family, Platform};
+use serde::{Deserialize, Serialize};
+use web::{Created, Json};
 
 use super::Transport;
 use super::read::Status;
 
+pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
+    family
+        .post("/connections/custom-mcp", connect)
+        .summary("connectCustomMcp", "Connect a customer's MCP server")
+        .description(
+            "With static credentials it is active at once; with OAuth it waits for the provider's redirect.",
+        )
+        .returns("Connected, or on the way.")
+        .error(400, "A field, or a rule between two of them, is broken.")
+        .error(409, "The nickname is taken.")
+        .error(502, "The authorization server cannot be used; nothing is kept.")
+}
+
 /// What kind of credential the server wants.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum AuthType {
+enum AuthType {
     /// None.
     #[default]
     None,
@@ -49,7 +61,7 @@ pub(crate) enum AuthType {
     as = ConnectCustomMcp,
     description = "A customer's MCP server. What `auth_type` does not use must not be there; `null` is the same as absent."
 )]
-pub(crate) struct ConnectRequest {
+struct ConnectRequest {
     /// Display name, unlike that of any other connection.
     #[schema(min_length = 1, max_length = 200)]
     nickname: String,
@@ -91,7 +103,7 @@ pub(crate) struct ConnectRequest {
 /// The answer; both URL fields are null on the static paths.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = CustomMcpConnected, description = "A new connection.")]
-pub(crate) struct ConnectResponse {
+struct ConnectResponse {
     /// A UUID.
     #[schema(format = "uuid")]
     connection_id: String,
@@ -108,103 +120,52 @@ pub(crate) struct ConnectResponse {
 }
 
 /// The vendor of every connection of this kind.
-pub(crate) const VENDOR: &str = "custom_mcp";
+pub(super) const VENDOR: &str = "custom_mcp";
 
 /// 201 `{connection_id, status, vendor, authorize_url, state}`; 400, 401, 403; 409 for a taken nickname; 502 when the
 /// authorization server cannot be used.
-#[utoipa::path(
-    post,
-    path = "/v1/integrations/connections/custom-mcp",
-    operation_id = "connectCustomMcp",
-    tag = "Feather",
-    summary = "Connect a customer's MCP server",
-    description = "With static credentials it is active at once; with OAuth it waits for the provider's redirect.",
-    request_body = ConnectRequest,
-    responses(
-        (status = 201, description = "Connected, or on the way.", body = ConnectResponse),
-        (status = 400, description = "A field, or a rule between two of them, is broken.", body = FeatherError),
-        (status = 409, description = "The nickname is taken.", body = FeatherError),
-        (status = 502, description = "The authorization server cannot be used; nothing is kept.", body = FeatherError)
-    )
-)]
-pub(crate) async fn connect(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    // (1)
-    let body: ConnectRequest = web::json::parse(&request.body)?;
-    // (2), (3)
+async fn connect(
+    platform: &Platform,
+    admin: Admin,
+    Json(body): Json<ConnectRequest>,
+) -> Result<Created<ConnectResponse>> {
+    // (1), (2)
     let draft = draft(body)?;
-    let placing = Placing { slug: None, state: State::Running, revives: true, viewer: &caller.subject };
+    let placing = Placing { slug: None, state: State::Running, revives: true, viewer: &admin.subject };
     let integration = place(platform, &draft, &placing).await?;
-    // (4)
-    let mut response = ConnectResponse {
-        connection_id: integration.id.clone(),
-        status: Status::Active,
-        vendor: VENDOR,
-        authorize_url: None,
-        state: None,
-    };
-    if draft.auth_mode == AuthMode::Oauth {
-        let start = Start {
-            integration: &integration,
-            owner: ORGANIZATION,
-            actor: &caller.subject,
-            callback: CALLBACKS[1],
-            return_url: None,
-            browser: None,
-        };
-        match begin(platform, &start).await {
-            Ok(started) => {
-                response.status = Status::PendingOauth;
-                response.authorize_url = Some(started.authorization_url);
-                response.state = Some(started.state);
-            }
-            Err(error) => {
-                integrations::archive(platform, &integration.id, true).await?;
-                return Err(error.into());
-            }
-        }
+    // (3)
+    let connection_id = integration.id.clone();
+    let started = if draft.auth_mode == AuthMode::Oauth {
+        Some(begin_or_remove(platform, &integration, &admin.subject).await?)
     } else {
-        validate_later(platform, integration, caller.subject);
+        validate_later(platform, integration, admin.subject.clone());
+        None
+    };
+    let status = if started.is_some() { Status::PendingOauth } else { Status::Active };
+    let (authorize_url, state) = started.map(|started| (started.authorization_url, started.state)).unzip();
+    let body = ConnectResponse { connection_id, status, vendor: VENDOR, authorize_url, state };
+    Ok(Created { body, location: None })
+}
+
+/// Begins the organization's authorization; where that fails, the new connection is removed again.
+async fn begin_or_remove(platform: &Platform, integration: &Integration, actor: &str) -> Result<Started> {
+    let [_, callback, _] = CALLBACKS;
+    let start = Start { integration, owner: ORGANIZATION, actor, callback, return_url: None, browser: None };
+    match begin(platform, &start).await {
+        Ok(started) => Ok(started),
+        Err(error) => {
+            integrations::archive(platform, &integration.id, true).await?;
+            Err(error.into())
+        }
     }
-    // (5)
-    json(StatusCode::CREATED, &response)
 }
 
 fn draft(body: ConnectRequest) -> Result<Draft> {
     let auth_type = body.auth_type.unwrap_or_default();
-    let misplaced = [
-        ("token", body.token.is_some(), AuthType::Bearer),
-        ("api_key", body.api_key.is_some(), AuthType::ApiKey),
-        ("api_key_header", body.api_key_header.is_some(), AuthType::ApiKey),
-        ("oauth_authorize_url", body.oauth_authorize_url.is_some(), AuthType::Oauth),
-        ("oauth_token_url", body.oauth_token_url.is_some(), AuthType::Oauth),
-        ("oauth_client_id", body.oauth_client_id.is_some(), AuthType::Oauth),
-        ("oauth_client_secret", body.oauth_client_secret.is_some(), AuthType::Oauth),
-        (
-            "oauth_scopes",
-            body.oauth_scopes.as_ref().is_some_and(|scopes| !scopes.is_empty()),
-            AuthType::Oauth,
-        ),
-    ];
-    if let Some((field, ..)) = misplaced.iter().find(|(_, given, wanted)| *given && *wanted != auth_type) {
-        return Err(Error::invalid(format!("{field} does not go with this auth_type")));
-    }
-    let name = check_name(&body.nickname)
-        .map_err(|error| Error::invalid(error.message.replace("name", "nickname")))?;
-    let (auth_mode, first, credential) = match auth_type {
-        AuthType::None => (AuthMode::None, None, None),
-        AuthType::Oauth => (AuthMode::Oauth, None, None),
-        AuthType::Bearer => {
-            let token = required("token", body.token.as_ref())?;
-            (AuthMode::ServerToken, Some(HeaderTemplate::bearer()), Some(token))
-        }
-        AuthType::ApiKey => {
-            let name = body.api_key_header.clone().unwrap_or_else(|| "X-API-Key".to_owned());
-            let template = HeaderTemplate { name, value: "{token}".to_owned() };
-            (AuthMode::ServerToken, Some(template), Some(required("api_key", body.api_key.as_ref())?))
-        }
-    };
-    let oauth = (auth_mode == AuthMode::Oauth).then(|| OauthInput {
+    check_placed(&body, auth_type)?;
+    let name = check_name("nickname", &body.nickname)?;
+    let Credential { mode, template, values } = credential(&body, auth_type)?;
+    let oauth = (mode == AuthMode::Oauth).then(|| OauthInput {
         scopes: body.oauth_scopes,
         client_id: body.oauth_client_id,
         client_secret: body.oauth_client_secret.map(Some),
@@ -217,24 +178,70 @@ fn draft(body: ConnectRequest) -> Result<Draft> {
         description: None,
         url: body.server_url,
         category: Category::GatewayRemoteMcp,
-        auth_mode,
+        auth_mode: mode,
         oauth,
         capabilities: None,
         credential_schema: None,
-        headers: headers(auth_mode, first, body.headers.unwrap_or_default())?,
+        headers: headers(mode, template, body.headers.unwrap_or_default())?,
         tool_policy: ToolPolicy::Auto,
         source: Some("custom-mcp".to_owned()),
-        credential,
+        credential: values,
     })
 }
 
+/// Refuses fields that belong to another `auth_type`.
+fn check_placed(body: &ConnectRequest, auth_type: AuthType) -> Result<()> {
+    let has_scopes = body.oauth_scopes.as_ref().is_some_and(|scopes| !scopes.is_empty());
+    let fields = [
+        ("token", body.token.is_some(), AuthType::Bearer),
+        ("api_key", body.api_key.is_some(), AuthType::ApiKey),
+        ("api_key_header", body.api_key_header.is_some(), AuthType::ApiKey),
+        ("oauth_authorize_url", body.oauth_authorize_url.is_some(), AuthType::Oauth),
+        ("oauth_token_url", body.oauth_token_url.is_some(), AuthType::Oauth),
+        ("oauth_client_id", body.oauth_client_id.is_some(), AuthType::Oauth),
+        ("oauth_client_secret", body.oauth_client_secret.is_some(), AuthType::Oauth),
+        ("oauth_scopes", has_scopes, AuthType::Oauth),
+    ];
+    match fields.iter().find(|(_, is_given, wanted)| *is_given && *wanted != auth_type) {
+        Some((field, ..)) => Err(Error::invalid_field(field, "does not go with this auth_type")),
+        None => Ok(()),
+    }
+}
+
+/// What an `auth_type` means to the registry.
+struct Credential {
+    mode: AuthMode,
+    /// The header that carries the organization's token, where it has one.
+    template: Option<HeaderTemplate>,
+    /// The organization's token.
+    values: Option<Values>,
+}
+
+fn credential(body: &ConnectRequest, auth_type: AuthType) -> Result<Credential> {
+    let (mode, template, values) = match auth_type {
+        AuthType::None => (AuthMode::None, None, None),
+        AuthType::Oauth => (AuthMode::Oauth, None, None),
+        AuthType::Bearer => {
+            let token = required("token", body.token.as_ref())?;
+            (AuthMode::ServerToken, Some(HeaderTemplate::bearer()), Some(token))
+        }
+        AuthType::ApiKey => {
+            let name = body.api_key_header.clone().unwrap_or_else(|| "X-API-Key".to_owned());
+            let template = HeaderTemplate { name, value: "{token}".to_owned() };
+            (AuthMode::ServerToken, Some(template), Some(required("api_key", body.api_key.as_ref())?))
+        }
+    };
+    Ok(Credential { mode, template, values })
+}
+
 fn required(field: &'static str, secret: Option<&Secret<String>>) -> Result<Values> {
-    let secret = secret.ok_or_else(|| Error::invalid(format!("{field} is required with this auth_type")))?;
+    let secret = secret.ok_or_else(|| Error::invalid_field(field, "is required with this auth_type"))?;
     check_token(field, secret.expose())?;
     Ok(Values::token(secret.expose().clone()))
 }
 
-/// The credential's own header and the customer's further ones, whose values may be secrets: all of it is sealed.
+/// The credential's own header and the customer's further ones, all as sealed templates because their values may be
+/// secrets. Without them, or with `Authorization: Bearer` alone, the registry needs no templates.
 fn headers(
     mode: AuthMode,
     first: Option<HeaderTemplate>,

@@ -1,23 +1,30 @@
 //! `POST /v1/integrations/connections/custom-mcp/discover`: what connecting a server by OAuth would take. Writes nothing.
 
-use http::StatusCode;
-use serde::{Deserialize, Serialize};
-use postern_core::auth::Caller;
-use web::dialect::FeatherError;
-use web::request::json;
-use web::{Request, Response};
+use kernel::Result;
 use kernel::net::SafeUrl;
+use postern_core::auth::{Admin, ApiKeys};
+use postern_core::oauth::OauthError;
 use postern_core::oauth::discovery::discover_server;
-use kernel::{Error, Result};
-use postern_core::Platform;
+use postern_core::{Family, Platform};
+use serde::{Deserialize, Serialize};
+use web::Json;
 
 use super::Transport;
+
+pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
+    family
+        .post("/connections/custom-mcp/discover", discover)
+        .summary("discoverCustomMcp", "What connecting a server by OAuth would take")
+        .description("Asks the server and its authorization server; writes nothing.")
+        .returns("What was found out, also about a server without OAuth.")
+        .error(400, "`server_url` may not be dialled.")
+}
 
 /// The body.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(description = "Whom to ask.")]
-pub(crate) struct DiscoverRequest {
+struct DiscoverRequest {
     /// The server's MCP endpoint: https, at a public name or address.
     #[schema(format = "uri")]
     server_url: String,
@@ -27,9 +34,9 @@ pub(crate) struct DiscoverRequest {
 }
 
 /// What was found out.
-#[derive(Serialize, utoipa::ToSchema)]
+#[derive(Default, Serialize, utoipa::ToSchema)]
 #[schema(as = Discovered)]
-pub(crate) struct DiscoverResponse {
+struct DiscoverResponse {
     /// Whether clients can register by themselves: then no client id is needed.
     supports_dcr: bool,
     /// Authorization endpoint.
@@ -46,36 +53,22 @@ pub(crate) struct DiscoverResponse {
 
 /// 200 `{supports_dcr, authorize_url?, token_url?, scopes}`, also for a server without OAuth; 400 for a URL that may not be
 /// dialled.
-#[utoipa::path(
-    post,
-    path = "/v1/integrations/connections/custom-mcp/discover",
-    operation_id = "discoverCustomMcp",
-    tag = "Feather",
-    summary = "What connecting a server by OAuth would take",
-    description = "Asks the server and its authorization server; writes nothing.",
-    request_body = DiscoverRequest,
-    responses(
-        (status = 200, description = "What was found out, also about a server without OAuth.", body = DiscoverResponse),
-        (status = 400, description = "`server_url` may not be dialled.", body = FeatherError)
-    )
-)]
-pub(crate) async fn discover(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let body: DiscoverRequest = web::json::parse(&request.body)?;
+async fn discover(
+    platform: &Platform,
+    _: Admin,
+    Json(body): Json<DiscoverRequest>,
+) -> Result<Json<DiscoverResponse>> {
     let url = SafeUrl::parse(&body.server_url, platform.settings.net)
-        .map_err(|refused| Error::invalid(refused.0.replace("url", "server_url")))?;
-    let found = discover_server(platform, &url).await;
-    if let Err(postern_core::oauth::OauthError::Internal(error)) = found {
-        return Err(error);
-    }
-    let found = found.ok();
-    json(
-        StatusCode::OK,
-        &DiscoverResponse {
-            supports_dcr: found.as_ref().is_some_and(|found| found.metadata.registration_endpoint.is_some()),
-            authorize_url: found.as_ref().and_then(|found| found.metadata.authorization_endpoint.clone()),
-            token_url: found.as_ref().and_then(|found| found.metadata.token_endpoint.clone()),
-            scopes: found.map(|found| found.scopes).unwrap_or_default(),
-        },
-    )
+        .map_err(|refused| refused.field("server_url"))?;
+    let found = match discover_server(platform, &url).await {
+        Ok(found) => found,
+        Err(OauthError::Internal(error)) => return Err(error),
+        Err(_) => return Ok(Json(DiscoverResponse::default())),
+    };
+    Ok(Json(DiscoverResponse {
+        supports_dcr: found.metadata.registration_endpoint.is_some(),
+        authorize_url: found.metadata.authorization_endpoint,
+        token_url: found.metadata.token_endpoint,
+        scopes: found.scopes,
+    }))
 }

@@ -1,40 +1,61 @@
 //! `GET /v1/integrations/connections`, and `GET`, `DELETE`, `POST …/test-lease` of one.
 
 use http::HeaderValue;
-use http::StatusCode;
 use http::header::LINK;
-use serde::Serialize;
-use serde_json::value::RawValue;
-use postern_core::auth::Caller;
-use web::cursor;
-use web::cursor::Keyset;
-use web::dialect::FeatherError;
-use web::request::{empty, json};
-use web::{Request, Response};
-use postern_core::upstream::validation::{Verdict, validate};
+use kernel::time::Timestamp;
+use kernel::{Error, Result};
+use postern_core::auth::{Admin, ApiKeys};
 use postern_core::model::credential::ORGANIZATION;
 use postern_core::model::integration::{Integration, State, ValidationStatus};
+use postern_core::model::tool::ToolStatus;
 use postern_core::oauth::disconnect::disconnect;
-use kernel::ports::Timestamp;
-use postern_core::store::tools;
-use postern_core::store::tools::Reviewed;
+use postern_core::store::tools::{self, Reviewed};
 use postern_core::store::{credentials, integrations};
-use kernel::{Error, Result};
-use postern_core::Platform;
+use postern_core::upstream::validation::{Verdict, validate};
+use postern_core::{Family, Platform};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use web::paging::{Cursor, Keyset, Link, Page};
+use web::{Answer, Json, NoContent, Path, Query, Response};
 
 use super::custom_mcp::VENDOR;
-use super::load;
+use super::{ConnectionId, load};
 
 const CURSOR: &str = "connections";
 const PAGE: u32 = 200;
 /// Tools shown with one connection.
 const MOST_TOOLS: u32 = 500;
 
+pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
+    family
+        .get("/connections", list)
+        .summary("listConnections", "List connections, in order of creation")
+        .returns("A page of them.")
+        .header("Link", "The next page, where there is one (RFC 8288).")
+        .error(400, "`cursor` is not usable.")
+        .get("/connections/{id}", get)
+        .summary("readConnection", "Read a connection, with its tools")
+        .returns("As it is now.")
+        .error(404, NOT_FOUND)
+        .delete("/connections/{id}", remove)
+        .summary("disconnect", "Disconnect an MCP server")
+        .description("Its grant is revoked at the provider, its credentials and its catalogue are deleted.")
+        .returns("Gone.")
+        .error(404, NOT_FOUND)
+        .post("/connections/{id}/test-lease", test_lease)
+        .summary("testLease", "Try a connection's credential")
+        .description("Asks the server now, with the organization's credential.")
+        .returns("What came of it.")
+        .error(404, NOT_FOUND)
+}
+
+const NOT_FOUND: &str = "No such connection.";
+
 /// Where a connection stands.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = FeatherStatus)]
-pub(crate) enum Status {
+pub(super) enum Status {
     /// Usable.
     Active,
     /// Waits for the provider's redirect, or for a new sign-in.
@@ -59,7 +80,7 @@ impl Status {
     }
 }
 
-/// Read for the organization, its own connection is the viewer's.
+/// Whether the organization, for which the integration was read, has a credential that can be used.
 fn has_credential(integration: &Integration) -> bool {
     integration.user_connection.is_some_and(|connection| !connection.needs_reauth)
 }
@@ -67,27 +88,27 @@ fn has_credential(integration: &Integration) -> bool {
 /// A connection.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = FeatherConnection, description = "A connection to an MCP server.")]
-pub(crate) struct ConnectionView<'a> {
+struct ConnectionView {
     /// A UUID.
     #[schema(format = "uuid")]
-    id: &'a str,
+    id: String,
     /// Always `custom_mcp`.
     #[schema(example = "custom_mcp")]
     integration_key: &'static str,
     /// Unique short name: prefix of its tools.
-    nickname_slug: &'a str,
+    nickname_slug: String,
     /// Display name.
-    nickname: &'a str,
+    nickname: String,
     /// Always `custom_mcp`.
     #[schema(example = "custom_mcp")]
     vendor: &'static str,
     /// The server's MCP endpoint.
     #[schema(format = "uri")]
-    server_url: &'a str,
+    server_url: String,
     status: Status,
     /// Why it is not active.
     #[schema(required = true)]
-    status_reason: Option<&'a str>,
+    status_reason: Option<String>,
     /// `synced` once its tools are known, else `pending`.
     #[schema(example = "synced")]
     tools_status: &'static str,
@@ -101,46 +122,47 @@ pub(crate) struct ConnectionView<'a> {
     /// Its tools; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    tools: Option<Vec<ToolView<'a>>>,
+    tools: Option<Vec<ToolView>>,
 }
 
 /// One tool of a connection.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = FeatherTool)]
-pub(crate) struct ToolView<'a> {
+struct ToolView {
     /// Stable: the same for the same connection and name for ever.
-    id: &'a str,
+    id: String,
     /// The connection.
     #[schema(format = "uuid")]
-    connection_id: &'a str,
+    connection_id: String,
     /// The server's own name for it.
-    tool_path: &'a str,
+    tool_path: String,
     /// Its name at `/mcp`.
     slug: String,
     /// Whether agents see it while the connection is in use.
     is_enabled: bool,
     /// Its definition as its server has it.
     #[schema(value_type = Object)]
-    definition: &'a RawValue,
+    definition: Box<RawValue>,
     /// When its server last had it.
     #[schema(required = true)]
     last_seen_at: Option<Timestamp>,
 }
 
-impl<'a> From<&'a Integration> for ConnectionView<'a> {
-    fn from(integration: &'a Integration) -> Self {
-        let status = Status::of(integration);
+impl From<Integration> for ConnectionView {
+    fn from(integration: Integration) -> Self {
+        let status = Status::of(&integration);
+        let is_synced = integration.catalogue_hash.is_some();
         Self {
-            id: &integration.id,
+            id: integration.id,
             integration_key: VENDOR,
-            nickname_slug: &integration.slug,
-            nickname: &integration.content.name,
+            nickname_slug: integration.slug,
+            nickname: integration.content.name,
             vendor: VENDOR,
-            server_url: &integration.content.url,
+            server_url: integration.content.url,
             status,
-            status_reason: integration.validation_message.as_deref().filter(|_| status != Status::Active),
-            tools_status: if integration.catalogue_hash.is_some() { "synced" } else { "pending" },
-            tools_synced_at: integration.last_validated_at.filter(|_| integration.catalogue_hash.is_some()),
+            status_reason: integration.validation_message.filter(|_| status != Status::Active),
+            tools_status: if is_synced { "synced" } else { "pending" },
+            tools_synced_at: integration.last_validated_at.filter(|_| is_synced),
             created_at: integration.created_at,
             updated_at: integration.updated_at,
             tools: None,
@@ -148,91 +170,80 @@ impl<'a> From<&'a Integration> for ConnectionView<'a> {
     }
 }
 
-/// 200: an array, in order of creation, with a `Link` to the next page where there is one. Query: `cursor`.
-#[utoipa::path(
-    get,
-    path = "/v1/integrations/connections",
-    operation_id = "listConnections",
-    tag = "Feather",
-    summary = "List connections, in order of creation",
-    params(("cursor" = Option<String>, Query, nullable = false, description = "As in the former page's `Link`.")),
-    responses(
-        (
-            status = 200,
-            description = "A page of them.",
-            body = [ConnectionView],
-            headers(("Link" = String, description = "The next page, where there is one (RFC 8288)."))
-        ),
-        (status = 400, description = "`cursor` is not usable.", body = FeatherError)
-    )
-)]
-pub(crate) async fn list(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let keys = &platform.settings.keys;
-    let after: Option<Keyset> =
-        request.query("cursor").map(|text| cursor::decode(keys, CURSOR, &text)).transpose()?;
-    let mut found = integrations::list(platform, ORGANIZATION, after.as_ref(), None, PAGE + 1).await?;
-    let more = found.len() > PAGE as usize;
-    found.truncate(PAGE as usize);
-    let views: Vec<ConnectionView<'_>> = found.iter().map(Into::into).collect();
-    let mut response = json(StatusCode::OK, &views)?;
-    if let Some(last) = found.last().filter(|_| more) {
-        let place = Keyset { created_at: last.created_at.millis(), id: last.id.clone() };
-        let next = cursor::encode(keys, CURSOR, &place)?;
-        let link = format!("</v1/integrations/connections?cursor={next}>; rel=\"next\"");
-        if let Ok(link) = HeaderValue::from_str(&link) {
+impl ToolView {
+    /// A tool of `integration`, with the definition that its server has now.
+    fn of(tool: Reviewed, integration: &Integration) -> Result<Self> {
+        let definition = RawValue::from_string(tool.found.unwrap_or(tool.definition))
+            .map_err(|error| Error::internal(error.to_string()))?;
+        Ok(Self {
+            id: tool.id,
+            connection_id: integration.id.clone(),
+            slug: format!("{}__{}", integration.slug, tool.name),
+            tool_path: tool.name,
+            is_enabled: tool.status == ToolStatus::Approved,
+            definition,
+            last_seen_at: integration.last_validated_at,
+        })
+    }
+}
+
+/// Connections, in order of creation.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = FeatherConnections)]
+struct Connections(Vec<ConnectionView>);
+
+/// 200: the connections, with a `Link` to the next page where there is one.
+struct Listed {
+    connections: Connections,
+    /// The cursor of the next page.
+    next: Option<String>,
+}
+
+impl Answer for Listed {
+    fn into_response(self) -> Result<Response> {
+        let mut response = Json(self.connections).into_response()?;
+        if let Some(next) = self.next {
+            let link = format!("</v1/integrations/connections?cursor={next}>; rel=\"next\"");
+            let link = HeaderValue::try_from(link).map_err(|error| Error::internal(error.to_string()))?;
             response.headers_mut().insert(LINK, link);
         }
+        Ok(response)
     }
-    Ok(response)
+
+    #[cfg(not(target_family = "wasm"))]
+    fn describe(operation: &mut web::openapi::Described<'_>) {
+        Json::<Connections>::describe(operation);
+    }
+}
+
+async fn list(platform: &Platform, _: Admin, Query(cursor): Query<Cursor<Link>>) -> Result<Listed> {
+    let keys = &platform.settings.keys;
+    let after: Option<Keyset> = cursor.place(keys, CURSOR)?;
+    let found = integrations::list(platform, ORGANIZATION, after.as_ref(), None, PAGE + 1).await?;
+    let Page { rows, next } = Page::cut(keys, CURSOR, found, PAGE as usize, |row| Keyset {
+        created_at: row.created_at.millis(),
+        id: row.id.clone(),
+    })?;
+    Ok(Listed { connections: Connections(rows.into_iter().map(Into::into).collect()), next })
 }
 
 /// 200: the connection with its tools; 404.
-#[utoipa::path(
-    get,
-    path = "/v1/integrations/connections/{id}",
-    operation_id = "readConnection",
-    tag = "Feather",
-    summary = "Read a connection, with its tools",
-    params(("id" = String, Path, format = "uuid", description = "The connection's id.")),
-    responses(
-        (status = 200, description = "As it is now.", body = ConnectionView),
-        (status = 404, description = "No such connection.", body = FeatherError)
-    )
-)]
-pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let id = load(platform, &caller, &request).await?.id;
-    let integration = integrations::find(platform, ORGANIZATION, &id).await?;
-    let integration = integration.ok_or_else(|| Error::not_found("connection not found"))?;
+async fn get(platform: &Platform, _: Admin, Path(id): Path<ConnectionId>) -> Result<Json<ConnectionView>> {
+    let integration = load(platform, id).await?;
     let found = tools::review(platform, &integration.id, None, None, MOST_TOOLS).await?;
-    let view = |tool: &'_ Reviewed| -> Result<(String, Box<RawValue>)> {
-        let text = tool.found.as_ref().unwrap_or(&tool.definition);
-        let raw = RawValue::from_string(text.clone()).map_err(|error| Error::internal(error.to_string()))?;
-        Ok((format!("{}__{}", integration.slug, tool.name), raw))
-    };
-    let rendered = found.iter().map(view).collect::<Result<Vec<_>>>()?;
-    let tools = found.iter().zip(&rendered).map(|(tool, (slug, definition))| ToolView {
-        id: &tool.id,
-        connection_id: &integration.id,
-        tool_path: &tool.name,
-        slug: slug.clone(),
-        is_enabled: tool.status == postern_core::model::tool::ToolStatus::Approved,
-        definition,
-        last_seen_at: integration.last_validated_at,
-    });
-    json(StatusCode::OK, &ConnectionView { tools: Some(tools.collect()), ..(&integration).into() })
+    let tools = found.into_iter().map(|tool| ToolView::of(tool, &integration)).collect::<Result<_>>()?;
+    Ok(Json(ConnectionView { tools: Some(tools), ..integration.into() }))
 }
 
 /// What a probe of the credential said.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = TestLease)]
-pub(crate) struct Lease<'a> {
+struct Lease {
     /// Whether the server can be used.
     ok: bool,
     /// Who was asked.
     #[schema(format = "uri")]
-    url: &'a str,
+    url: String,
     /// Why it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -240,52 +251,24 @@ pub(crate) struct Lease<'a> {
 }
 
 /// 200 `{ok, url, detail?}`: the server was asked with the organization's credential; 404.
-#[utoipa::path(
-    post,
-    path = "/v1/integrations/connections/{id}/test-lease",
-    operation_id = "testLease",
-    tag = "Feather",
-    summary = "Try a connection's credential",
-    description = "Asks the server now, with the organization's credential.",
-    params(("id" = String, Path, format = "uuid", description = "The connection's id.")),
-    responses(
-        (status = 200, description = "What came of it.", body = Lease),
-        (status = 404, description = "No such connection.", body = FeatherError)
-    )
-)]
-pub(crate) async fn test_lease(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let integration = load(platform, &caller, &request).await?;
+async fn test_lease(platform: &Platform, _: Admin, Path(id): Path<ConnectionId>) -> Result<Json<Lease>> {
+    let integration = load(platform, id).await?;
     let verdict = validate(platform, &integration, ORGANIZATION).await?;
-    let connected = !integration.has_user_credentials()
+    let is_signed_in = !integration.has_user_credentials()
         || credentials::of_organization(platform, &integration.id).await?.is_some();
     let detail = match verdict {
-        Verdict::Usable if connected => None,
+        Verdict::Usable if is_signed_in => None,
         Verdict::Usable => Some("reachable, but nobody has signed in yet".to_owned()),
         Verdict::Unusable(reason) => Some(reason),
         Verdict::CredentialsMissing(keys) => Some(format!("credentials are missing: {}", keys.join(", "))),
     };
-    json(StatusCode::OK, &Lease { ok: detail.is_none(), url: &integration.content.url, detail })
+    Ok(Json(Lease { ok: detail.is_none(), url: integration.content.url, detail }))
 }
 
-/// 204: revoked at the provider, then forgotten with all its secrets; 404.
-#[utoipa::path(
-    delete,
-    path = "/v1/integrations/connections/{id}",
-    operation_id = "disconnect",
-    tag = "Feather",
-    summary = "Disconnect an MCP server",
-    description = "Its grant is revoked at the provider, its credentials and its catalogue are deleted.",
-    params(("id" = String, Path, format = "uuid", description = "The connection's id.")),
-    responses(
-        (status = 204, description = "Gone."),
-        (status = 404, description = "No such connection.", body = FeatherError)
-    )
-)]
-pub(crate) async fn remove(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let integration = load(platform, &caller, &request).await?;
-    disconnect(platform, &integration, ORGANIZATION, &caller.subject).await?;
+/// 204: the grant is revoked at the provider, then the connection is deleted with all its secrets; 404.
+async fn remove(platform: &Platform, admin: Admin, Path(id): Path<ConnectionId>) -> Result<NoContent> {
+    let integration = load(platform, id).await?;
+    disconnect(platform, &integration, ORGANIZATION, &admin.subject).await?;
     integrations::archive(platform, &integration.id, true).await?;
-    Ok(empty(StatusCode::NO_CONTENT))
+    Ok(NoContent)
 }

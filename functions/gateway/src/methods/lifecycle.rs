@@ -12,18 +12,15 @@ use crate::reply::Reply;
 use crate::session::AgentSession;
 
 /// Negotiates the revision and opens a session.
-pub(super) fn initialize(
-    context: &Context<'_>,
-    id: &RawValue,
-    params: Option<&RawValue>,
-) -> Result<Reply> {
+pub(super) fn initialize(context: &Context<'_>, id: &RawValue, params: Option<&RawValue>) -> Result<Reply> {
     let params = params.and_then(|params| RawObject::parse(params.get()));
     let wanted = params.as_ref().and_then(|params| params.text("protocolVersion"));
     let Some(wanted) = wanted else {
         return Ok(RpcError::invalid_params("initialize needs a protocolVersion").with_id(Some(id)).into());
     };
     let version = LEGACY.into_iter().find(|known| *known == wanted).unwrap_or(LATEST_LEGACY);
-    let url_elicitation = params.as_ref().and_then(|params| params.get("capabilities")).is_some_and(opens_urls);
+    let url_elicitation =
+        params.as_ref().and_then(|params| params.get("capabilities")).is_some_and(opens_urls);
     let session = AgentSession::new(version, url_elicitation, context.platform.now());
     let session_id = session.seal(context.platform, &context.agent.caller.subject)?;
     let result = raw(&json!({

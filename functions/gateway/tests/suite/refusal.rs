@@ -5,14 +5,14 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 use http::Method;
-use native::App;
-use serde_json::{Value, json};
-use postern_core::model::oauth_client::{AuthMethod, Client};
-use postern_core::oauth::refresh::renewed;
-use postern_core::model::token_set::TokenSet;
 use kernel::secret::Secret;
+use native::App;
+use postern_core::model::oauth_client::{AuthMethod, OauthClient};
+use postern_core::model::token_set::TokenSet;
+use postern_core::oauth::refresh::renewed;
 use postern_core::store::credentials::{TokenTimes, put_tokens, resolve, wanted_scope};
 use postern_core::vault::seal_tokens;
+use serde_json::{Value, json};
 
 const OWNER: &str = "apikey:bootstrap";
 
@@ -68,7 +68,7 @@ async fn grant(app: &App, id: &str) {
         revocation_endpoint: None,
         resource: None,
         is_client_credentials: false,
-        client: Client {
+        client: OauthClient {
             client_id: "postern".to_owned(),
             client_secret: None,
             auth_method: AuthMethod::None,

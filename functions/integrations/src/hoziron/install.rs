@@ -1,39 +1,53 @@
-//! `POST /integrations/install`.
+//! Installing an integration.
 //!
-//! (1) Read strictly; (2) turn the source (a catalogue id, an https URL or an inline template) into a draft; (3) store it,
-//! stopped, also in the place of one that was removed; (4) answer 201; (5) probe the upstream after the answer, so that
-//! its tools are known before it is started.
+//! (1) Turn the source (a catalogue id, an https URL or an inline template) into a draft; (2) store it, stopped, also in
+//! the place of one that was removed; (3) have the upstream probed after the answer, so that its tools are known before it
+//! is started; (4) answer 201.
 
 mod source;
 
 use std::collections::BTreeMap;
 
-use http::header::LOCATION;
-use http::{HeaderValue, StatusCode};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use postern_core::auth::Caller;
-use web::dialect::HozironError;
-use web::{Request, Response};
-use postern_core::model::credential::{HeaderTemplate, TOKEN, Values, check_templates, wanted_keys};
-use postern_core::model::integration::{AuthMode, Category, State, ToolPolicy, check_description, check_name, check_slug, slug};
 use kernel::secret::Secret;
 use kernel::{Code, Error, Result};
-use postern_core::Platform;
+use postern_core::auth::{Admin, ApiKeys};
+use postern_core::model::credential::{HeaderTemplate, TOKEN, Values, check_templates, wanted_keys};
+use postern_core::model::integration::{
+    AuthMode, Category, State, ToolPolicy, check_description, check_name, check_slug, slug,
+};
+use postern_core::registry::draft::{Draft, OauthInput};
+use postern_core::registry::place::{Placing, place};
+use postern_core::store::integrations;
+use postern_core::upstream::validation::validate_later;
+use postern_core::{Family, Platform};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
+use web::{Created, Json};
 
 use self::source::{DeclaredOauth, Source, Template};
 use crate::catalog;
-use crate::openapi::{config, credential_values};
-use postern_core::upstream::validation::validate_later;
-use postern_core::registry::draft::{Draft, OauthInput};
-use postern_core::registry::place::{Placing, place};
+use crate::schemas::{config, credential_values};
+
+pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
+    family
+        .post("/install", install)
+        .summary("install", "Install an integration")
+        .description(
+            "It is born stopped. The upstream is probed after the answer, so that its tools are known soon.",
+        )
+        .returns("Installed, not started.")
+        .header("Location", "Where it is.")
+        .error(400, "A field or a rule between two of them is broken, or a credential has an unknown key.")
+        .error(404, "The catalogue has no such entry.")
+        .error(409, "Something of this id or name is already installed.")
+}
 
 /// The body of an install.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(description = "What to install. Unknown fields are refused.")]
-pub(crate) struct InstallRequest {
+struct InstallRequest {
     #[schema(inline)]
     source: Source,
     /// The slug to install it under; otherwise the catalogue id, or one made of the URL's host.
@@ -57,68 +71,43 @@ pub(crate) struct Installation {
     pub(super) installed: bool,
 }
 
-/// 201 `{id, installed: true}`; 400, 401, 403, 404, 409.
-#[utoipa::path(
-    post,
-    path = "/integrations/install",
-    operation_id = "install",
-    tag = "Hoziron",
-    summary = "Install an integration",
-    description = "It is born stopped. The upstream is probed after the answer, so that its tools are known soon.",
-    request_body = InstallRequest,
-    responses(
-        (
-            status = 201,
-            description = "Installed, not started.",
-            body = Installation,
-            headers(("Location" = String, description = "Where it is."))
-        ),
-        (
-            status = 400,
-            description = "A field or a rule between two of them is broken, or a credential has an unknown key.",
-            body = HozironError
-        ),
-        (status = 404, description = "The catalogue has no such entry.", body = HozironError),
-        (status = 409, description = "Something of this id or name is already installed.", body = HozironError)
-    )
-)]
-pub(crate) async fn install(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
+async fn install(
+    platform: &Platform,
+    admin: Admin,
+    Json(body): Json<InstallRequest>,
+) -> Result<Created<Installation>> {
     // (1)
-    let body: InstallRequest = web::json::parse(&request.body)?;
-    // (2)
-    let chosen_name = body.name.as_deref().map(check_name).transpose()?;
-    let chosen_id = body.id.as_deref().map(check_slug).transpose()?;
+    let chosen_name = body.name.as_deref().map(|name| check_name("name", name)).transpose()?;
+    let chosen_id = body.id.as_deref().map(|id| check_slug("id", id)).transpose()?;
     let Prepared { id, mut draft } = prepare(body)?;
     let id = chosen_id.unwrap_or(id);
     let is_chosen = chosen_name.is_some();
     draft.name = chosen_name.unwrap_or(draft.name);
-    // (3)
-    let placing = Placing { slug: Some(&id), state: State::Stopped, revives: true, viewer: &caller.subject };
+    // (2)
+    let placing = Placing { slug: Some(&id), state: State::Stopped, revives: true, viewer: &admin.subject };
     let placed = match place(platform, &draft, &placing).await {
-        // Only the display name is taken, and nobody chose it.
+        // Only the display name is taken, and the client did not choose that name.
         Err(error) if error.code == Code::Duplicate && !is_chosen && !is_installed(platform, &id).await? => {
-            draft.name = check_name(&format!("{} ({id})", draft.name))?;
+            draft.name = check_name("name", &format!("{} ({id})", draft.name))?;
             place(platform, &draft, &placing).await?
         }
         placed => placed?,
     };
-    // (4)
     let body = Installation { id: placed.slug.clone(), installed: true };
-    let mut response = web::request::json(StatusCode::CREATED, &body)?;
-    if let Ok(location) = HeaderValue::from_str(&format!("/integrations/{}", placed.slug)) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    // (5)
-    validate_later(platform, placed, caller.subject);
-    Ok(response)
+    let location = Some(format!("/integrations/{}", placed.slug));
+    // (3)
+    validate_later(platform, placed, admin.subject.clone());
+    // (4)
+    Ok(Created { body, location })
 }
 
 async fn is_installed(platform: &Platform, slug: &str) -> Result<bool> {
-    Ok(postern_core::store::integrations::find_by_slug(platform, slug).await?.is_some())
+    Ok(integrations::find_by_slug(platform, slug).await?.is_some())
 }
 
+/// What a source became.
 struct Prepared {
+    /// The slug to install the draft under, where the client chose none.
     id: String,
     draft: Draft,
 }
@@ -154,7 +143,7 @@ fn from_catalogue(
     config: &Config,
 ) -> Result<Prepared> {
     if source.is_empty() {
-        return Err(Error::invalid("source must not be empty"));
+        return Err(Error::invalid_field("source", "must not be empty"));
     }
     let entry = catalog::find(source)?
         .ok_or_else(|| Error::not_found("the catalogue has no such entry: see GET /integrations/catalog"))?;
@@ -176,7 +165,7 @@ fn from_catalogue(
         oauth,
     };
     let prepared = from_template(template, Some(entry.id), credentials, config)?;
-    Ok(Prepared { id: check_slug(source)?, ..prepared })
+    Ok(Prepared { id: check_slug("id", source)?, ..prepared })
 }
 
 fn from_template(
@@ -185,7 +174,7 @@ fn from_template(
     credentials: Option<BTreeMap<String, Secret<String>>>,
     config: &Config,
 ) -> Result<Prepared> {
-    let is_explicit = template.headers.is_some();
+    let has_headers = template.headers.is_some();
     let headers = template.headers.unwrap_or_else(|| vec![HeaderTemplate::bearer()]);
     check_templates(&headers)?;
     let wanted: Vec<String> = wanted_keys(&headers).into_iter().map(ToOwned::to_owned).collect();
@@ -193,43 +182,34 @@ fn from_template(
         return Err(Error::invalid(format!("no header uses the declared credential \"{}\"", unused.key)));
     }
     let values = credentials.map(|given| check_keys(given, &wanted)).transpose()?;
-    let auth_mode = match (config.auth_mode, &values) {
-        (Some(mode), _) => mode,
-        (None, Some(_)) => AuthMode::ServerToken,
-        (None, None) => template.auth_mode.unwrap_or(match (&template.oauth, source.is_none()) {
-            (Some(_), _) => AuthMode::Oauth,
-            // A placeholder is a need, declared or not.
-            (None, true) if !wanted.is_empty() && (is_explicit || !template.credentials.is_empty()) => {
-                AuthMode::ServerToken
-            }
-            (None, _) => AuthMode::None,
-        }),
-    };
+    // In an inline template a placeholder says that a credential is needed, whether or not the template declares it.
+    let needs_credential =
+        source.is_none() && !wanted.is_empty() && (has_headers || !template.credentials.is_empty());
+    let auth_mode = config.auth_mode.unwrap_or(match (&values, template.auth_mode, &template.oauth) {
+        (Some(_), _, _) => AuthMode::ServerToken,
+        (None, Some(mode), _) => mode,
+        (None, None, Some(_)) => AuthMode::Oauth,
+        (None, None, None) if needs_credential => AuthMode::ServerToken,
+        (None, None, None) => AuthMode::None,
+    });
     if values.is_some() && auth_mode != AuthMode::ServerToken {
-        return Err(Error::invalid("credentials are only for auth_mode \"server_token\""));
+        return Err(credentials_misplaced());
     }
     let url = template.url;
     let id = host_slug(&url);
-    let name = match template.name {
-        Some(name) => check_name(&name)?,
-        None => id.clone(),
-    };
+    let name = template.name.map_or_else(|| Ok(id.clone()), |name| check_name("name", &name))?;
+    let description = template.description.map(|text| check_description("description", &text)).transpose()?;
     let oauth = template.oauth.filter(|_| auth_mode == AuthMode::Oauth);
     let draft = Draft {
         name,
-        description: template.description.as_deref().map(check_description).transpose()?,
+        description,
         url,
         category: Category::GatewayRemoteMcp,
         auth_mode,
-        oauth: oauth.map(|oauth| OauthInput {
-            provider: oauth.provider,
-            issuer: oauth.issuer,
-            scopes: Some(oauth.scopes),
-            ..OauthInput::default()
-        }),
+        oauth: oauth.map(OauthInput::from),
         capabilities: None,
         credential_schema: None,
-        // The default needs no row; without any credential, placeholders have nothing to stand for.
+        // The default is not stored; without any credential there is nothing to put into placeholders.
         headers: Some(headers).filter(|headers| {
             !is_bearer(headers) && (auth_mode != AuthMode::None || wanted_keys(headers).is_empty())
         }),
@@ -240,12 +220,19 @@ fn from_template(
     Ok(Prepared { id, draft })
 }
 
+impl From<DeclaredOauth> for OauthInput {
+    fn from(declared: DeclaredOauth) -> Self {
+        let DeclaredOauth { provider, issuer, scopes } = declared;
+        Self { provider, issuer, scopes: Some(scopes), ..Self::default() }
+    }
+}
+
 fn is_bearer(headers: &[HeaderTemplate]) -> bool {
     let bearer = HeaderTemplate::bearer();
     matches!(headers, [only] if only.name.eq_ignore_ascii_case(&bearer.name) && only.value == bearer.value)
 }
 
-/// Only keys that some header uses; a lone `token` stands for a lone key.
+/// Checks credentials: only keys that some header uses. Where the headers use one key, `token` may stand for that key.
 pub(super) fn check_keys(given: BTreeMap<String, Secret<String>>, wanted: &[String]) -> Result<Values> {
     let values = Values::check(given)?;
     let is_known =
@@ -254,6 +241,11 @@ pub(super) fn check_keys(given: BTreeMap<String, Secret<String>>, wanted: &[Stri
         return Ok(values);
     }
     Err(Error::invalid(format!("unknown credential key: this integration has {}", wanted.join(", "))))
+}
+
+/// There are credentials and the mode takes none from the organization.
+pub(super) fn credentials_misplaced() -> Error {
+    Error::invalid_field("credentials", "are only for auth_mode \"server_token\"")
 }
 
 /// The slug of a URL's host and, where it is unusual, port.
@@ -274,7 +266,7 @@ struct Config {
 
 impl Config {
     fn read(mut given: BTreeMap<String, Value>) -> Result<Self> {
-        let wrong = |field: &str| Error::invalid(format!("config.{field} has an unknown value"));
+        let wrong = |field: &str| Error::invalid_field(&format!("config.{field}"), "has an unknown value");
         let auth_mode = given.remove("auth_mode").map(serde_json::from_value).transpose();
         let tool_policy = given.remove("tool_policy").map(serde_json::from_value).transpose();
         let mut variables = BTreeMap::new();
@@ -294,7 +286,10 @@ impl Config {
     /// Refuses variables that the source does not have.
     fn no_variables(&self, known: &[&str]) -> Result<()> {
         match self.variables.keys().find(|key| !known.contains(&key.as_str())) {
-            Some(unknown) => Err(Error::invalid(format!("unknown field \"config.{unknown}\""))),
+            Some(unknown) => {
+                let error = Error::invalid(format!("unknown field \"config.{unknown}\""));
+                Err(error.with_reason(format!("config.{unknown}"), "is not a known field"))
+            }
             None => Ok(()),
         }
     }

@@ -1,34 +1,70 @@
-//! `DELETE /integrations/{id}`, and `POST …/start`, `/stop`, `/restart`.
+//! Starting, stopping, restarting and removing installed integrations.
 //!
 //! There is no process at the edge: starting probes the upstream, stores its catalogue and marks the integration as
 //! running; its `pid` counts how often that happened. Starting a running one and stopping a stopped one change nothing.
 
 use std::collections::BTreeMap;
 
-use http::StatusCode;
-use serde::{Deserialize, Serialize};
-use postern_core::auth::Caller;
-use web::dialect::HozironError;
-use web::request::json;
-use web::{Request, Response};
-use postern_core::upstream::validation::{Verdict, validate};
-use postern_core::model::credential::{ORGANIZATION, wanted_keys};
-use postern_core::model::integration::{AuthMode, Integration, State};
 use kernel::secret::Secret;
-use postern_core::store::{credentials, integrations};
 use kernel::{Code, Error, Result};
-use postern_core::{Platform, vault};
+use postern_core::auth::{Admin, ApiKeys};
+use postern_core::model::credential::{ORGANIZATION, wanted_keys};
+use postern_core::model::integration::{AuthMode, Integration, Slug, State};
+use postern_core::store::{credentials, integrations};
+use postern_core::upstream::validation::{Verdict, validate};
+use postern_core::{Family, Platform, vault};
+use serde::{Deserialize, Serialize};
+use web::extract::flag;
+use web::{Head, Json, OptionalJson, Path, Query, QueryParams};
 
-use super::install::{Installation, check_keys};
+use super::install::{Installation, check_keys, credentials_misplaced};
 use super::load;
 use super::read::Status;
-use crate::openapi::credential_values;
+use crate::schemas::credential_values;
+
+pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
+    family
+        .delete("/{id}", remove)
+        .summary("remove", "Remove an integration")
+        .description("Its credentials and its catalogue are deleted.")
+        .returns("Removed.")
+        .error(400, "`id` cannot be a slug, or `force` is not a boolean.")
+        .error(404, "No such integration is installed.")
+        .error(409, "It is running, and `force` is not `true`.")
+        .post("/{id}/start", start)
+        .summary("start", "Start an integration")
+        .description("Probes the upstream, stores its tools and offers them. A running one stays as it is.")
+        .returns("It is running.")
+        .error(400, "`id` cannot be a slug, or a credential has an unknown key.")
+        .error(404, "No such integration is installed.")
+        .error(
+            409,
+            "Credentials are missing: `details.missing` has their keys. Or it was changed meanwhile.",
+        )
+        .error(502, "The upstream is not usable; it stays stopped.")
+        .post("/{id}/stop", stop)
+        .summary("stop", "Stop an integration")
+        .description(
+            "Its tools leave every list and are refused. What is known of it stays. A stopped one stays as it is.",
+        )
+        .returns("It is stopped.")
+        .error(400, "`id` cannot be a slug.")
+        .error(404, "No such integration is installed.")
+        .post("/{id}/restart", restart)
+        .summary("restart", "Start an integration anew")
+        .description("Probes the upstream and counts its uptime from zero, under a new `pid`.")
+        .returns("It is running.")
+        .error(400, "`id` cannot be a slug.")
+        .error(404, "No such integration is installed.")
+        .error(409, "Credentials are missing: `details.missing` has their keys.")
+        .error(502, "The upstream is not usable; it stays as it was.")
+}
 
 /// The body of a start; it may be absent.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(description = "Added to what the organization's credential has. The body may be left out.")]
-pub(crate) struct StartRequest {
+struct StartRequest {
     #[schema(schema_with = credential_values, required = false)]
     credentials: Option<BTreeMap<String, Secret<String>>>,
 }
@@ -36,7 +72,7 @@ pub(crate) struct StartRequest {
 /// What an integration does now.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(description = "What an installed integration does now.")]
-pub(crate) struct Lifecycle {
+struct Lifecycle {
     /// Its slug.
     id: String,
     status: Status,
@@ -46,128 +82,68 @@ pub(crate) struct Lifecycle {
     pid: Option<i64>,
 }
 
-/// 200 `{id, status: "running", pid}`; 409 while credentials are missing; 502 when the upstream is unusable.
-#[utoipa::path(
-    post,
-    path = "/integrations/{id}/start",
-    operation_id = "start",
-    tag = "Hoziron",
-    summary = "Start an integration",
-    description = "Probes the upstream, stores its tools and offers them. A running one stays as it is.",
-    params(("id" = String, Path, description = "The integration's slug.")),
-    request_body = Option<StartRequest>,
-    responses(
-        (status = 200, description = "It is running.", body = Lifecycle),
-        (status = 400, description = "`id` cannot be a slug, or a credential has an unknown key.", body = HozironError),
-        (status = 404, description = "No such integration is installed.", body = HozironError),
-        (
-            status = 409,
-            description = "Credentials are missing: `details.missing` has their keys. Or it was changed meanwhile.",
-            body = HozironError
-        ),
-        (status = 502, description = "The upstream is not usable; it stays stopped.", body = HozironError)
-    )
-)]
-pub(crate) async fn start(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let body = if request.body.is_empty() {
-        None
-    } else {
-        web::json::parse::<StartRequest>(&request.body)?.credentials
-    };
-    let integration = load(platform, &request).await?;
-    if let Some(given) = body {
+async fn start(
+    platform: &Platform,
+    admin: Admin,
+    OptionalJson(body): OptionalJson<StartRequest>,
+    Path(slug): Path<Slug>,
+) -> Result<Json<Lifecycle>> {
+    let integration = load(platform, &slug).await?;
+    if let Some(given) = body.and_then(|body| body.credentials) {
         keep(platform, &integration, given).await?;
     }
     if integration.state == State::Stopped {
-        probe(platform, &caller, &integration).await?;
+        probe(platform, &admin, &integration).await?;
         integrations::start(platform, &integration.id).await?;
     }
-    running(&load(platform, &request).await?)
+    Ok(Json(running(load(platform, &slug).await?)))
 }
 
-/// 200 like start, with a new `pid` and its uptime from zero. When the upstream is unusable it stays as it was.
-#[utoipa::path(
-    post,
-    path = "/integrations/{id}/restart",
-    operation_id = "restart",
-    tag = "Hoziron",
-    summary = "Start an integration anew",
-    description = "Probes the upstream and counts its uptime from zero, under a new `pid`.",
-    params(("id" = String, Path, description = "The integration's slug.")),
-    responses(
-        (status = 200, description = "It is running.", body = Lifecycle),
-        (status = 400, description = "`id` cannot be a slug.", body = HozironError),
-        (status = 404, description = "No such integration is installed.", body = HozironError),
-        (status = 409, description = "Credentials are missing: `details.missing` has their keys.", body = HozironError),
-        (status = 502, description = "The upstream is not usable; it stays as it was.", body = HozironError)
-    )
-)]
-pub(crate) async fn restart(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let integration = load(platform, &request).await?;
-    probe(platform, &caller, &integration).await?;
+async fn restart(platform: &Platform, admin: Admin, Path(slug): Path<Slug>) -> Result<Json<Lifecycle>> {
+    let integration = load(platform, &slug).await?;
+    probe(platform, &admin, &integration).await?;
     integrations::restart(platform, &integration.id).await?;
-    running(&load(platform, &request).await?)
+    Ok(Json(running(load(platform, &slug).await?)))
 }
 
-/// 200 `{id, status: "stopped"}`. Its tools leave every list and are refused; catalogue and credentials stay.
-#[utoipa::path(
-    post,
-    path = "/integrations/{id}/stop",
-    operation_id = "stop",
-    tag = "Hoziron",
-    summary = "Stop an integration",
-    description = "Its tools leave every list and are refused. What is known of it stays. A stopped one stays as it is.",
-    params(("id" = String, Path, description = "The integration's slug.")),
-    responses(
-        (status = 200, description = "It is stopped.", body = Lifecycle),
-        (status = 400, description = "`id` cannot be a slug.", body = HozironError),
-        (status = 404, description = "No such integration is installed.", body = HozironError)
-    )
-)]
-pub(crate) async fn stop(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let integration = load(platform, &request).await?;
+async fn stop(platform: &Platform, _: Admin, Path(slug): Path<Slug>) -> Result<Json<Lifecycle>> {
+    let integration = load(platform, &slug).await?;
     integrations::stop(platform, &integration.id).await?;
-    json(StatusCode::OK, &Lifecycle { id: integration.slug, status: Status::Stopped, pid: None })
+    Ok(Json(Lifecycle { id: integration.slug, status: Status::Stopped, pid: None }))
 }
 
-/// 200 `{id, installed: false}`; 409 while it is running, unless `?force=true`. Secrets and catalogue are deleted.
-#[utoipa::path(
-    delete,
-    path = "/integrations/{id}",
-    operation_id = "remove",
-    tag = "Hoziron",
-    summary = "Remove an integration",
-    description = "Its credentials and its catalogue are deleted.",
-    params(
-        ("id" = String, Path, description = "The integration's slug."),
-        ("force" = Option<bool>, Query, nullable = false, description = "Also while it is running; `false`.")
-    ),
-    responses(
-        (status = 200, description = "Removed.", body = Installation),
-        (status = 400, description = "`id` cannot be a slug, or `force` is not a boolean.", body = HozironError),
-        (status = 404, description = "No such integration is installed.", body = HozironError),
-        (status = 409, description = "It is running, and `force` is not `true`.", body = HozironError)
-    )
-)]
-pub(crate) async fn remove(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let force = match request.query("force").as_deref() {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => return Err(Error::invalid("force must be true or false")),
-    };
-    let integration = load(platform, &request).await?;
+/// The query parameter `force`.
+struct Force(bool);
+
+impl QueryParams for Force {
+    fn from_query(head: &Head) -> Result<Self> {
+        flag(head, "force").map(Self)
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn document() -> Vec<(&'static str, web::openapi::Param)> {
+        use utoipa::openapi::{ObjectBuilder, Type};
+
+        let boolean = ObjectBuilder::new().schema_type(Type::Boolean);
+        vec![("force", web::openapi::Param::optional("Also while it is running; `false`.", boolean))]
+    }
+}
+
+async fn remove(
+    platform: &Platform,
+    _: Admin,
+    Query(Force(force)): Query<Force>,
+    Path(slug): Path<Slug>,
+) -> Result<Json<Installation>> {
+    let integration = load(platform, &slug).await?;
     if !integrations::archive(platform, &integration.id, force).await? {
-        // Either it is running, or somebody else removed it meanwhile: then this is a 404.
-        load(platform, &request).await?;
+        // Either the integration is running, or another request removed it since: then this is a 404.
+        load(platform, &slug).await?;
         return Err(Error::conflict(
             "the integration is running: stop it first, or remove it with ?force=true",
         ));
     }
-    json(StatusCode::OK, &Installation { id: integration.slug, installed: false })
+    Ok(Json(Installation { id: integration.slug, installed: false }))
 }
 
 /// Adds to the organization's credential.
@@ -177,14 +153,14 @@ async fn keep(
     given: BTreeMap<String, Secret<String>>,
 ) -> Result<()> {
     if integration.content.auth_mode != AuthMode::ServerToken {
-        return Err(Error::invalid("credentials are only for auth_mode \"server_token\""));
+        return Err(credentials_misplaced());
     }
     let templates = vault::open_templates(platform, &integration.id, integration.content.headers.as_deref())
         .ok_or_else(|| Error::internal("the header templates do not open"))?;
     let wanted: Vec<String> = wanted_keys(&templates).into_iter().map(ToOwned::to_owned).collect();
     let given = check_keys(given, &wanted)?;
     let stored = credentials::of_organization(platform, &integration.id).await?;
-    // One that does not open any more is replaced.
+    // A stored credential that does not open any more is replaced.
     let values = match stored.and_then(|stored| vault::open(platform, &stored)) {
         Some(stored) => stored.merged(given),
         None => given,
@@ -197,8 +173,8 @@ async fn keep(
     }
 }
 
-async fn probe(platform: &Platform, caller: &Caller, integration: &Integration) -> Result<()> {
-    match validate(platform, integration, &caller.subject).await? {
+async fn probe(platform: &Platform, admin: &Admin, integration: &Integration) -> Result<()> {
+    match validate(platform, integration, &admin.subject).await? {
         Verdict::Usable => Ok(()),
         Verdict::Unusable(reason) => Err(Error::new(Code::Upstream, reason)),
         Verdict::CredentialsMissing(keys) => {
@@ -208,7 +184,6 @@ async fn probe(platform: &Platform, caller: &Caller, integration: &Integration) 
     }
 }
 
-fn running(integration: &Integration) -> Result<Response> {
-    let (id, pid) = (integration.slug.clone(), Some(integration.generation));
-    json(StatusCode::OK, &Lifecycle { id, status: Status::Running, pid })
+fn running(integration: Integration) -> Lifecycle {
+    Lifecycle { id: integration.slug, status: Status::Running, pid: Some(integration.generation) }
 }

@@ -1,25 +1,45 @@
-//! `GET /integrations`, `GET …/{id}/status`, `GET …/{id}/tools` and `GET /integrations/catalog`.
+//! Installed integrations and the catalogue: the list, one's status and tools, and what can be installed.
 
-use http::StatusCode;
+use kernel::{Error, Result};
+use postern_core::auth::{Admin, ApiKeys};
+use postern_core::model::integration::{Integration, Slug, State};
+use postern_core::store::integrations::{self, Summary};
+use postern_core::store::tools::{self, Listed};
+use postern_core::{Family, Platform};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use postern_core::auth::Caller;
-use web::cursor;
-use web::cursor::Keyset;
-use web::dialect::HozironError;
-use web::request::json;
-use web::{Request, Response};
-use postern_core::model::integration::{Integration, State};
-use postern_core::store::{integrations, tools};
-use kernel::{Error, Result};
-use postern_core::Platform;
+use web::paging::{Keyset, Page, PageQuery, Snake};
+use web::{Head, Json, Path, Query, QueryParams};
 
 use super::load;
 use crate::catalog;
 
-const CURSOR: &str = "installed integrations";
-/// Most integrations of one answer.
-const PAGE: u32 = 1000;
+/// The list that this module's cursors belong to.
+const LIST: &str = "installed integrations";
+
+pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
+    family
+        .get("", list)
+        .summary("listInstalled", "List installed integrations, in the order of installation")
+        .returns("All of them, or a page.")
+        .error(400, "`limit` or `cursor` is not usable.")
+        .get("/catalog", catalog)
+        .summary("browseCatalog", "Browse the catalogue of hosted MCP servers")
+        .returns("All that match.")
+        .error(400, "There is no such category.")
+        .get("/{id}/status", status)
+        .summary("getStatus", "Look at an installed integration")
+        .returns("What is known about it.")
+        .error(400, "`id` cannot be a slug.")
+        .error(404, "No such integration is installed.")
+        .get("/{id}/tools", tools)
+        .summary("listInstalledTools", "List an installed integration's tools")
+        .description("Those that are approved, also while it is stopped.")
+        .returns("All of them.")
+        .error(400, "`id` cannot be a slug.")
+        .error(404, "No such integration is installed.")
+        .error(409, "The upstream was never reached: start it first.")
+}
 
 /// What an operator sees first.
 #[derive(Clone, Copy, Serialize, utoipa::ToSchema)]
@@ -47,7 +67,7 @@ impl Status {
 /// One line of the list.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = InstalledIntegration, description = "One installed integration.")]
-pub(crate) struct Installed {
+struct Installed {
     /// Its slug.
     id: String,
     status: Status,
@@ -59,7 +79,7 @@ pub(crate) struct Installed {
 /// `{integrations, next_cursor?}`.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = InstalledList, description = "Installed integrations.")]
-pub(crate) struct List {
+struct List {
     /// In the order of installation.
     integrations: Vec<Installed>,
     /// The `cursor` of the next page; absent where there is no more.
@@ -68,56 +88,31 @@ pub(crate) struct List {
     next_cursor: Option<String>,
 }
 
-/// 200 `{integrations: [{id, status, tools_count}]}`, in the order of installation. Query: `limit` (1–1000, 1000),
-/// `cursor`, which the answer's `next_cursor` gives where there is more.
-#[utoipa::path(
-    get,
-    path = "/integrations",
-    operation_id = "listInstalled",
-    tag = "Hoziron",
-    summary = "List installed integrations, in the order of installation",
-    params(
-        ("limit" = Option<u32>, Query, nullable = false, minimum = 1, maximum = 1000,  description = "Most items; 1000."),
-        ("cursor" = Option<String>, Query, nullable = false, description = "The former page's `next_cursor`.")
-    ),
-    responses(
-        (status = 200, description = "All of them, or a page.", body = List),
-        (status = 400, description = "`limit` or `cursor` is not usable.", body = HozironError)
-    )
-)]
-pub(crate) async fn list(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let limit = match request.query("limit").map(|text| text.parse::<u32>()) {
-        None => PAGE,
-        Some(Ok(limit @ 1..=PAGE)) => limit,
-        Some(_) => return Err(Error::invalid("limit must be a whole number from 1 to 1000")),
-    };
+async fn list(
+    platform: &Platform,
+    _: Admin,
+    Query(page): Query<PageQuery<Snake, 1000, 1000>>,
+) -> Result<Json<List>> {
     let keys = &platform.settings.keys;
-    let after: Option<Keyset> =
-        request.query("cursor").map(|text| cursor::decode(keys, CURSOR, &text)).transpose()?;
-    let mut found = integrations::overview(platform, after.as_ref(), limit + 1).await?;
-    let more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let next_cursor = match found.last().filter(|_| more) {
-        Some(last) => {
-            let last = &last.integration;
-            let place = Keyset { created_at: last.created_at.millis(), id: last.id.clone() };
-            Some(cursor::encode(keys, CURSOR, &place)?)
-        }
-        None => None,
+    let after: Option<Keyset> = page.cursor().place(keys, LIST)?;
+    let found = integrations::overview(platform, after.as_ref(), page.limit + 1).await?;
+    let place = |last: &Summary| Keyset {
+        created_at: last.integration.created_at.millis(),
+        id: last.integration.id.clone(),
     };
-    let line = |found: integrations::Summary| Installed {
+    let Page { rows, next } = Page::cut(keys, LIST, found, page.limit as usize, place)?;
+    let line = |found: Summary| Installed {
         status: Status::of(&found.integration),
         tools_count: found.tools,
         id: found.integration.slug,
     };
-    json(StatusCode::OK, &List { integrations: found.into_iter().map(line).collect(), next_cursor })
+    Ok(Json(List { integrations: rows.into_iter().map(line).collect(), next_cursor: next }))
 }
 
 /// What is known about one.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = InstalledStatus, description = "What is known about an installed integration.")]
-pub(crate) struct StatusView {
+struct StatusView {
     /// Its slug.
     id: String,
     status: Status,
@@ -136,25 +131,10 @@ pub(crate) struct StatusView {
     last_error: Option<String>,
 }
 
-/// 200 `{id, status, pid?, uptime_secs, tools_count, last_error?}`; 404.
-#[utoipa::path(
-    get,
-    path = "/integrations/{id}/status",
-    operation_id = "getStatus",
-    tag = "Hoziron",
-    summary = "Look at an installed integration",
-    params(("id" = String, Path, description = "The integration's slug.")),
-    responses(
-        (status = 200, description = "What is known about it.", body = StatusView),
-        (status = 400, description = "`id` cannot be a slug.", body = HozironError),
-        (status = 404, description = "No such integration is installed.", body = HozironError)
-    )
-)]
-pub(crate) async fn status(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let integration = load(platform, &request).await?;
+async fn status(platform: &Platform, _: Admin, Path(slug): Path<Slug>) -> Result<Json<StatusView>> {
+    let integration = load(platform, &slug).await?;
     let tools_count = tools::count(platform, &integration.id).await?;
-    let view = StatusView {
+    Ok(Json(StatusView {
         status: Status::of(&integration),
         pid: (integration.state == State::Running).then_some(integration.generation),
         uptime_secs: integration
@@ -163,14 +143,13 @@ pub(crate) async fn status(platform: &Platform, caller: Caller, request: Request
         tools_count,
         last_error: if integration.consecutive_failures > 0 { integration.validation_message } else { None },
         id: integration.slug,
-    };
-    json(StatusCode::OK, &view)
+    }))
 }
 
 /// One tool.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = InstalledTool, description = "A tool as agents see it.")]
-pub(crate) struct ToolLine {
+struct ToolLine {
     /// The upstream's own name for it.
     name: String,
     /// What it does, in the upstream's words.
@@ -182,36 +161,19 @@ pub(crate) struct ToolLine {
 /// `{tools}`.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = InstalledTools, description = "The tools of an installed integration.")]
-pub(crate) struct ToolList {
+struct ToolList {
     /// By name.
     tools: Vec<ToolLine>,
 }
 
-/// 200 `{tools: [{name, description}]}` by name, also while stopped; 404; 409 before the upstream was ever reached.
-#[utoipa::path(
-    get,
-    path = "/integrations/{id}/tools",
-    operation_id = "listInstalledTools",
-    tag = "Hoziron",
-    summary = "List an installed integration's tools",
-    description = "Those that are approved, also while it is stopped.",
-    params(("id" = String, Path, description = "The integration's slug.")),
-    responses(
-        (status = 200, description = "All of them.", body = ToolList),
-        (status = 400, description = "`id` cannot be a slug.", body = HozironError),
-        (status = 404, description = "No such integration is installed.", body = HozironError),
-        (status = 409, description = "The upstream was never reached: start it first.", body = HozironError)
-    )
-)]
-pub(crate) async fn tools(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let integration = load(platform, &request).await?;
+async fn tools(platform: &Platform, _: Admin, Path(slug): Path<Slug>) -> Result<Json<ToolList>> {
+    let integration = load(platform, &slug).await?;
     let found = tools::approved(platform, &integration.id).await?;
     if found.is_empty() && integration.era.is_none() {
         return Err(Error::conflict("its tools are not known yet: start it first"));
     }
-    let line = |tool: tools::Listed| ToolLine { description: description(&tool.definition), name: tool.name };
-    json(StatusCode::OK, &ToolList { tools: found.into_iter().map(line).collect() })
+    let line = |tool: Listed| ToolLine { description: description(&tool.definition), name: tool.name };
+    Ok(Json(ToolList { tools: found.into_iter().map(line).collect() }))
 }
 
 fn description(definition: &str) -> Option<String> {
@@ -227,7 +189,7 @@ fn description(definition: &str) -> Option<String> {
 /// A catalogue entry.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = CatalogEntry, description = "A catalogue entry, and whether it is installed.")]
-pub(crate) struct CatalogEntry {
+struct CatalogEntry {
     #[serde(flatten)]
     entry: catalog::Entry,
     /// Whether some integration was installed from it.
@@ -237,36 +199,40 @@ pub(crate) struct CatalogEntry {
 /// `{entries, total}`.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(description = "Catalogue entries.")]
-pub(crate) struct Catalog {
+struct Catalog {
     /// By id.
     entries: Vec<CatalogEntry>,
     /// How many there are.
     total: usize,
 }
 
-/// 200 `{entries, total}`. Query: `q` (substring of id, name, description or tag), `category`.
-#[utoipa::path(
-    get,
-    path = "/integrations/catalog",
-    operation_id = "browseCatalog",
-    tag = "Hoziron",
-    summary = "Browse the catalogue of hosted MCP servers",
-    params(
-        ("q" = Option<String>, Query, nullable = false, description = "Only those with this in id, name, description or a tag."),
-        ("category" = Option<String>, Query, nullable = false, description = "Only those of this category.")
-    ),
-    responses(
-        (status = 200, description = "All that match.", body = Catalog),
-        (status = 400, description = "There is no such category.", body = HozironError)
-    )
-)]
-pub(crate) async fn catalog(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let found = catalog::search(request.query("q").as_deref(), request.query("category").as_deref())?;
+/// The query parameters `q` and `category`.
+struct Search {
+    q: Option<String>,
+    category: Option<String>,
+}
+
+impl QueryParams for Search {
+    fn from_query(head: &Head) -> Result<Self> {
+        Ok(Self { q: head.query("q"), category: head.query("category") })
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn document() -> Vec<(&'static str, web::openapi::Param)> {
+        use web::openapi::{Param, text, words};
+
+        let q = Param::optional("Only those with this in id, name, description or a tag.", text());
+        let category = Param::optional("Only those of this category.", words(catalog::CATEGORIES));
+        vec![("q", q), ("category", category)]
+    }
+}
+
+async fn catalog(platform: &Platform, _: Admin, Query(search): Query<Search>) -> Result<Json<Catalog>> {
+    let found = catalog::search(search.q.as_deref(), search.category.as_deref())?;
     let sources = integrations::sources(platform).await?;
     let entries: Vec<CatalogEntry> = found
         .into_iter()
         .map(|entry| CatalogEntry { installed: sources.contains(&entry.id), entry })
         .collect();
-    json(StatusCode::OK, &Catalog { total: entries.len(), entries })
+    Ok(Json(Catalog { total: entries.len(), entries }))
 }

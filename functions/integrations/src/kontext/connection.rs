@@ -1,37 +1,58 @@
-//! `POST`, `GET`, `DELETE /api/v1/integrations/:id/connection`: the calling user's own credential.
+//! The calling user's own credential for an integration.
 //!
-//! Open to every caller whose persona may use the integration; to the others it does not exist. A key with the role
-//! `service` stands for no user and is refused.
+//! Open to every caller whose persona may use the integration; for other callers the integration does not exist. A key
+//! with the role `service` stands for no user and is refused.
 
 use std::collections::BTreeMap;
 
-use http::StatusCode;
-use serde::Deserialize;
-use serde_json::Value;
-use postern_core::auth::Caller;
-use postern_core::policy::authorize_connection;
-use web::dialect::KontextError;
-use web::request::{empty, json};
-use web::{Request, Response};
+use kernel::secret::Secret;
+use kernel::{Error, Result};
+use postern_core::auth::{ApiKeys, User};
 use postern_core::model::credential::{Values, missing_keys, wanted_keys};
 use postern_core::model::credential_schema;
 use postern_core::model::integration::{AuthMode, Integration, IntegrationId, check_token};
 use postern_core::oauth::disconnect::disconnect;
-use kernel::secret::Secret;
+use postern_core::policy::authorize_connection;
 use postern_core::store::credentials;
-use kernel::{Error, Result};
-use postern_core::{Platform, vault};
+use postern_core::upstream::validation::validate_later;
+use postern_core::{Family, Platform, vault};
+use serde::Deserialize;
+use serde_json::Value;
+use web::{Created, Json, NoContent, Path};
 
 use super::load;
-use super::view::{ConnectionView, OneConnection};
-use crate::openapi::credential_values;
-use postern_core::upstream::validation::validate_later;
+use super::view::OneConnection;
+use crate::schemas::credential_values;
+
+pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
+    family
+        .post("/{id}/connection", add)
+        .summary("addConnection", "Store the caller's own credential")
+        .description(
+            "Open to every caller who may use the integration, but for service accounts. Replaces a former one.",
+        )
+        .returns("Stored.")
+        .error(
+            400,
+            "The credential does not fit the `credentialSchema` or the headers, or `authMode` is not `user_token`.",
+        )
+        .error(404, "No such integration, or one that the caller may not use.")
+        .error(409, "The integration was changed meanwhile: try again.")
+        .get("/{id}/connection", get)
+        .summary("getConnection", "Whether the caller has a credential stored")
+        .returns("The connection, also where there is none.")
+        .error(404, "No such integration, or one that the caller may not use.")
+        .delete("/{id}/connection", revoke)
+        .summary("revokeConnection", "Delete the caller's own credential")
+        .returns("There is none now.")
+        .error(404, "No such integration, or one that the caller may not use.")
+}
 
 /// The body of an add: one of the two.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = AddConnection, description = "Either `token` or `credentials`. Both are sealed at once, never returned.")]
-pub(crate) struct AddRequest {
+struct AddRequest {
     /// The only value that the integration's headers need.
     #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1, max_length = 16384)]
     token: Option<Secret<String>>,
@@ -39,100 +60,42 @@ pub(crate) struct AddRequest {
     credentials: Option<BTreeMap<String, Secret<String>>>,
 }
 
-/// 201 `{connection}`. Replaces the caller's former credential. 400 unless `authMode` is `user_token`.
-#[utoipa::path(
-    post,
-    path = "/api/v1/integrations/{id}/connection",
-    operation_id = "addConnection",
-    tag = "Kontext",
-    summary = "Store the caller's own credential",
-    description = "Open to every caller who may use the integration, but for service accounts. Replaces a former one.",
-    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
-    request_body = AddRequest,
-    responses(
-        (status = 201, description = "Stored.", body = OneConnection),
-        (
-            status = 400,
-            description = "The credential does not fit the `credentialSchema` or the headers, or `authMode` is not \
-                           `user_token`.",
-            body = KontextError
-        ),
-        (
-            status = 404,
-            description = "No such integration, or one that the caller may not use.",
-            body = KontextError
-        ),
-        (status = 409, description = "The integration was changed meanwhile: try again.", body = KontextError)
-    )
-)]
-pub(crate) async fn add(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    let integration = usable(platform, &caller, &request).await?;
+async fn add(
+    platform: &Platform,
+    user: User,
+    Path(id): Path<IntegrationId>,
+    Json(body): Json<AddRequest>,
+) -> Result<Created<OneConnection>> {
+    let integration = usable(platform, &user, id).await?;
     if integration.content.auth_mode != AuthMode::UserToken {
         return Err(Error::invalid("a token can be added only when authMode is \"user_token\""));
     }
-    let body: AddRequest = web::json::parse(&request.body)?;
     let values = check(platform, &integration, body)?;
-    let credential = vault::seal(platform, &caller.subject, &values)?;
+    let credential = vault::seal(platform, &user.subject, &values)?;
     if !credentials::put(platform, &integration.id, integration.revision, &credential).await? {
         return Err(Error::conflict("the integration was changed meanwhile: try again"));
     }
-    let stored = load(platform, &caller, &request).await?;
-    let connection = ConnectionView::of(stored.user_connection.as_ref());
-    // Its tools may be known only now.
-    validate_later(platform, stored, caller.subject);
-    json(StatusCode::CREATED, &OneConnection { connection })
+    let stored = load(platform, &user, id).await?;
+    let body = OneConnection::of(&stored);
+    // An upstream may list its tools only to a user, so this credential may be the first that can read them.
+    validate_later(platform, stored, user.subject.clone());
+    Ok(Created { body, location: None })
 }
 
-/// 200 `{connection}`, also where there is none.
-#[utoipa::path(
-    get,
-    path = "/api/v1/integrations/{id}/connection",
-    operation_id = "getConnection",
-    tag = "Kontext",
-    summary = "Whether the caller has a credential stored",
-    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
-    responses(
-        (status = 200, description = "The connection, also where there is none.", body = OneConnection),
-        (
-            status = 404,
-            description = "No such integration, or one that the caller may not use.",
-            body = KontextError
-        )
-    )
-)]
-pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    let integration = usable(platform, &caller, &request).await?;
-    let connection = ConnectionView::of(integration.user_connection.as_ref());
-    json(StatusCode::OK, &OneConnection { connection })
+async fn get(platform: &Platform, user: User, Path(id): Path<IntegrationId>) -> Result<Json<OneConnection>> {
+    Ok(Json(OneConnection::of(&usable(platform, &user, id).await?)))
 }
 
-/// 204, also where there is none.
-#[utoipa::path(
-    delete,
-    path = "/api/v1/integrations/{id}/connection",
-    operation_id = "revokeConnection",
-    tag = "Kontext",
-    summary = "Delete the caller's own credential",
-    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
-    responses(
-        (status = 204, description = "There is none now."),
-        (
-            status = 404,
-            description = "No such integration, or one that the caller may not use.",
-            body = KontextError
-        )
-    )
-)]
-pub(crate) async fn revoke(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    let integration = usable(platform, &caller, &request).await?;
-    disconnect(platform, &integration, &caller.subject, &caller.subject).await?;
-    Ok(empty(StatusCode::NO_CONTENT))
+async fn revoke(platform: &Platform, user: User, Path(id): Path<IntegrationId>) -> Result<NoContent> {
+    let integration = usable(platform, &user, id).await?;
+    disconnect(platform, &integration, &user.subject, &user.subject).await?;
+    Ok(NoContent)
 }
 
-async fn usable(platform: &Platform, caller: &Caller, request: &Request) -> Result<Integration> {
-    caller.require_user()?;
-    let integration = load(platform, caller, request).await?;
-    if authorize_connection(caller.persona.as_deref(), &integration.slug) {
+/// The integration, where the user's persona may use it; else 404, as if there were none.
+async fn usable(platform: &Platform, user: &User, id: IntegrationId) -> Result<Integration> {
+    let integration = load(platform, user, id).await?;
+    if authorize_connection(user.persona.as_deref(), &integration.slug) {
         Ok(integration)
     } else {
         Err(IntegrationId::not_found())
@@ -163,5 +126,5 @@ fn check(platform: &Platform, integration: &Integration, body: AddRequest) -> Re
         return Ok(values);
     }
     let wanted: Vec<&str> = wanted_keys(&templates).into_iter().collect();
-    Err(Error::invalid(format!("credentials must have the keys {}", wanted.join(", "))))
+    Err(Error::invalid_field("credentials", format!("must have the keys {}", wanted.join(", "))))
 }

@@ -1,33 +1,46 @@
-//! `POST /api/v1/integrations`.
+//! Registering an integration.
 //!
-//! (1) Read strictly; (2) check every field and the rules between them; (3) store, under the first free slug;
-//! (4) answer 201; (5) probe the upstream after the answer.
+//! (1) Check every field and the rules between them; (2) store, under the first free slug; (3) have the upstream probed
+//! after the answer; (4) answer 201.
 
-use http::header::LOCATION;
-use http::{HeaderValue, StatusCode};
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use postern_core::auth::Caller;
-use web::dialect::KontextError;
-use web::request::json;
-use web::{Request, Response};
-use postern_core::model::credential::HeaderTemplate;
-use postern_core::model::integration::{AuthMode, Category, State, ToolPolicy, check_description, check_name};
-use kernel::secret::Secret;
-use postern_core::Platform;
 use kernel::Result;
-
-use super::view::One;
-use crate::openapi::capabilities_or_null;
-use postern_core::upstream::validation::validate_later;
+use kernel::secret::Secret;
+use postern_core::auth::{Admin, ApiKeys};
+use postern_core::model::credential::HeaderTemplate;
+use postern_core::model::integration::{
+    AuthMode, Category, State, ToolPolicy, check_description, check_name,
+};
 use postern_core::registry::draft::{Draft, OauthInput, server_token, token_missing};
 use postern_core::registry::place::{Placing, place};
+use postern_core::upstream::validation::validate_later;
+use postern_core::{Family, Platform};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use web::{Created, Json};
+
+use super::view::One;
+use crate::schemas::capabilities_or_null;
+
+pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
+    family
+        .post("", create)
+        .summary("createIntegration", "Register an upstream MCP server")
+        .description("The integration runs at once; the upstream is probed after the answer.")
+        .returns("Registered; not probed yet.")
+        .header("Location", "Where it is.")
+        .error(400, "A field, or a rule between two of them, is broken.")
+        .error(
+            409,
+            "The name is taken (`code` is `duplicate`), or belongs to an archived integration and \
+             `confirmUnarchive` is missing (`conflict`).",
+        )
+}
 
 /// The body of a create.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = CreateIntegration, description = "A new integration. Unknown fields are refused.")]
-pub(crate) struct CreateRequest {
+struct CreateRequest {
     /// Display name, unlike that of any other integration.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
@@ -63,61 +76,35 @@ pub(crate) struct CreateRequest {
     confirm_unarchive: bool,
 }
 
-/// 201 `{integration}`; 400, 401, 403, 409.
-#[utoipa::path(
-    post,
-    path = "/api/v1/integrations",
-    operation_id = "createIntegration",
-    tag = "Kontext",
-    summary = "Register an upstream MCP server",
-    description = "The integration runs at once; the upstream is probed after the answer.",
-    request_body = CreateRequest,
-    responses(
-        (
-            status = 201,
-            description = "Registered; not probed yet.",
-            body = One,
-            headers(("Location" = String, description = "Where it is."))
-        ),
-        (status = 400, description = "A field, or a rule between two of them, is broken.", body = KontextError),
-        (
-            status = 409,
-            description = "The name is taken (`code` is `duplicate`), or belongs to an archived integration and \
-                           `confirmUnarchive` is missing (`conflict`).",
-            body = KontextError
-        )
-    )
-)]
-pub(crate) async fn create(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    // (1)
-    let body: CreateRequest = web::json::parse(&request.body)?;
+async fn create(platform: &Platform, admin: Admin, Json(body): Json<CreateRequest>) -> Result<Created<One>> {
     let placing = Placing {
         slug: None,
         state: State::Running,
         revives: body.confirm_unarchive,
-        viewer: &caller.subject,
+        viewer: &admin.subject,
     };
-    // (2), (3)
+    // (1), (2)
     let integration = place(platform, &draft(body)?, &placing).await?;
+    // (3)
+    validate_later(platform, integration.clone(), admin.subject.clone());
     // (4)
-    let mut response = json(StatusCode::CREATED, &One { integration: (&integration).into() })?;
-    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/integrations/{}", integration.id)) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    // (5)
-    validate_later(platform, integration, caller.subject);
-    Ok(response)
+    let location = Some(format!("/api/v1/integrations/{}", integration.id));
+    Ok(Created { body: integration.into(), location })
 }
 
+/// Checks the fields that a draft does not check by itself.
 fn draft(body: CreateRequest) -> Result<Draft> {
     let auth_mode = body.auth_mode.unwrap_or(AuthMode::None);
     if auth_mode == AuthMode::ServerToken && body.server_token.is_none() {
         return Err(token_missing());
     }
     Ok(Draft {
-        name: check_name(&body.name)?,
-        description: body.description.as_deref().map(check_description).transpose()?,
+        name: check_name("name", &body.name)?,
+        description: body
+            .description
+            .as_deref()
+            .map(|text| check_description("description", text))
+            .transpose()?,
         url: body.url,
         category: body.category.unwrap_or(Category::GatewayRemoteMcp),
         auth_mode,

@@ -1,131 +1,89 @@
-//! `GET /api/v1/integrations`, and `GET`, `DELETE`, `POST …/validate` of one.
+//! Reading integrations, archiving them, and probing their upstreams.
 
-use http::StatusCode;
-use postern_core::auth::Caller;
-use web::cursor;
-use web::cursor::Keyset;
-use web::dialect::KontextError;
-use web::request::{empty, json};
-use web::{Request, Response};
-use postern_core::model::integration::IntegrationId;
+use kernel::Result;
+use postern_core::auth::{Admin, ApiKeys};
+use postern_core::model::integration::{Integration, IntegrationId};
 use postern_core::store::integrations;
-use kernel::{Error, Result};
-use postern_core::Platform;
+use postern_core::{Family, Platform, upstream};
+use web::paging::{Camel, Keyset, Page, PageQuery};
+use web::{Head, Json, NoContent, Path, Query, QueryParams};
 
 use super::load;
-use super::view::{One, Page};
+use super::view::{IntegrationPage, One};
 
-const CURSOR: &str = "integrations";
+/// The list that this module's cursors belong to.
+const LIST: &str = "integrations";
 
-/// 200 `{items, nextCursor?}`, in order of creation. Query: `limit` (1–200, 50), `cursor`, `name` (substring).
-#[utoipa::path(
-    get,
-    path = "/api/v1/integrations",
-    operation_id = "listIntegrations",
-    tag = "Kontext",
-    summary = "List integrations, in order of creation",
-    params(
-        ("limit" = Option<u32>, Query, nullable = false, minimum = 1, maximum = 200,  description = "Most items of a page; 50."),
-        ("cursor" = Option<String>, Query, nullable = false, description = "The former page's `nextCursor`."),
-        ("name" = Option<String>, Query, nullable = false, description = "Only those whose name has this in it.")
-    ),
-    responses(
-        (status = 200, description = "A page of them.", body = Page),
-        (status = 400, description = "`limit` or `cursor` is not usable.", body = KontextError)
-    )
-)]
-pub(crate) async fn list(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let limit = limit(&request)?;
-    let keys = &platform.settings.keys;
-    let after: Option<Keyset> =
-        request.query("cursor").map(|text| cursor::decode(keys, CURSOR, &text)).transpose()?;
-    let name = request.query("name");
-    // One more than asked for tells whether there is a next page.
-    let mut found =
-        integrations::list(platform, &caller.subject, after.as_ref(), name.as_deref(), limit + 1).await?;
-    let more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let next_cursor = match found.last().filter(|_| more) {
-        Some(last) => {
-            let place = Keyset { created_at: last.created_at.millis(), id: last.id.clone() };
-            Some(cursor::encode(keys, CURSOR, &place)?)
-        }
-        None => None,
-    };
-    json(StatusCode::OK, &Page { items: found.iter().map(Into::into).collect(), next_cursor })
+pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
+    family
+        .get("", list)
+        .summary("listIntegrations", "List integrations, in order of creation")
+        .returns("A page of them.")
+        .error(400, "`limit` or `cursor` is not usable.")
+        .get("/{id}", get)
+        .summary("getIntegration", "Read an integration")
+        .returns("As it is now.")
+        .error(404, "No such integration.")
+        .delete("/{id}", archive)
+        .summary("archiveIntegration", "Archive an integration")
+        .description("Its credentials and its catalogue are deleted. Its name stays taken until it is revived.")
+        .returns("Archived.")
+        .error(404, "No such integration.")
+        .post("/{id}/validate", validate)
+        .summary("validateIntegration", "Probe the upstream now")
+        .description(
+            "Stores the tools that it offers. An upstream that turns out unusable is an answer like any other.",
+        )
+        .returns("With fresh validation fields.")
+        .error(404, "No such integration.")
 }
 
-/// The query parameter `limit`: 1 to 200, 50 when absent.
-pub(super) fn limit(request: &Request) -> Result<u32> {
-    match request.query("limit").map(|text| text.parse::<u32>()) {
-        None => Ok(50),
-        Some(Ok(limit @ 1..=200)) => Ok(limit),
-        Some(_) => Err(Error::invalid("limit must be a whole number from 1 to 200")),
+/// The query parameter `name`.
+struct NameFilter(Option<String>);
+
+impl QueryParams for NameFilter {
+    fn from_query(head: &Head) -> Result<Self> {
+        Ok(Self(head.query("name")))
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn document() -> Vec<(&'static str, web::openapi::Param)> {
+        let description = "Only those whose name has this in it.";
+        vec![("name", web::openapi::Param::optional(description, web::openapi::text()))]
     }
 }
 
-/// 200 `{integration}`; 404.
-#[utoipa::path(
-    get,
-    path = "/api/v1/integrations/{id}",
-    operation_id = "getIntegration",
-    tag = "Kontext",
-    summary = "Read an integration",
-    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
-    responses(
-        (status = 200, description = "As it is now.", body = One),
-        (status = 404, description = "No such integration.", body = KontextError)
-    )
-)]
-pub(crate) async fn get(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let integration = load(platform, &caller, &request).await?;
-    json(StatusCode::OK, &One { integration: (&integration).into() })
+async fn list(
+    platform: &Platform,
+    admin: Admin,
+    Query(page): Query<PageQuery<Camel, 50, 200>>,
+    Query(NameFilter(name)): Query<NameFilter>,
+) -> Result<Json<IntegrationPage>> {
+    let keys = &platform.settings.keys;
+    let after: Option<Keyset> = page.cursor().place(keys, LIST)?;
+    let found =
+        integrations::list(platform, &admin.subject, after.as_ref(), name.as_deref(), page.limit + 1).await?;
+    let place = |last: &Integration| Keyset { created_at: last.created_at.millis(), id: last.id.clone() };
+    let Page { rows, next } = Page::cut(keys, LIST, found, page.limit as usize, place)?;
+    Ok(Json(IntegrationPage { items: rows.into_iter().map(Into::into).collect(), next_cursor: next }))
 }
 
-/// 204; 404. Archives: its secrets and catalogue are deleted, its name stays taken until it is revived.
-#[utoipa::path(
-    delete,
-    path = "/api/v1/integrations/{id}",
-    operation_id = "archiveIntegration",
-    tag = "Kontext",
-    summary = "Archive an integration",
-    description = "Its credentials and its catalogue are deleted. Its name stays taken until it is revived.",
-    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
-    responses(
-        (status = 204, description = "Archived."),
-        (status = 404, description = "No such integration.", body = KontextError)
-    )
-)]
-pub(crate) async fn archive(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let id: IntegrationId = request.param("id")?;
+async fn get(platform: &Platform, admin: Admin, Path(id): Path<IntegrationId>) -> Result<Json<One>> {
+    Ok(Json(load(platform, &admin, id).await?.into()))
+}
+
+/// An archived integration keeps its id and its name; its secrets and its catalogue are deleted.
+async fn archive(platform: &Platform, _: Admin, Path(id): Path<IntegrationId>) -> Result<NoContent> {
     if integrations::archive(platform, &id.to_string(), true).await? {
-        Ok(empty(StatusCode::NO_CONTENT))
+        Ok(NoContent)
     } else {
         Err(IntegrationId::not_found())
     }
 }
 
-/// 200 `{integration}` with fresh validation fields, also when the upstream turns out unusable; 404.
-#[utoipa::path(
-    post,
-    path = "/api/v1/integrations/{id}/validate",
-    operation_id = "validateIntegration",
-    tag = "Kontext",
-    summary = "Probe the upstream now",
-    description = "Stores the tools that it offers. An upstream that turns out unusable is an answer like any other.",
-    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
-    responses(
-        (status = 200, description = "With fresh validation fields.", body = One),
-        (status = 404, description = "No such integration.", body = KontextError)
-    )
-)]
-pub(crate) async fn validate(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let integration = load(platform, &caller, &request).await?;
-    postern_core::upstream::validation::validate(platform, &integration, &caller.subject).await?;
-    let integration = load(platform, &caller, &request).await?;
-    json(StatusCode::OK, &One { integration: (&integration).into() })
+/// 200 also when the upstream turns out unusable: the fields say so.
+async fn validate(platform: &Platform, admin: Admin, Path(id): Path<IntegrationId>) -> Result<Json<One>> {
+    let integration = load(platform, &admin, id).await?;
+    upstream::validation::validate(platform, &integration, &admin.subject).await?;
+    Ok(Json(load(platform, &admin, id).await?.into()))
 }

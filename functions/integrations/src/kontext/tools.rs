@@ -1,80 +1,99 @@
-//! `GET /api/v1/integrations/:id/tools`, and `POST …/tools/:toolId/approve` and `/reject`: what the upstream offers,
-//! beside what was approved.
+//! The review of an integration's tools: what the upstream offers, beside what was approved.
 
-use http::StatusCode;
-use serde_json::Value;
-use postern_core::auth::Caller;
-use web::cursor;
-use web::cursor::Keyset;
-use web::dialect::KontextError;
-use web::request::json;
-use web::{Request, Response};
-use postern_core::model::tool::ToolStatus;
-use postern_core::store::tools;
-use postern_core::store::tools::Reviewed;
 use kernel::{Error, Result};
-use postern_core::Platform;
+use postern_core::auth::{Admin, ApiKeys, Caller};
+use postern_core::model::integration::IntegrationId;
+use postern_core::model::tool::ToolStatus;
+use postern_core::store::tools::{self, Reviewed};
+use postern_core::{Family, Platform};
+use web::paging::{Camel, Keyset, Page, PageQuery};
+use web::{Head, Json, Path, PathParam, Query, QueryParams};
 
 use super::load;
-use super::read::limit;
 use super::view::{OneTool, ToolPage, ToolView};
 
-/// Bytes of definitions on one page, more or less.
+/// Bytes of definitions on one page. The page's first tool may be larger.
 const PAGE_BYTES: usize = 1024 * 1024;
 
-/// 200 `{items, nextCursor?}`, in order of discovery. Query: `limit` (1–200, 50), `cursor`, `status`.
-#[utoipa::path(
-    get,
-    path = "/api/v1/integrations/{id}/tools",
-    operation_id = "listTools",
-    tag = "Kontext",
-    summary = "List an integration's tools for review",
-    description = "In order of discovery, each with its approved definition and with what the upstream changed since. \
-                   A page may have fewer tools than `limit`, as large definitions fill it.",
-    params(
-        ("id" = String, Path, format = "uuid", description = "The integration's id."),
-        ("limit" = Option<u32>, Query, nullable = false, minimum = 1, maximum = 200,  description = "Most items of a page; 50."),
-        ("cursor" = Option<String>, Query, nullable = false, description = "The former page's `nextCursor`."),
-        ("status" = Option<ToolStatus>, Query, nullable = false, description = "Only those that stand there.")
-    ),
-    responses(
-        (status = 200, description = "A page of them.", body = ToolPage),
-        (status = 400, description = "`limit`, `cursor` or `status` is not usable.", body = KontextError),
-        (status = 404, description = "No such integration.", body = KontextError)
-    )
-)]
-pub(crate) async fn list(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let limit = limit(&request)?;
-    let status = request.query("status").map(|text| {
-        serde_json::from_value::<ToolStatus>(Value::String(text)).map_err(|_| {
-            Error::invalid(
-                "status must be one of \"approved\", \"new\", \"changed\", \"removed\", \"rejected\"",
-            )
-        })
-    });
-    let status = status.transpose()?;
-    let keys = &platform.settings.keys;
-    let integration = load(platform, &caller, &request).await?;
-    let purpose = format!("tools {}", integration.id);
-    let after: Option<Keyset> =
-        request.query("cursor").map(|text| cursor::decode(keys, &purpose, &text)).transpose()?;
-    let found = tools::review(platform, &integration.id, status, after.as_ref(), limit + 1).await?;
-    let fitting = fitting(&found, limit as usize);
-    let more = found.len() > fitting;
-    let shown = found.get(..fitting).unwrap_or_default();
-    let next_cursor = match shown.last().filter(|_| more) {
-        Some(last) => {
-            let place = Keyset { created_at: last.first_seen_at.millis(), id: last.id.clone() };
-            Some(cursor::encode(keys, &purpose, &place)?)
-        }
-        None => None,
-    };
-    let items = shown.iter().map(ToolView::of).collect::<Result<Vec<_>>>()?;
-    json(StatusCode::OK, &ToolPage { items, next_cursor })
+pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
+    family
+        .get("/{id}/tools", list)
+        .summary("listTools", "List an integration's tools for review")
+        .description(
+            "In order of discovery, each with its approved definition and with what the upstream changed since. \
+             A page may have fewer tools than `limit`, as large definitions fill it.",
+        )
+        .returns("A page of them.")
+        .error(400, "`limit`, `cursor` or `status` is not usable.")
+        .error(404, "No such integration.")
+        .post("/{id}/tools/{tool}/approve", approve)
+        .summary("approveTool", "Approve a tool as it is now")
+        .description("What the last probe found is offered from now on. A tool that is gone is forgotten.")
+        .returns("The tool as it stands now.")
+        .error(404, "No such integration, or no such tool.")
+        .error(409, "The tool was changed meanwhile: look at it again.")
+        .post("/{id}/tools/{tool}/reject", reject)
+        .summary("rejectTool", "Reject a tool as it is now")
+        .description("It stays out of lists and calls until its upstream changes it again.")
+        .returns("The tool as it stands now.")
+        .error(404, "No such integration, or no such tool.")
+        .error(409, "The tool is gone, or was changed meanwhile: look at it again.")
 }
 
-/// How many tools go on a page: at least one.
+/// A tool's id. Text that cannot be one leads nowhere: 404.
+struct ToolId(String);
+
+impl PathParam for ToolId {
+    const NAME: &'static str = "tool";
+
+    fn from_param(text: &str) -> Result<Self> {
+        Ok(Self(text.to_owned()))
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn document() -> web::openapi::Param {
+        web::openapi::Param::required("The tool's id.", web::openapi::text().pattern(Some("^[0-9a-f]{24}$")))
+    }
+}
+
+/// The query parameter `status`.
+struct StatusFilter(Option<ToolStatus>);
+
+impl QueryParams for StatusFilter {
+    fn from_query(head: &Head) -> Result<Self> {
+        let status = head.query("status").map(|text| text.parse()).transpose();
+        status.map(Self).map_err(|_| {
+            let rule = "must be one of \"approved\", \"new\", \"changed\", \"removed\", \"rejected\"";
+            Error::invalid_field("status", rule)
+        })
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn document() -> Vec<(&'static str, web::openapi::Param)> {
+        vec![("status", web::openapi::Param::optional_of::<ToolStatus>("Only those that stand there."))]
+    }
+}
+
+async fn list(
+    platform: &Platform,
+    admin: Admin,
+    Query(page): Query<PageQuery<Camel, 50, 200>>,
+    Query(StatusFilter(status)): Query<StatusFilter>,
+    Path(id): Path<IntegrationId>,
+) -> Result<Json<ToolPage>> {
+    let keys = &platform.settings.keys;
+    let integration = load(platform, &admin, id).await?;
+    let list = format!("tools {}", integration.id);
+    let after: Option<Keyset> = page.cursor().place(keys, &list)?;
+    let found = tools::review(platform, &integration.id, status, after.as_ref(), page.limit + 1).await?;
+    let limit = fitting(&found, page.limit as usize);
+    let place = |last: &Reviewed| Keyset { created_at: last.first_seen_at.millis(), id: last.id.clone() };
+    let Page { rows, next } = Page::cut(keys, &list, found, limit, place)?;
+    let items = rows.into_iter().map(ToolView::of).collect::<Result<_>>()?;
+    Ok(Json(ToolPage { items, next_cursor: next }))
+}
+
+/// How many of `found` go on a page of at most `limit` tools and [`PAGE_BYTES`]: at least one.
 fn fitting(found: &[Reviewed], limit: usize) -> usize {
     let mut bytes = 0;
     let fits = |tool: &&Reviewed| {
@@ -85,56 +104,27 @@ fn fitting(found: &[Reviewed], limit: usize) -> usize {
     found.iter().take(limit).take_while(fits).count()
 }
 
-/// 200 `{tool}`: what the last probe found is offered from now on; a tool that is gone is forgotten. 404, 409.
-#[utoipa::path(
-    post,
-    path = "/api/v1/integrations/{id}/tools/{tool}/approve",
-    operation_id = "approveTool",
-    tag = "Kontext",
-    summary = "Approve a tool as it is now",
-    description = "What the last probe found is offered from now on. A tool that is gone is forgotten.",
-    params(
-        ("id" = String, Path, format = "uuid", description = "The integration's id."),
-        ("tool" = String, Path, description = "The tool's id.")
-    ),
-    responses(
-        (status = 200, description = "The tool as it stands now.", body = OneTool),
-        (status = 404, description = "No such integration, or no such tool.", body = KontextError),
-        (status = 409, description = "The tool was changed meanwhile: look at it again.", body = KontextError)
-    )
-)]
-pub(crate) async fn approve(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let (integration, tool) = find(platform, &caller, &request).await?;
+async fn approve(
+    platform: &Platform,
+    admin: Admin,
+    Path(id): Path<IntegrationId>,
+    Path(tool): Path<ToolId>,
+) -> Result<Json<OneTool>> {
+    let (integration, tool) = find(platform, &admin, id, &tool).await?;
     let is_settled = tool.status == ToolStatus::Approved;
     if !is_settled && !tools::approve(platform, &integration, &tool).await? {
-        return Err(Error::conflict("the tool was changed meanwhile: look at it again"));
+        return Err(changed());
     }
-    let approved = tools::find(platform, &integration, &tool.id).await?;
-    json(StatusCode::OK, &OneTool { tool: ToolView::of(&approved.unwrap_or(tool))? })
+    answer(platform, &integration, tool).await
 }
 
-/// 200 `{tool}`: it stays out of lists and calls until its upstream changes it again. 404, 409.
-#[utoipa::path(
-    post,
-    path = "/api/v1/integrations/{id}/tools/{tool}/reject",
-    operation_id = "rejectTool",
-    tag = "Kontext",
-    summary = "Reject a tool as it is now",
-    description = "It stays out of lists and calls until its upstream changes it again.",
-    params(
-        ("id" = String, Path, format = "uuid", description = "The integration's id."),
-        ("tool" = String, Path, description = "The tool's id.")
-    ),
-    responses(
-        (status = 200, description = "The tool as it stands now.", body = OneTool),
-        (status = 404, description = "No such integration, or no such tool.", body = KontextError),
-        (status = 409, description = "The tool is gone, or was changed meanwhile: look at it again.", body = KontextError)
-    )
-)]
-pub(crate) async fn reject(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let (integration, tool) = find(platform, &caller, &request).await?;
+async fn reject(
+    platform: &Platform,
+    admin: Admin,
+    Path(id): Path<IntegrationId>,
+    Path(tool): Path<ToolId>,
+) -> Result<Json<OneTool>> {
+    let (integration, tool) = find(platform, &admin, id, &tool).await?;
     if tool.status == ToolStatus::Removed {
         return Err(Error::conflict(
             "the upstream no longer has this tool: only its removal can be approved",
@@ -142,14 +132,30 @@ pub(crate) async fn reject(platform: &Platform, caller: Caller, request: Request
     }
     let is_settled = tool.status == ToolStatus::Rejected;
     if !is_settled && !tools::reject(platform, &integration, &tool).await? {
-        return Err(Error::conflict("the tool was changed meanwhile: look at it again"));
+        return Err(changed());
     }
-    let rejected = tools::find(platform, &integration, &tool.id).await?;
-    json(StatusCode::OK, &OneTool { tool: ToolView::of(&rejected.unwrap_or(tool))? })
+    answer(platform, &integration, tool).await
 }
 
-async fn find(platform: &Platform, caller: &Caller, request: &Request) -> Result<(String, Reviewed)> {
-    let integration = load(platform, caller, request).await?;
-    let tool = tools::find(platform, &integration.id, request.text_param("tool")).await?;
+/// The integration's id, and the tool as it is now.
+async fn find(
+    platform: &Platform,
+    caller: &Caller,
+    id: IntegrationId,
+    ToolId(tool): &ToolId,
+) -> Result<(String, Reviewed)> {
+    let integration = load(platform, caller, id).await?;
+    let tool = tools::find(platform, &integration.id, tool).await?;
     Ok((integration.id, tool.ok_or_else(|| Error::not_found("Tool not found"))?))
+}
+
+fn changed() -> Error {
+    Error::conflict("the tool was changed meanwhile: look at it again")
+}
+
+/// The tool as it is after the decision. A removal that was approved deleted the tool: then the answer is the tool as it
+/// was before.
+async fn answer(platform: &Platform, integration: &str, before: Reviewed) -> Result<Json<OneTool>> {
+    let now = tools::find(platform, integration, &before.id).await?;
+    Ok(Json(OneTool { tool: ToolView::of(now.unwrap_or(before))? }))
 }

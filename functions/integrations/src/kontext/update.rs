@@ -1,33 +1,46 @@
-//! `PATCH /api/v1/integrations/:id`.
+//! Changing an integration, and reviving an archived one.
 //!
-//! (1) Read strictly, telling absent from null; (2) apply to the present content, with the rules between the fields;
-//! (3) write everything in one batch, if nobody else wrote meanwhile, else apply again; (4) answer; (5) probe where what
-//! was known about the upstream no longer counts.
+//! (1) Apply the body to the present content, with the rules between the fields; (2) write everything in one batch, if no
+//! other request wrote in between, else apply again; (3) have the upstream probed after the answer where what was known
+//! about it no longer counts; (4) answer.
 
-use http::StatusCode;
+use kernel::Result;
+use kernel::secret::Secret;
+use postern_core::auth::{Admin, ApiKeys};
+use postern_core::model::credential::{HeaderTemplate, ORGANIZATION, SealedCredential, wanted_keys};
+use postern_core::model::integration::{
+    AuthMode, Category, Content, Integration, IntegrationId, ToolPolicy, check_description, check_name,
+};
+use postern_core::model::oauth::OauthConfig;
+use postern_core::registry::draft::{
+    OauthInput, check_capabilities, check_schema, check_url, oauth_misplaced, seal_headers, server_token,
+    token_misplaced, token_missing,
+};
+use postern_core::registry::place;
+use postern_core::store::integrations::{self, Change};
+use postern_core::upstream::validation::validate_later;
+use postern_core::{Family, Platform, vault};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use postern_core::auth::Caller;
-use web::dialect::KontextError;
 use web::json::present;
-use web::request::json;
-use web::{Request, Response};
-use postern_core::model::credential::{HeaderTemplate, ORGANIZATION, SealedCredential, wanted_keys};
-use postern_core::model::integration::{AuthMode, Category, Content, Integration, IntegrationId, State, ToolPolicy, check_description, check_name, slug};
-use postern_core::model::oauth::OauthConfig;
-use kernel::secret::Secret;
-use postern_core::store::integrations;
-use postern_core::store::integrations::{Change, Inserted, New};
-use kernel::{Error, Result};
-use postern_core::{Platform, vault};
+use web::{Json, Path};
 
 use super::view::One;
-use crate::openapi::capabilities_or_null;
-use postern_core::upstream::validation::validate_later;
-use postern_core::registry::draft::{OauthInput, check_capabilities, check_schema, check_url, oauth_misplaced, seal_headers, server_token, token_misplaced, token_missing};
+use super::{ATTEMPTS, contended};
+use crate::schemas::capabilities_or_null;
 
-/// How often a write is tried when others write the same integration.
-const ATTEMPTS: u32 = 5;
+pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
+    family
+        .patch("/{id}", update)
+        .summary("updateIntegration", "Change an integration, or revive an archived one")
+        .description(
+            "Another `url` or `authMode` resets its validation, and the upstream is probed after the answer.",
+        )
+        .returns("As it is now.")
+        .error(400, "A field, or a rule between two of them, is broken.")
+        .error(404, "No such integration, or an archived one.")
+        .error(409, "The name is taken (`code` is `duplicate`), or others keep changing it (`conflict`).")
+}
 
 /// The body of an update: what is absent stays. `null` clears what may be missing.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -36,7 +49,7 @@ const ATTEMPTS: u32 = 5;
     as = UpdateIntegration,
     description = "What is left out stays as it is. `null` removes what may be missing. Unknown fields are refused."
 )]
-pub(crate) struct UpdateRequest {
+struct UpdateRequest {
     /// Display name, unlike that of any other integration.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, min_length = 1, max_length = 200)]
@@ -89,55 +102,44 @@ pub(crate) struct UpdateRequest {
     confirm_unarchive: Option<bool>,
 }
 
-/// 200 `{integration}`; 400, 401, 403, 404, 409.
-#[utoipa::path(
-    patch,
-    path = "/api/v1/integrations/{id}",
-    operation_id = "updateIntegration",
-    tag = "Kontext",
-    summary = "Change an integration, or revive an archived one",
-    description = "Another `url` or `authMode` resets its validation, and the upstream is probed after the answer.",
-    params(("id" = String, Path, format = "uuid", description = "The integration's id.")),
-    request_body = UpdateRequest,
-    responses(
-        (status = 200, description = "As it is now.", body = One),
-        (status = 400, description = "A field, or a rule between two of them, is broken.", body = KontextError),
-        (status = 404, description = "No such integration, or an archived one.", body = KontextError),
-        (
-            status = 409,
-            description = "The name is taken (`code` is `duplicate`), or others keep changing it (`conflict`).",
-            body = KontextError
-        )
-    )
-)]
-pub(crate) async fn update(platform: &Platform, caller: Caller, request: Request) -> Result<Response> {
-    caller.require_admin()?;
-    let id: IntegrationId = request.param("id")?;
+async fn update(
+    platform: &Platform,
+    admin: Admin,
+    Path(id): Path<IntegrationId>,
+    Json(body): Json<UpdateRequest>,
+) -> Result<Json<One>> {
     let id = id.to_string();
-    // (1)
-    let body: UpdateRequest = web::json::parse(&request.body)?;
     for _ in 0..ATTEMPTS {
-        let resets = match integrations::find(platform, &caller.subject, &id).await? {
-            // (2), (3)
+        // (1), (2)
+        let written = match integrations::find(platform, &admin.subject, &id).await? {
             Some(current) => write(platform, &body, &current).await?,
             None => revive(platform, &body, &id).await?,
         };
-        let Some(resets) = resets else { continue };
-        // (4)
-        let stored = integrations::find(platform, &caller.subject, &id).await?;
+        let Written::Done { probes } = written else { continue };
+        let stored = integrations::find(platform, &admin.subject, &id).await?;
         let stored = stored.ok_or_else(IntegrationId::not_found)?;
-        let response = json(StatusCode::OK, &One { integration: (&stored).into() })?;
-        // (5)
-        if resets {
-            validate_later(platform, stored, caller.subject);
+        // (3)
+        if probes {
+            validate_later(platform, stored.clone(), admin.subject.clone());
         }
-        return Ok(response);
+        // (4)
+        return Ok(Json(stored.into()));
     }
-    Err(Error::conflict("others are changing this integration: try again"))
+    Err(contended())
 }
 
-/// Whether the upstream has to be probed again; `None` when somebody else wrote meanwhile.
-async fn write(platform: &Platform, body: &UpdateRequest, current: &Integration) -> Result<Option<bool>> {
+/// How a write ended.
+enum Written {
+    /// Stored.
+    Done {
+        /// Whether the upstream has to be probed again.
+        probes: bool,
+    },
+    /// Not stored: another request wrote in between.
+    Overtaken,
+}
+
+async fn write(platform: &Platform, body: &UpdateRequest, current: &Integration) -> Result<Written> {
     let (content, credential) = apply(platform, body, current)?;
     let mode_changes = content.auth_mode != current.content.auth_mode;
     let resets = mode_changes || content.url != current.content.url;
@@ -148,41 +150,25 @@ async fn write(platform: &Platform, body: &UpdateRequest, current: &Integration)
         drop_organization_credential: content.auth_mode != AuthMode::ServerToken && mode_changes,
         drop_user_credentials: mode_changes,
     };
-    let written = integrations::update(platform, current, &change).await?;
+    if !integrations::update(platform, current, &change).await? {
+        return Ok(Written::Overtaken);
+    }
     let probes = resets
         || credential.is_some()
         || content.headers != current.content.headers
         || content.tool_policy != current.content.tool_policy;
-    Ok(written.then_some(probes))
+    Ok(Written::Done { probes })
 }
 
-/// An archived integration comes back when that is confirmed; otherwise it is not there.
-async fn revive(platform: &Platform, body: &UpdateRequest, id: &str) -> Result<Option<bool>> {
+/// An archived integration comes back when the body confirms that; otherwise it is not there.
+async fn revive(platform: &Platform, body: &UpdateRequest, id: &str) -> Result<Written> {
     let archived = integrations::find_archived(platform, id).await?.filter(|archived| archived.id == id);
     let Some(archived) = archived.filter(|_| body.confirm_unarchive == Some(true)) else {
         return Err(IntegrationId::not_found());
     };
     let (content, credential) = apply(platform, body, &archived)?;
-    for attempt in 0..50 {
-        let slug = slug(&content.name, attempt);
-        let new = New {
-            id,
-            slug: &slug,
-            content: &content,
-            state: State::Running,
-            credential: credential.as_ref(),
-        };
-        match integrations::revive(platform, &new).await? {
-            Inserted::Done => return Ok(Some(true)),
-            Inserted::SlugTaken => {}
-            Inserted::NameTaken => {
-                return Err(Error::duplicate("an integration with this name already exists"));
-            }
-            // It is live again.
-            Inserted::NameArchived => return Ok(None),
-        }
-    }
-    Err(Error::conflict("too many integrations have names like this one"))
+    let is_back = place::revive(platform, id, &content, credential.as_ref()).await?;
+    Ok(if is_back { Written::Done { probes: true } } else { Written::Overtaken })
 }
 
 /// The content after the update, and the organization's new credential.
@@ -193,10 +179,11 @@ fn apply(
 ) -> Result<(Content, Option<SealedCredential>)> {
     let mut content = current.content.clone();
     if let Some(name) = &body.name {
-        content.name = check_name(name)?;
+        content.name = check_name("name", name)?;
     }
     if let Some(description) = &body.description {
-        content.description = description.as_deref().map(check_description).transpose()?;
+        let check = |text| check_description("description", text);
+        content.description = description.as_deref().map(check).transpose()?;
     }
     if let Some(url) = &body.url {
         content.url = check_url(platform, url)?;
@@ -220,7 +207,7 @@ fn apply(
             Some(vault::seal(platform, ORGANIZATION, &values)?)
         }
         (Some(_), _) => return Err(token_misplaced()),
-        // One that was installed without its credentials may be changed before they are given.
+        // An integration that was installed without its credentials may be changed before they are given.
         (None, AuthMode::ServerToken) if current.content.auth_mode != AuthMode::ServerToken => {
             return Err(token_missing());
         }
@@ -237,7 +224,7 @@ fn apply_oauth(platform: &Platform, body: &UpdateRequest, id: &str, content: &mu
     match &body.oauth {
         Some(Some(oauth)) => oauth.apply(platform, id, content)?,
         Some(None) => (content.oauth, content.oauth_client_secret) = (None, None),
-        // Entering the mode: everything is discovered.
+        // A change to this mode that says no more: everything is discovered.
         None if body.auth_mode.is_some() => {
             content.oauth.get_or_insert_with(OauthConfig::default);
         }
@@ -255,7 +242,7 @@ fn apply_headers(platform: &Platform, body: &UpdateRequest, id: &str, content: &
         None if content.auth_mode == AuthMode::None && content.headers.is_some() => {
             let templates = vault::open_templates(platform, id, content.headers.as_deref());
             if templates.is_none_or(|templates| !wanted_keys(&templates).is_empty()) {
-                // Without a credential they would have nothing to carry.
+                // Without a credential there is nothing to put into the placeholders.
                 content.headers = None;
             }
         }

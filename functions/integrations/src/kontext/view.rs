@@ -1,53 +1,55 @@
-//! How things look in the Kontext dialect. No field can hold a secret.
+//! The forms of the Kontext dialect's answers. No field can hold a secret.
 
 use json_patch::PatchOperation;
+use kernel::ports::Timestamp;
+use kernel::{Error, Result};
+use postern_core::model::credential::Connection;
+use postern_core::model::integration::{
+    AuthMode, Category, Content, Integration, State, ToolPolicy, ValidationStatus,
+};
+use postern_core::model::oauth::OauthConfig;
+use postern_core::model::tool::ToolStatus;
+use postern_core::store::tools::Reviewed;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use postern_core::model::credential::Connection;
-use postern_core::model::integration::{AuthMode, Category, Integration, State, ToolPolicy, ValidationStatus};
-use postern_core::model::oauth::OauthConfig;
-use postern_core::model::tool::ToolStatus;
-use kernel::ports::Timestamp;
-use postern_core::store::tools::Reviewed;
-use kernel::{Error, Result};
 
-use crate::openapi::capabilities;
+use crate::schemas::capabilities;
 
 /// The Kontext integration object, with `slug`, `description`, `credentialHeadersConfigured`, `toolPolicy`, `state` and
 /// `consecutiveFailures` added.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Integration, description = "One upstream MCP server that Postern knows. No field can hold a secret.")]
-pub(crate) struct IntegrationView<'a> {
+pub(crate) struct IntegrationView {
     /// A UUID.
     #[schema(format = "uuid")]
-    id: &'a str,
+    id: String,
     /// Unique short name: prefix of its tools, id in the Hoziron dialect.
     #[schema(example = "github")]
-    slug: &'a str,
+    slug: String,
     /// Display name.
-    name: &'a str,
+    name: String,
     /// Free text for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    description: Option<&'a str>,
+    description: Option<String>,
     /// The upstream's MCP endpoint.
     #[schema(format = "uri")]
-    url: &'a str,
+    url: String,
     category: Category,
     auth_mode: AuthMode,
     /// Only with `authMode` `oauth`, and not when it was removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    oauth: Option<OauthView<'a>>,
+    oauth: Option<OauthView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = capabilities, required = false)]
-    capabilities: Option<&'a RawValue>,
+    capabilities: Option<Box<RawValue>>,
     /// A JSON Schema of what users paste.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>, nullable = false)]
-    credential_schema: Option<&'a RawValue>,
+    credential_schema: Option<Box<RawValue>>,
     /// Whether the organization's token is stored.
     server_token_configured: bool,
     /// Whether its headers are not just `Authorization: Bearer {token}`.
@@ -58,7 +60,7 @@ pub(crate) struct IntegrationView<'a> {
     /// What the last probe found.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    validation_message: Option<&'a str>,
+    validation_message: Option<String>,
     /// When the last probe was.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -76,31 +78,31 @@ pub(crate) struct IntegrationView<'a> {
     updated_at: Timestamp,
 }
 
-impl<'a> From<&'a Integration> for IntegrationView<'a> {
-    fn from(integration: &'a Integration) -> Self {
-        let content = &integration.content;
-        let user_connection = || ConnectionView::of(integration.user_connection.as_ref());
+impl From<Integration> for IntegrationView {
+    fn from(integration: Integration) -> Self {
+        let content = integration.content;
+        let is_per_user = content.auth_mode.is_per_user();
         Self {
-            id: &integration.id,
-            slug: &integration.slug,
-            name: &content.name,
-            description: content.description.as_deref(),
-            url: &content.url,
+            id: integration.id,
+            slug: integration.slug,
+            name: content.name,
+            description: content.description,
+            url: content.url,
             category: content.category,
             auth_mode: content.auth_mode,
-            oauth: OauthView::of(integration),
-            capabilities: content.capabilities.as_deref(),
-            credential_schema: content.credential_schema.as_deref(),
+            oauth: OauthView::of(content.oauth, content.oauth_client_secret.as_deref()),
+            capabilities: content.capabilities,
+            credential_schema: content.credential_schema,
             server_token_configured: content.auth_mode == AuthMode::ServerToken
                 && integration.has_organization_credential,
             credential_headers_configured: content.headers.is_some(),
             tool_policy: content.tool_policy,
             state: integration.state,
             validation_status: integration.validation_status,
-            validation_message: integration.validation_message.as_deref(),
+            validation_message: integration.validation_message,
             last_validated_at: integration.last_validated_at,
             consecutive_failures: integration.consecutive_failures,
-            user_connection: content.auth_mode.is_per_user().then(user_connection),
+            user_connection: is_per_user.then(|| integration.user_connection.into()),
             created_at: integration.created_at,
             updated_at: integration.updated_at,
         }
@@ -110,17 +112,23 @@ impl<'a> From<&'a Integration> for IntegrationView<'a> {
 /// `{integration}`.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = IntegrationAnswer, description = "One integration.")]
-pub(crate) struct One<'a> {
-    pub(crate) integration: IntegrationView<'a>,
+pub(crate) struct One {
+    integration: IntegrationView,
+}
+
+impl From<Integration> for One {
+    fn from(integration: Integration) -> Self {
+        Self { integration: integration.into() }
+    }
 }
 
 /// `{items, nextCursor?}`.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = IntegrationPage, description = "A page of integrations.")]
-pub(crate) struct Page<'a> {
+#[schema(description = "A page of integrations.")]
+pub(crate) struct IntegrationPage {
     /// In order of creation.
-    pub(crate) items: Vec<IntegrationView<'a>>,
+    pub(crate) items: Vec<IntegrationView>,
     /// The `cursor` of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -131,32 +139,31 @@ pub(crate) struct Page<'a> {
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Oauth)]
-pub(crate) struct OauthView<'a> {
+pub(crate) struct OauthView {
     #[serde(flatten)]
-    #[schema(value_type = OauthConfig)]
-    config: &'a OauthConfig,
+    config: OauthConfig,
     /// Whether the secret of `clientId` is stored.
     client_secret_configured: bool,
 }
 
-impl<'a> OauthView<'a> {
-    fn of(integration: &'a Integration) -> Option<Self> {
-        let content = &integration.content;
-        let client_secret_configured = content.oauth_client_secret.is_some();
-        content.oauth.as_ref().map(|config| Self { config, client_secret_configured })
+impl OauthView {
+    fn of(config: Option<OauthConfig>, sealed_secret: Option<&str>) -> Option<Self> {
+        config.map(|config| Self { config, client_secret_configured: sealed_secret.is_some() })
     }
 }
 
 /// `{oauth}`.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = OauthAnswer, description = "An OAuth configuration.")]
-pub(crate) struct OneOauth<'a> {
-    oauth: OauthView<'a>,
+pub(crate) struct OneOauth {
+    oauth: OauthView,
 }
 
-impl<'a> OneOauth<'a> {
-    pub(crate) fn of(integration: &'a Integration) -> Option<Self> {
-        OauthView::of(integration).map(|oauth| Self { oauth })
+impl OneOauth {
+    /// `None` where there is no configuration.
+    pub(crate) fn of(content: Content) -> Option<Self> {
+        let oauth = OauthView::of(content.oauth, content.oauth_client_secret.as_deref());
+        oauth.map(|oauth| Self { oauth })
     }
 }
 
@@ -185,9 +192,9 @@ pub(crate) struct ConnectionView {
     expires_at: Option<Timestamp>,
 }
 
-impl ConnectionView {
-    /// A grant that is gone is no connection.
-    pub(crate) fn of(connection: Option<&Connection>) -> Self {
+impl From<Option<Connection>> for ConnectionView {
+    fn from(connection: Option<Connection>) -> Self {
+        // A grant that its provider no longer honours is no connection.
         let connection = connection.filter(|connection| !connection.needs_reauth);
         let status =
             if connection.is_some() { ConnectionStatus::Connected } else { ConnectionStatus::Disconnected };
@@ -203,29 +210,36 @@ impl ConnectionView {
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = ConnectionAnswer, description = "The calling user's connection.")]
 pub(crate) struct OneConnection {
-    pub(crate) connection: ConnectionView,
+    connection: ConnectionView,
+}
+
+impl OneConnection {
+    /// The connection of the user for whom `integration` was read.
+    pub(crate) fn of(integration: &Integration) -> Self {
+        Self { connection: integration.user_connection.into() }
+    }
 }
 
 /// A tool under review.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Tool)]
-pub(crate) struct ToolView<'a> {
+pub(crate) struct ToolView {
     /// Stable: the same for the same integration and name for ever.
     #[schema(pattern = "^[0-9a-f]{24}$")]
-    id: &'a str,
+    id: String,
     /// The upstream's own name for it.
-    name: &'a str,
+    name: String,
     status: ToolStatus,
     /// Whether agents see it while the integration is running.
     offered: bool,
     /// The approved definition; of a tool that was never approved the one found.
     #[schema(value_type = Object)]
-    definition: &'a RawValue,
+    definition: Box<RawValue>,
     /// What the upstream has now, where that is something else.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>, nullable = false)]
-    found: Option<&'a RawValue>,
+    found: Option<Box<RawValue>>,
     /// What leads from `definition` to `found`.
     diff: Vec<Difference>,
     /// When a probe first found it.
@@ -240,20 +254,20 @@ pub(crate) struct ToolView<'a> {
     approved_at: Option<Timestamp>,
 }
 
-impl<'a> ToolView<'a> {
-    pub(crate) fn of(tool: &'a Reviewed) -> Result<Self> {
-        let raw = |text: &'a str| serde_json::from_str(text).map_err(broken);
+impl ToolView {
+    pub(crate) fn of(tool: Reviewed) -> Result<Self> {
+        let raw = |text: String| RawValue::from_string(text).map_err(broken);
         Ok(Self {
-            id: &tool.id,
-            name: &tool.name,
+            id: tool.id,
+            name: tool.name,
             status: tool.status,
             offered: tool.status == ToolStatus::Approved,
-            definition: raw(&tool.definition)?,
-            found: tool.found.as_deref().map(raw).transpose()?,
             diff: match &tool.found {
                 Some(found) => differences(&tool.definition, found)?,
                 None => Vec::new(),
             },
+            definition: raw(tool.definition)?,
+            found: tool.found.map(raw).transpose()?,
             first_seen_at: tool.first_seen_at,
             changed_at: tool.changed_at,
             approved_at: tool.approved_at,
@@ -318,17 +332,17 @@ fn broken(error: serde_json::Error) -> Error {
 /// `{tool}`.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = ToolAnswer, description = "One tool.")]
-pub(crate) struct OneTool<'a> {
-    pub(crate) tool: ToolView<'a>,
+pub(crate) struct OneTool {
+    pub(crate) tool: ToolView,
 }
 
 /// `{items, nextCursor?}`.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(description = "A page of tools.")]
-pub(crate) struct ToolPage<'a> {
+pub(crate) struct ToolPage {
     /// In order of discovery.
-    pub(crate) items: Vec<ToolView<'a>>,
+    pub(crate) items: Vec<ToolView>,
     /// The `cursor` of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use stub_upstream::{Options, Stub};
 
 fn app() -> App {
-    App::new(vec![integrations::routes(), integrations::hoziron_routes()], &[("UPSTREAM_TIMEOUT_MS", "500")])
+    App::new(integrations::families(), &[("UPSTREAM_TIMEOUT_MS", "500")])
 }
 
 async fn install(app: &App, body: Value) -> Reply {
@@ -42,7 +42,7 @@ async fn the_whole_life_of_one() {
     assert_eq!(installed.status, StatusCode::CREATED, "{}", installed.text);
     assert_eq!(installed.json(), json!({ "id": "github-connector", "installed": true }));
     assert_eq!(installed.header("location"), "/integrations/github-connector");
-    let tools = app.database.count("tools");
+    let tools = app.database.count("catalogue_entries");
     let line = json!({ "id": "github-connector", "status": "stopped", "tools_count": tools });
     assert_eq!(get(&app, "/integrations").await, json!({ "integrations": [line] }));
     let status = "/integrations/github-connector/status";

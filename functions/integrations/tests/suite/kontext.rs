@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 const BASE: &str = "/api/v1/integrations";
 
 fn app() -> App {
-    App::new(vec![integrations::routes(), integrations::hoziron_routes(), integrations::about_routes()], &[])
+    App::new(integrations::families(), &[])
 }
 
 async fn create(app: &App, body: Value) -> Reply {
@@ -329,7 +329,7 @@ async fn a_body_that_breaks_off_is_the_callers_error() {
 #[tokio::test]
 async fn foreign_pages_are_refused() {
     let app = App::new(
-        vec![integrations::routes()],
+        integrations::families(),
         &[("PUBLIC_URL", "https://postern.example.com"), ("ALLOWED_ORIGINS", "https://console.example.com")],
     );
     for (origin, status) in [
@@ -355,13 +355,8 @@ async fn health_needs_no_key() {
 
 #[tokio::test]
 async fn unusable_settings_answer_503_naming_the_setting() {
-    let router = web::Router::new(vec![
-        integrations::routes(),
-        integrations::hoziron_routes(),
-        integrations::about_routes(),
-    ])
-    .unwrap();
-    let error = kernel::ports::Settings::load(|_| None).err().unwrap();
+    let router = postern_core::Router::new(integrations::families()).unwrap();
+    let error = postern_core::settings::Settings::load(|_| None).err().unwrap();
     for path in [BASE, "/health"] {
         let request = http::Request::get(path).body(web::Body::Empty).unwrap();
         let response = router.handle(Err(&error), request).await;

@@ -17,7 +17,7 @@ struct Registry {
 
 impl Registry {
     async fn start(policy: &str) -> Self {
-        let app = App::new(vec![integrations::routes()], &[]);
+        let app = App::new(integrations::families(), &[]);
         let stub = Stub::start(Options::default()).unwrap();
         let body = json!({ "name": "Drifting", "url": stub.url("/modern"), "toolPolicy": policy });
         let created = app.admin(Method::POST, BASE, body).await;

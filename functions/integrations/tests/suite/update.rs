@@ -9,7 +9,7 @@ const PERSONAS: &str =
     r#"[{"name":"user","roles":["user"],"allow_tools":["*"],"allow_connections":["open*"]}]"#;
 
 fn app() -> App {
-    App::new(vec![integrations::routes()], &[("PERSONAS", PERSONAS)])
+    App::new(integrations::families(), &[("PERSONAS", PERSONAS)])
 }
 
 async fn create(app: &App, body: Value) -> String {

@@ -21,7 +21,7 @@ async fn validate(app: &App, url: &str) -> Value {
 }
 
 fn app() -> App {
-    App::new(vec![integrations::routes()], &[("UPSTREAM_TIMEOUT_MS", "500")])
+    App::new(integrations::families(), &[("UPSTREAM_TIMEOUT_MS", "500")])
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn the_era_is_found_and_every_page_is_read() {
         let integration = validate(&app, &stub.url(path)).await;
         assert_eq!(integration["validationStatus"], "valid", "{path}: {integration}");
         let message = integration["validationMessage"].as_str().unwrap();
-        let tools = app.database.count("tools");
+        let tools = app.database.count("catalogue_entries");
         assert!(tools > 120, "{path}: {tools}");
         assert_eq!(message, format!("reachable: MCP {version}, {tools} tools"), "{path}");
         assert!(integration["lastValidatedAt"].is_string());
@@ -50,18 +50,18 @@ async fn a_second_probe_keeps_tool_ids_and_forgets_what_is_gone() {
     let stub = Stub::start(Options { extra_tools: 3, ..Options::default() }).unwrap();
     let app = app();
     let integration = validate(&app, &stub.url("/modern")).await;
-    let ids = app.rows("SELECT name, id FROM tools ORDER BY name").await.unwrap();
+    let ids = app.rows("SELECT name, id FROM catalogue_entries ORDER BY name").await.unwrap();
     let path = format!("{BASE}/{}/validate", integration["id"].as_str().unwrap());
     app.admin(Method::POST, &path, None).await;
-    assert_eq!(app.rows("SELECT name, id FROM tools ORDER BY name").await.unwrap(), ids);
+    assert_eq!(app.rows("SELECT name, id FROM catalogue_entries ORDER BY name").await.unwrap(), ids);
     stub.set_tool(json!({ "name": "passing", "inputSchema": {} }));
     app.clock.advance(Duration::from_secs(1));
     app.admin(Method::POST, &path, None).await;
-    assert_eq!(app.database.count("tools"), i64::try_from(ids.len()).unwrap() + 1);
+    assert_eq!(app.database.count("catalogue_entries"), i64::try_from(ids.len()).unwrap() + 1);
     assert!(stub.remove_tool("passing"));
     app.clock.advance(Duration::from_secs(1));
     app.admin(Method::POST, &path, None).await;
-    assert_eq!(app.rows("SELECT name, id FROM tools ORDER BY name").await.unwrap(), ids);
+    assert_eq!(app.rows("SELECT name, id FROM catalogue_entries ORDER BY name").await.unwrap(), ids);
 }
 
 #[tokio::test]
@@ -91,12 +91,12 @@ async fn a_dead_upstream_keeps_its_catalogue() {
     let stub = Stub::start(Options::default()).unwrap();
     let app = app();
     let integration = validate(&app, &stub.url("/legacy")).await;
-    let tools = app.database.count("tools");
+    let tools = app.database.count("catalogue_entries");
     drop(stub);
     let path = format!("{BASE}/{}/validate", integration["id"].as_str().unwrap());
     let invalid = app.admin(Method::POST, &path, None).await.json();
     assert_eq!(invalid["integration"]["validationStatus"], "invalid");
-    assert_eq!(app.database.count("tools"), tools);
+    assert_eq!(app.database.count("catalogue_entries"), tools);
 }
 
 #[tokio::test]
@@ -141,5 +141,5 @@ async fn credentials_only_integrations_are_never_dialled() {
     let validated = app.admin(Method::POST, &format!("{BASE}/{id}/validate"), None).await;
     assert_eq!(validated.json()["integration"]["validationStatus"], "valid");
     assert!(stub.requests().is_empty());
-    assert_eq!(app.database.count("tools"), 0);
+    assert_eq!(app.database.count("catalogue_entries"), 0);
 }

@@ -6,9 +6,9 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use super::api_key;
+use crate::Platform;
 use crate::policy::persona::Persona;
 use kernel::{Code, Error, Result};
-use crate::Platform;
 
 /// Who is calling. Its own credential stays behind: nothing here can travel upstream.
 #[derive(Clone, Debug)]

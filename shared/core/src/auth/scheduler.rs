@@ -19,7 +19,8 @@ impl Authenticate<Platform> for SchedulerToken {
     type Caller = Scheduler;
 
     async fn authenticate(&self, platform: &Platform, head: &Head) -> Result<Scheduler> {
-        let token = platform.settings.scheduler_token.as_ref().ok_or_else(|| Error::not_found("no such job"))?;
+        let token =
+            platform.settings.scheduler_token.as_ref().ok_or_else(|| Error::not_found("no such job"))?;
         let presented =
             head.header(&AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
         if constant_time_eq(presented.as_bytes(), token.expose().as_bytes()) {

@@ -10,17 +10,17 @@ use std::time::Duration;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::client::{CallError, Client, SseSession, single};
-use mcp::headers::ParamHeader;
-use mcp::message::{Message, RawObject, code, raw};
 use super::session::UpstreamSession;
-use mcp::{Era, MODERN};
 use crate::Platform;
+use crate::client::{CallError, Client, SseSession, single};
+use crate::model::entry::{Entry, Kind};
 use crate::model::integration::AuthMode;
 use crate::model::target::{Transport, Upstream};
-use crate::model::entry::{Entry, Kind};
 use kernel::net::SafeUrl;
 use kernel::ports::Limits;
+use mcp::headers::ParamHeader;
+use mcp::message::{Message, RawObject, code, raw};
+use mcp::{Era, MODERN};
 
 /// Most tools of one integration.
 pub const MOST_TOOLS: usize = 10_000;

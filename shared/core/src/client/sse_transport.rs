@@ -11,11 +11,13 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
 
-use super::{Answer, Call, CallError, Client, INITIALIZED, Content, initialize_params, negotiated, own_meta, with_meta};
-use mcp::message::{Message, RawObject, request};
-use mcp::sse::{EventStream, named_events};
+use super::{
+    Answer, Call, CallError, Client, Content, INITIALIZED, initialize_params, negotiated, own_meta, with_meta,
+};
 use kernel::net::SafeUrl;
 use kernel::ports::Outgoing;
+use mcp::message::{Message, RawObject, request};
+use mcp::sse::{EventStream, named_events};
 
 /// A conversation over HTTP+SSE, initialized.
 pub struct SseSession {

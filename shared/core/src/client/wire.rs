@@ -4,14 +4,14 @@ use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::{Answer, CallError, Client, Content};
+use crate::client::session::UpstreamSession;
+use crate::vault::present;
 use kernel::Error;
+use kernel::ports::{Outgoing, collect};
 use mcp::MODERN;
 use mcp::headers::{METHOD, PROTOCOL_VERSION, SESSION_ID};
 use mcp::message::RawObject;
-use crate::client::session::UpstreamSession;
 use mcp::sse::events;
-use kernel::ports::{Outgoing, collect};
-use crate::vault::present;
 
 /// Largest body of an answer that is not a success.
 const ERROR_BODY: usize = 64 * 1024;

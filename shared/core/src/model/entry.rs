@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use mcp::headers::ParamHeader;
 use kernel::digest::sha256_hex;
+use mcp::headers::ParamHeader;
 
 super::text_enum::text_enum! {
     /// What an entry is.

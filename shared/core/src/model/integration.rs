@@ -8,10 +8,10 @@ use uuid::Uuid;
 use super::credential::Connection;
 use super::oauth::OauthConfig;
 use super::text_enum::text_enum;
-use web::PathParam;
-use mcp::Era;
 use kernel::ports::Timestamp;
 use kernel::{Error, Result};
+use mcp::Era;
+use web::PathParam;
 
 /// Longest display name in characters.
 pub const LONGEST_NAME: usize = 200;
@@ -243,7 +243,10 @@ pub fn check_name(field: &str, name: &str) -> Result<String> {
 /// Checks a description, the request's field `field`: at most 2000 characters, control characters only to break lines.
 pub fn check_description(field: &str, text: &str) -> Result<String> {
     if text.chars().count() > LONGEST_DESCRIPTION {
-        return Err(Error::invalid_field(field, format!("must have at most {LONGEST_DESCRIPTION} characters")));
+        return Err(Error::invalid_field(
+            field,
+            format!("must have at most {LONGEST_DESCRIPTION} characters"),
+        ));
     }
     if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
         return Err(Error::invalid_field(field, "must not contain control characters"));

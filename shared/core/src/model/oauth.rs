@@ -73,8 +73,9 @@ impl OauthConfig {
             ("oauth.tokenUrl", &self.token_url),
         ] {
             if let Some(url) = url {
-                SafeUrl::parse(url, policy)
-                    .map_err(|refused| Error::invalid(format!("{field}: {refused}")).with_reason(field, refused.to_string()))?;
+                SafeUrl::parse(url, policy).map_err(|refused| {
+                    Error::invalid(format!("{field}: {refused}")).with_reason(field, refused.to_string())
+                })?;
             }
         }
         for (field, text) in [
@@ -91,7 +92,8 @@ impl OauthConfig {
             }
         }
         if self.scopes.len() > MOST_SCOPES || !self.scopes.iter().all(|scope| is_scope_token(scope)) {
-            let rule = format!("must be at most {MOST_SCOPES} scope tokens of visible ASCII without \" and \\");
+            let rule =
+                format!("must be at most {MOST_SCOPES} scope tokens of visible ASCII without \" and \\");
             return Err(Error::invalid_field("oauth.scopes", rule));
         }
         Ok(())

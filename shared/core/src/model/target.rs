@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use super::credential::SealedCredential;
 use super::integration::AuthMode;
+use kernel::net::SafeUrl;
 use mcp::Era;
 use mcp::headers::ParamHeader;
-use kernel::net::SafeUrl;
 
 /// Everything that a call needs, read in one statement.
 #[derive(Debug)]

@@ -5,17 +5,17 @@
 //! (4) an error ends it; (5) the code becomes tokens; (6) they are sealed and stored.
 
 use super::OauthError;
-use crate::model::oauth_flow::Flow;
 use super::refresh::{schedule, store_set};
-use crate::model::token_set::TokenSet;
 use super::tokens::request;
+use crate::Platform;
 use crate::model::auth_event::EventType;
 use crate::model::integration::{AuthMode, Integration};
-use kernel::digest::{constant_time_eq, sha256_hex};
+use crate::model::oauth_flow::Flow;
+use crate::model::token_set::TokenSet;
 use crate::store::integrations::{NOBODY, find};
 use crate::store::{auth_events, oauth_clients, oauth_flows};
-use crate::Platform;
 use kernel::Result;
+use kernel::digest::{constant_time_eq, sha256_hex};
 
 /// The parameters of a callback.
 #[derive(Clone, Debug, Default)]

@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::OauthError;
-use crate::model::oauth_client::{AuthMethod, OauthClient};
 use super::http::post_json;
 use super::server_metadata::ServerMetadata;
+use crate::Platform;
+use crate::model::oauth_client::{AuthMethod, OauthClient};
+use crate::store::oauth_clients;
 use kernel::net::SafeUrl;
 use kernel::ports::Timestamp;
 use kernel::secret::Secret;
-use crate::store::oauth_clients;
 use kernel::{Code, Error, Result};
-use crate::Platform;
 
 /// Where authorization servers send people back to, one path per dialect that can start an authorization.
 pub const CALLBACKS: [&str; 3] =
@@ -24,7 +24,11 @@ pub const CALLBACKS: [&str; 3] =
 pub const DOCUMENT: &str = "/oauth/client-metadata.json";
 
 /// The client that an operator registered by hand.
-pub fn given(metadata: Option<&ServerMetadata>, client_id: &str, secret: Option<Secret<String>>) -> OauthClient {
+pub fn given(
+    metadata: Option<&ServerMetadata>,
+    client_id: &str,
+    secret: Option<Secret<String>>,
+) -> OauthClient {
     let auth_method = if secret.is_some() { secret_method(metadata) } else { AuthMethod::None };
     OauthClient { client_id: client_id.to_owned(), client_secret: secret, auth_method, registered: false }
 }

@@ -5,12 +5,12 @@ use super::discovery::{client, find_server, resource, scope};
 use super::refresh::{schedule, store_set};
 use super::tokens;
 use super::tokens::Granted;
-use crate::model::token_set::TokenSet;
+use crate::Platform;
 use crate::model::auth_event::EventType;
 use crate::model::credential::ORGANIZATION;
 use crate::model::integration::Integration;
+use crate::model::token_set::TokenSet;
 use crate::store::auth_events;
-use crate::Platform;
 use kernel::Result;
 
 /// Asks for a token for the client of `set`.

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use super::OauthError;
-use crate::model::oauth_client::OauthClient;
 use super::client::{given, identify};
 use super::protected_resource;
 use super::protected_resource::{ProtectedResource, bearer_parameter};
@@ -13,9 +12,10 @@ use super::server_metadata::ServerMetadata;
 use crate::client::probe::challenge;
 use crate::model::integration::Integration;
 use crate::model::oauth::OauthConfig;
-use kernel::net::SafeUrl;
+use crate::model::oauth_client::OauthClient;
 use crate::store::credentials;
 use crate::{Platform, vault};
+use kernel::net::SafeUrl;
 
 /// What was found out about the upstream's authorization server.
 pub(super) struct Server {

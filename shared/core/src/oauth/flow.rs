@@ -12,18 +12,18 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::OauthError;
-use crate::model::oauth_flow::Flow;
 use super::client::public_url;
 use super::discovery::{client, find_server, resource, scope};
+use crate::Platform;
 use crate::model::auth_event::EventType;
 use crate::model::integration::{AuthMode, Integration};
+use crate::model::oauth_flow::Flow;
+use crate::store::{auth_events, oauth_flows};
+use kernel::digest::sha256_hex;
 use kernel::net::SafeUrl;
 use kernel::ports::Timestamp;
 use kernel::secret::Secret;
-use kernel::digest::sha256_hex;
-use crate::store::{auth_events, oauth_flows};
 use kernel::{Error, Result};
-use crate::Platform;
 
 /// How long a person may take.
 pub const LIFETIME: Duration = Duration::from_mins(10);

@@ -10,11 +10,11 @@ use url::Url;
 
 use super::OauthError;
 use super::http::get;
-use kernel::net::{Policy, SafeUrl};
-use kernel::kv;
-use kernel::kv::Family;
 use crate::Platform;
 use kernel::Result;
+use kernel::kv;
+use kernel::kv::Family;
+use kernel::net::{Policy, SafeUrl};
 
 /// The members of the metadata that Postern uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]

@@ -8,13 +8,13 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::OauthError;
-use crate::model::token_set::TokenSet;
-use crate::model::oauth_client::{AuthMethod, OauthClient};
 use super::http::{Answer, post_form};
+use crate::Platform;
+use crate::model::oauth_client::{AuthMethod, OauthClient};
+use crate::model::token_set::TokenSet;
 use kernel::net::SafeUrl;
 use kernel::ports::FetchError;
 use kernel::secret::Secret;
-use crate::Platform;
 
 /// Longest token that is taken.
 const LONGEST_TOKEN: usize = 16 * 1024;

@@ -1,17 +1,19 @@
 //! What a client wants an integration to be: checked field by field, then sealed for its id. Used by create and install;
 //! the rules between the fields also by updates.
 
-use web::json::present;
-use crate::model::credential::{HeaderTemplate, ORGANIZATION, SealedCredential, Values, check_templates, wanted_keys};
+use crate::model::credential::{
+    HeaderTemplate, ORGANIZATION, SealedCredential, Values, check_templates, wanted_keys,
+};
 use crate::model::credential_schema;
 use crate::model::integration::{AuthMode, Category, Content, ToolPolicy, check_token};
 use crate::model::oauth::{Grant, OauthConfig};
+use crate::{Platform, vault};
 use kernel::net::SafeUrl;
 use kernel::secret::Secret;
 use kernel::{Error, Result};
-use crate::{Platform, vault};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use web::json::present;
 
 /// OAuth configuration as clients write it. Absent `clientSecret`: unchanged; `null`: removed.
 #[derive(Default, Deserialize, utoipa::ToSchema)]

@@ -38,11 +38,7 @@ pub async fn place(platform: &Platform, draft: &Draft, placing: &Placing<'_>) ->
         let is_stored = under_slug(placing.slug, &content.name, async |slug| {
             let (state, credential) = (placing.state, credential.as_ref());
             let new = New { id: &id, slug, content: &content, state, credential };
-            if comes_back {
-                integrations::revive(platform, &new).await
-            } else {
-                insert(platform, &new).await
-            }
+            if comes_back { integrations::revive(platform, &new).await } else { insert(platform, &new).await }
         });
         if is_stored.await? {
             let stored = find(platform, placing.viewer, &id).await?;

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use kernel::memory::{FRESH, Family, Topic};
+use crate::Platform;
 use crate::model::api_key::ApiKey;
+use kernel::memory::{FRESH, Family, Topic};
 use kernel::ports::{Row, SqlError, Statement};
 use kernel::{Error, Result};
-use crate::Platform;
 
 /// Keys by public id.
 struct Remembered;

@@ -1,11 +1,11 @@
 //! Table `auth_events`.
 
+use crate::Platform;
 use crate::model::auth_event::EventType;
 use crate::model::integration::Integration;
-use kernel::ports::Statement;
-use kernel::digest::hex;
-use crate::Platform;
 use kernel::Result;
+use kernel::digest::hex;
+use kernel::ports::Statement;
 
 /// Records what happened to `owner`'s credential for `integration`.
 pub async fn record(

@@ -3,11 +3,14 @@
 
 mod tokens;
 
-pub use self::tokens::{Leased, Renewal, Standing, TokenTimes, due, lease, mark_needs_reauth, put_tokens, release, renew, standing, want_scope, wanted_scope};
-use crate::model::credential::{ORGANIZATION, SealedCredential};
-use kernel::ports::{Reader, Statement};
+pub use self::tokens::{
+    Leased, Renewal, Standing, TokenTimes, due, lease, mark_needs_reauth, put_tokens, release, renew,
+    standing, want_scope, wanted_scope,
+};
 use crate::Platform;
+use crate::model::credential::{ORGANIZATION, SealedCredential};
 use kernel::Result;
+use kernel::ports::{Reader, Statement};
 
 macro_rules! columns {
     () => {

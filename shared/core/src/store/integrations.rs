@@ -10,13 +10,13 @@ use serde_json::value::RawValue;
 
 pub use self::lifecycle::{restart, start, stop};
 pub use self::write::{Change, Inserted, New, archive, insert, revive, update};
-use web::paging::Keyset;
-use mcp::Era;
+use crate::Platform;
 use crate::model::credential::Connection;
 use crate::model::integration::{Content, Integration};
 use kernel::ports::{Reader, Row, Statement};
 use kernel::{Error, Result};
-use crate::Platform;
+use mcp::Era;
+use web::paging::Keyset;
 
 /// The columns of an integration as `?1`, whoever reads it, may see it.
 macro_rules! columns {

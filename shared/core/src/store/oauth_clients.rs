@@ -1,11 +1,11 @@
 //! Table `oauth_clients`: what Postern registered at authorization servers, by issuer.
 
+use crate::Platform;
 use crate::model::credential::ORGANIZATION;
 use crate::model::oauth_client::OauthClient;
+use kernel::Result;
 use kernel::ports::{Statement, Timestamp};
 use kernel::seal::Cell;
-use crate::Platform;
-use kernel::Result;
 
 /// The client at `issuer` for redirects to `origin`, unless its secret has ended.
 pub async fn find(platform: &Platform, issuer: &str, origin: &str) -> Result<Option<OauthClient>> {

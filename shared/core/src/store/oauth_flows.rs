@@ -1,11 +1,11 @@
 //! Table `oauth_flows`: authorizations under way. The state itself is not kept, only its hash.
 
+use crate::Platform;
 use crate::model::oauth_flow::Flow;
+use kernel::digest::sha256_hex;
 use kernel::ports::{Statement, Timestamp};
 use kernel::seal::Cell;
-use kernel::digest::sha256_hex;
 use kernel::{Error, Result};
-use crate::Platform;
 
 /// A flow that was taken: nobody else can take it.
 pub struct Taken {

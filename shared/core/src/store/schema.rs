@@ -4,9 +4,9 @@
 //! request. Each file is one batch whose last statement records its number, so of two instances that start at once one
 //! wins and the other sees its work done.
 
+use crate::Platform;
 use kernel::ports::{SqlError, Statement};
 use kernel::{Code, Error, Result};
-use crate::Platform;
 
 /// The files of `migrations/`, in order.
 pub const MIGRATIONS: [&str; 4] = [

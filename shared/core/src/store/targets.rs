@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use kernel::memory::{FRESH, Family, Topic};
+use crate::Platform;
 use crate::model::credential::SealedCredential;
 use crate::model::target::{Target, Upstream};
+use kernel::memory::{FRESH, Family, Topic};
 use kernel::net::SafeUrl;
 use kernel::ports::{Row, Statement};
 use kernel::{Error, Result};
-use crate::Platform;
 
 /// What tells cached targets apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -5,9 +5,9 @@
 mod review;
 
 pub use self::review::{Reviewed, approve, find, reject, review};
-use kernel::ports::{Row, Statement};
 use crate::Platform;
 use kernel::Result;
+use kernel::ports::{Row, Statement};
 
 /// One line of a catalogue page.
 pub struct Listed {

@@ -8,13 +8,13 @@ mod catalogue;
 
 use std::time::Duration;
 
-use mcp::Era;
-use crate::model::target::Transport;
-use crate::model::entry::Entry;
-use kernel::ports::Statement;
-use kernel::digest::sha256_hex;
 use crate::Platform;
+use crate::model::entry::Entry;
+use crate::model::target::Transport;
 use kernel::Result;
+use kernel::digest::sha256_hex;
+use kernel::ports::Statement;
+use mcp::Era;
 
 /// Time between two probes of a healthy integration, before jitter.
 pub const INTERVAL: Duration = Duration::from_mins(15);

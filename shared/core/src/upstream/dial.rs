@@ -5,13 +5,13 @@
 
 use std::rc::Rc;
 
+use crate::Platform;
 use crate::client::CallError;
 use crate::model::credential::{Kind, SealedCredential};
 use crate::model::target::Upstream;
 use crate::oauth::refresh::{Stale, ended, usable};
 use crate::oauth::refusal::{NotReady, consider};
 use crate::store::integrations;
-use crate::Platform;
 
 /// What follows where an upstream wants a user's credential and there is none that could be presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,22 +5,22 @@ use std::rc::Rc;
 
 use futures_util::FutureExt as _;
 
+use super::dial::{WithoutCredential, dial};
+use crate::Platform;
 use crate::client::CallError;
 use crate::client::probe::{Probe, probe};
 use crate::model::credential::SealedCredential;
 use crate::model::integration::{AuthMode, Category, Integration};
 use crate::model::oauth::OauthConfig;
 use crate::model::target::{Transport, Upstream};
-use kernel::net::SafeUrl;
 use crate::oauth::refresh;
 use crate::oauth::refusal::NotReady;
-use super::dial::{WithoutCredential, dial};
 use crate::oauth::{OauthError, client_credentials, protected_resource};
 use crate::store::credentials;
 use crate::store::validations::{Found, Probed, record_invalid, record_reachable, record_valid};
 use crate::vault::Unpresentable;
-use crate::Platform;
 use kernel::Result;
+use kernel::net::SafeUrl;
 
 /// What a validation found out.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::{Outcome, Suite, same, text};
-use crate::ports::Ports;
 use crate::net::{Policy, SafeUrl};
+use crate::ports::Ports;
 use crate::ports::{FetchError, Limits, Outgoing, Release, UpstreamResponse, collect};
 
 pub(super) async fn run(platform: &Ports, helper: &str, suite: &mut Suite) {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Outcome, Suite, same, text};
-use crate::ports::Ports;
 use crate::kv;
 use crate::kv::Family;
+use crate::ports::Ports;
 
 struct Sample;
 

@@ -26,16 +26,21 @@ pub struct Documented {
     returns: &'static str,
     params: Vec<(&'static str, ParameterIn, Param)>,
     body: Option<RequestBody>,
-    success: Option<(u16, Option<(&'static str, RefOr<Schema>)>)>,
+    success: Option<(u16, Option<Typed>)>,
     headers: Vec<(&'static str, &'static str)>,
     answers: BTreeMap<u16, (&'static str, Media)>,
     schemas: Vec<(String, RefOr<Schema>)>,
 }
 
+/// A media type and its schema.
+type Typed = (&'static str, RefOr<Schema>);
+
 /// What an answer has for a body.
 enum Media {
     /// An error in the family's dialect.
     Error,
+    /// A JSON object.
+    Object,
     /// Something in one of these media types.
     Of(&'static [&'static str]),
 }
@@ -70,6 +75,10 @@ impl Documented {
         self.answers.insert(status, (text, Media::Of(media_types)));
     }
 
+    pub(crate) fn object(&mut self, status: u16, text: &'static str) {
+        self.answers.insert(status, (text, Media::Object));
+    }
+
     pub(crate) fn body(&mut self, media_type: &'static str, text: &'static str) {
         let content = Content::new(Some(any_of(media_type)));
         let body = RequestBodyBuilder::new().content(media_type, content);
@@ -98,6 +107,10 @@ impl Documented {
                     let schema = Ref::from_schema_name(error_schema(dialect, components));
                     response.content(dialect.media_type(), Content::new(Some(schema)))
                 }
+                Media::Object => {
+                    let object = ObjectBuilder::new().schema_type(Type::Object).build();
+                    response.content(JSON, Content::new(Some(Schema::from(object))))
+                }
                 Media::Of(media_types) => media_types.iter().fold(response, |response, media_type| {
                     response.content(*media_type, Content::new(Some(any_of(media_type))))
                 }),
@@ -107,16 +120,14 @@ impl Documented {
         operation.build()
     }
 
-    fn success(&self, content: Option<&(&'static str, RefOr<Schema>)>) -> ResponseBuilder {
+    fn success(&self, content: Option<&Typed>) -> ResponseBuilder {
         let mut response = ResponseBuilder::new().description(self.returns);
         for (name, text) in &self.headers {
             let header = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String)));
             response = response.header(*name, header.description(Some(*text)).build());
         }
         match content {
-            Some((media_type, schema)) => {
-                response.content(*media_type, Content::new(Some(schema.clone())))
-            }
+            Some((media_type, schema)) => response.content(*media_type, Content::new(Some(schema.clone()))),
             None => response,
         }
     }
@@ -150,9 +161,7 @@ impl<'a> Described<'a> {
     pub fn takes_json<T: ToSchema>(&mut self, required: bool) {
         let schema = self.reference::<T>();
         let body = if required {
-            RequestBodyBuilder::new()
-                .content(JSON, Content::new(Some(schema)))
-                .required(Some(Required::True))
+            RequestBodyBuilder::new().content(JSON, Content::new(Some(schema))).required(Some(Required::True))
         } else {
             let null = ObjectBuilder::new().schema_type(Type::Null);
             let schema = OneOfBuilder::new().item(schema).item(null).build();

@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use http::{Method, StatusCode};
-use native::{App, Reply};
-use serde_json::Value;
 use kernel::ports;
 use kernel::ports::Statement;
+use native::{App, Reply};
+use serde_json::Value;
 
 use super::recorder::{Recorder, Step};
 
@@ -83,8 +83,8 @@ impl Native {
     }
 
     /// Runs a statement of the benchmark itself, past the recorder. Each text is kept for good: there are few.
-    pub(super) async fn sql(&self, sql: String) -> Result<Vec<platform::Row>> {
-        use platform::Sql as _;
+    pub(super) async fn sql(&self, sql: String) -> Result<Vec<ports::Row>> {
+        use ports::Sql as _;
         let sql: &'static str = Box::leak(sql.into_boxed_str());
         Ok(self.app.database.query(Statement::new(sql)).await?)
     }

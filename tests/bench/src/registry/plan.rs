@@ -4,14 +4,14 @@
 
 use anyhow::{Context as _, Result, ensure};
 use http::{Method, StatusCode};
-use serde_json::{Map, Value, json};
 use kernel::ports;
+use serde_json::{Map, Value, json};
 
 use super::native::{Native, Record};
-use super::{recorder, route, seed};
 use super::recorder::{Kind, Step};
 use super::route::Route;
 use super::seed::Seeds;
+use super::{recorder, route, seed};
 
 /// Names of statements that are not a route's own.
 const NOT_THE_ROUTE: [&str; 2] = ["api_keys.", "schema."];
@@ -126,12 +126,13 @@ impl Plan {
         );
         let valid = value("validation_status") == Some(&"valid".into());
         ensure!(valid, "the recorded integration is not valid: {:?}", value("validation_message"));
-        let Some(platform::Value::Integer(created_at)) = value("created_at") else {
+        let Some(ports::Value::Integer(created_at)) = value("created_at") else {
             anyhow::bail!("created_at is no number");
         };
         let mut texts =
             vec![(id.clone(), "id".to_owned()), (name, "name".to_owned()), (slug, "slug".to_owned())];
-        let tools = native.texts(format!("SELECT id FROM catalogue_entries WHERE integration_id = '{id}'")).await?;
+        let tools =
+            native.texts(format!("SELECT id FROM catalogue_entries WHERE integration_id = '{id}'")).await?;
         texts.extend(tools.into_iter().enumerate().map(|(number, id)| (id, format!("tool{number}"))));
         self.add(route, &before, &after, &Places { texts, created_at: Some(*created_at) })
     }
@@ -160,7 +161,7 @@ fn differences(first: &[&Step], second: &[&Step], anchor: &Record) -> Vec<Differ
                 }
                 let column = anchor.iter().find(|(_, value)| value == second);
                 if let Some((column, value)) = column {
-                    let text = matches!(value, platform::Value::Text(_));
+                    let text = matches!(value, ports::Value::Text(_));
                     found.push((number, statement, index, column.clone(), text));
                 }
             }
@@ -187,16 +188,16 @@ impl Places {
         json!({"kind": kind, "statements": statements})
     }
 
-    fn parameter(&self, value: &platform::Value) -> Value {
+    fn parameter(&self, value: &ports::Value) -> Value {
         match value {
-            platform::Value::Null => Value::Null,
-            platform::Value::Real(number) => json!(number),
-            platform::Value::Blob(bytes) => json!(bytes),
-            platform::Value::Integer(number) => match self.created_at {
+            ports::Value::Null => Value::Null,
+            ports::Value::Real(number) => json!(number),
+            ports::Value::Blob(bytes) => json!(bytes),
+            ports::Value::Integer(number) => match self.created_at {
                 Some(moment) if (number - moment).abs() < A_DAY => json!({"now": number - moment}),
                 _ => json!(number),
             },
-            platform::Value::Text(text) => {
+            ports::Value::Text(text) => {
                 let filled = self.texts.iter().fold(text.clone(), |text, (known, place)| {
                     text.replace(known.as_str(), &format!("{{{{{place}}}}}"))
                 });

@@ -24,8 +24,8 @@ use black_box::{
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::{fixtures, registry};
 use crate::registry::INTEGRATIONS;
+use crate::{fixtures, registry};
 
 /// Where people end up when nobody said where.
 const CONNECTED: &str = "/oauth/connected";

@@ -89,7 +89,8 @@ fn runtime_types_stand_only_in_runtimes() {
 fn a_function_names_no_other_function() {
     let names = all::FUNCTIONS.iter().map(|function| function.name);
     for function in all::FUNCTIONS {
-        let manifest = fs::read_to_string(root().join(format!("functions/{}/Cargo.toml", function.name))).unwrap();
+        let manifest =
+            fs::read_to_string(root().join(format!("functions/{}/Cargo.toml", function.name))).unwrap();
         let dependencies = manifest.split("[dev-dependencies]").next().unwrap();
         for other in names.clone().filter(|other| *other != function.name).chain(["all"]) {
             assert!(
@@ -156,10 +157,15 @@ fn functions(text: &str) -> Vec<(&str, usize)> {
         let words: Vec<&str> = line.split_whitespace().take_while(|word| !word.contains('(')).collect();
         words.contains(&"fn") || line.trim_start().starts_with("fn ")
     };
-    let starts = lines.iter().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//") && is_function(line));
+    let starts = lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| !line.trim_start().starts_with("//") && is_function(line));
     starts
         .filter_map(|(start, line)| {
-            let end = lines[start..].iter().position(|other| *other == format!("{}}}", " ".repeat(indent(line))))?;
+            let end = lines[start..]
+                .iter()
+                .position(|other| *other == format!("{}}}", " ".repeat(indent(line))))?;
             Some((*line, end + 1))
         })
         .collect()
@@ -167,7 +173,8 @@ fn functions(text: &str) -> Vec<(&str, usize)> {
 
 #[test]
 fn the_length_of_functions_is_counted() {
-    let text = "fn a() {\n    x\n}\n\nimpl A {\n    pub(crate) async fn b(\n        &self,\n    ) {\n    }\n}\n";
+    let text =
+        "fn a() {\n    x\n}\n\nimpl A {\n    pub(crate) async fn b(\n        &self,\n    ) {\n    }\n}\n";
     let lengths: Vec<usize> = functions(text).into_iter().map(|(_, lines)| lines).collect();
     assert_eq!(lengths, [3, 4]);
 }
@@ -189,6 +196,9 @@ fn migrations_are_numbered_and_say_so() {
 #[tokio::test]
 async fn the_code_accepts_the_schema_of_the_migrations() {
     let app = native::App::new(Vec::new(), &[]);
-    assert_eq!(postern_core::store::schema::check(&app.platform).await.unwrap(), postern_core::store::schema::VERSION);
+    assert_eq!(
+        postern_core::store::schema::check(&app.platform).await.unwrap(),
+        postern_core::store::schema::VERSION
+    );
     assert_eq!(Sqlite::migrated().count("schema_versions"), postern_core::store::schema::VERSION);
 }

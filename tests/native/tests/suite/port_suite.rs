@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
-use native::App;
 use kernel::ports::Background;
+use native::App;
 use stub_upstream::{Options, Stub};
 
 struct Spawn;

@@ -1,12 +1,12 @@
-//! Where to install from.
+//! The source of an installation, as a client writes it.
 
 use std::fmt;
 
+use postern_core::model::credential::HeaderTemplate;
+use postern_core::model::integration::AuthMode;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
-use postern_core::model::credential::HeaderTemplate;
-use postern_core::model::integration::AuthMode;
 
 /// Where to install from.
 #[derive(Deserialize, utoipa::ToSchema)]

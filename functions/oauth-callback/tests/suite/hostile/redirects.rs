@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 use http::{Method, StatusCode};
+use kernel::ports::{Fetch, FetchError, Outgoing, UpstreamResponse};
 use native::{App, NativeFetch};
 use serde_json::{Value, json};
-use kernel::ports::{Fetch, FetchError, Outgoing, UpstreamResponse};
 use stub_upstream::{Options, Stub};
 
 use super::corpus::sample;

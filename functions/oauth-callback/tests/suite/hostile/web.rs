@@ -8,9 +8,9 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::header::{CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use kernel::ports::{Fetch, FetchError, Outgoing, UpstreamResponse};
 use native::App;
 use serde_json::{Value, json};
-use kernel::ports::{Fetch, FetchError, Outgoing, UpstreamResponse};
 
 pub(crate) const UPSTREAM: &str = "upstream.example.com";
 pub(crate) const ISSUER: &str = "https://as.example.com";

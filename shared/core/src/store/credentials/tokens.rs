@@ -4,10 +4,10 @@
 //! writes after its lease ended changes nothing.
 
 use super::{columns, from_row};
-use crate::model::credential::SealedCredential;
-use kernel::ports::{Row, Statement, Timestamp};
 use crate::Platform;
+use crate::model::credential::SealedCredential;
 use kernel::Result;
+use kernel::ports::{Row, Statement, Timestamp};
 
 /// When a token ends and when it is to be renewed.
 #[derive(Clone, Copy, Debug, Default)]

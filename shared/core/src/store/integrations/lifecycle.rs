@@ -1,8 +1,8 @@
 //! Starting and stopping: the columns `state`, `started_at` and `generation` of `integrations`.
 
-use kernel::ports::Statement;
 use crate::Platform;
 use kernel::Result;
+use kernel::ports::Statement;
 
 /// Marks a stopped integration as running and counts its generation up. A running one stays as it is.
 pub async fn start(platform: &Platform, id: &str) -> Result<()> {

@@ -2,12 +2,12 @@
 //!
 //! The statements after the first one act only where it did: they name the revision that it wrote, a fresh random number.
 
+use crate::Platform;
 use crate::model::credential::SealedCredential;
 use crate::model::integration::{Content, Integration, State};
-use kernel::ports::{SqlError, Statement};
 use crate::store::credentials::put_statement;
+use kernel::ports::{SqlError, Statement};
 use kernel::{Error, Result};
-use crate::Platform;
 
 /// A new integration, or an archived one that comes back.
 pub struct New<'a> {

@@ -1,10 +1,10 @@
 //! What a probe found beside what is approved, and deciding between the two.
 
-use web::paging::Keyset;
-use crate::model::tool::ToolStatus;
-use kernel::ports::{Row, Statement, Timestamp};
 use crate::Platform;
+use crate::model::tool::ToolStatus;
 use kernel::Result;
+use kernel::ports::{Row, Statement, Timestamp};
+use web::paging::Keyset;
 
 /// A tool with everything that a reviewer needs.
 pub struct Reviewed {

@@ -6,10 +6,10 @@
 use serde::Serialize;
 
 use super::Probed;
-use mcp::headers::ParamHeader;
 use crate::model::entry::Entry;
 use kernel::ports::{Statement, Timestamp};
 use kernel::{Error, Result};
+use mcp::headers::ParamHeader;
 
 /// A bound parameter may have 2 MB on D1: a catalogue travels in pieces of at most this many bytes.
 const PIECE_BYTES: usize = 1_000_000;

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::{UNKNOWN, World, arrived, events, from_now, init, is_256_bits, link, text, whoami};
 use crate::dialects::{keys, kontext_refusal};
-use crate::{fixtures, registry};
 use crate::registry::path;
+use crate::{fixtures, registry};
 
 /// The caller's own entry in `GET /mcp/integrations`.
 async fn item(user: &Api, integration: &Integration) -> Result<Option<Value>> {

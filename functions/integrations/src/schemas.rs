@@ -1,66 +1,9 @@
-//! What this function adds to the OpenAPI document: its operations, described where their handlers stand.
+//! JSON Schemas of fields whose Rust types say too little.
 
-use utoipa::OpenApi;
 use utoipa::openapi::schema::{
     AdditionalProperties, KnownFormat, Object, ObjectBuilder, SchemaFormat, SchemaType, Type,
 };
 use utoipa::openapi::{Ref, Schema};
-
-use crate::{about, about_routes, hoziron, hoziron_routes, kontext, routes};
-
-#[derive(OpenApi)]
-#[openapi(
-    paths(
-        kontext::create::create,
-        kontext::read::list,
-        kontext::read::get,
-        kontext::update::update,
-        kontext::read::archive,
-        kontext::read::validate,
-        kontext::oauth::get,
-        kontext::oauth::replace,
-        kontext::oauth::remove,
-        kontext::connection::add,
-        kontext::connection::get,
-        kontext::connection::revoke,
-        kontext::tools::list,
-        kontext::tools::approve,
-        kontext::tools::reject,
-        hoziron::read::list,
-        hoziron::read::catalog,
-        hoziron::install::install,
-        hoziron::lifecycle::remove,
-        hoziron::lifecycle::start,
-        hoziron::lifecycle::stop,
-        hoziron::lifecycle::restart,
-        hoziron::read::status,
-        hoziron::read::tools,
-        about::health,
-        about::openapi,
-    ),
-    tags(
-        (
-            name = "Kontext",
-            description = "The registry in the Kontext dialect: camelCase, integrations by UUID, errors as `KontextError`."
-        ),
-        (
-            name = "Hoziron",
-            description = "The same registry in the Hoziron dialect: snake_case, integrations by slug, errors as \
-                           `HozironError`."
-        ),
-        (name = "Deployment", description = "What this deployment says about itself.")
-    )
-)]
-struct Document;
-
-/// The operations of this function.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    let mut document = Document::openapi();
-    for table in [routes(), hoziron_routes(), about_routes()] {
-        table.describe(&mut document);
-    }
-    document
-}
 
 /// Declared capabilities: an object, or an array.
 pub(crate) fn capabilities() -> Object {
@@ -71,7 +14,7 @@ pub(crate) fn capabilities() -> Object {
         .build()
 }
 
-/// The same where `null` removes it.
+/// The same where `null` removes them.
 pub(crate) fn capabilities_or_null() -> Object {
     let schema_type = SchemaType::Array(vec![Type::Object, Type::Array, Type::Null]);
     ObjectBuilder::from(capabilities()).schema_type(schema_type).build()

@@ -1,0 +1,110 @@
+//! The rules for the values of settings. Every refusal begins with the setting's name.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use kernel::net::Policy;
+use kernel::seal::KeyRing;
+use kernel::secret::Secret;
+use kernel::{Code, Error, Result};
+
+use crate::model::api_key::is_well_formed;
+use crate::policy::persona::Personas;
+
+/// What a setting is to be read from.
+pub(super) struct Given {
+    name: &'static str,
+    /// The operator's value, else the default.
+    text: Option<String>,
+}
+
+impl Given {
+    pub(super) fn new(name: &'static str, text: Option<String>, default: Option<&str>) -> Self {
+        let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        Self { name, text: text.or_else(|| default.map(ToOwned::to_owned)) }
+    }
+}
+
+pub(super) fn key_ring(Given { name, text }: Given) -> Result<KeyRing> {
+    let Some(text) = text else {
+        return Err(wrong(name, "is not set: give it 32 random bytes in base64 (openssl rand -base64 32)"));
+    };
+    KeyRing::parse(&text)
+        .ok_or_else(|| wrong(name, "is not the base64 form of 32 bytes (openssl rand -base64 32)"))
+}
+
+pub(super) fn api_key(Given { name, text }: Given) -> Result<Option<Secret<String>>> {
+    if text.as_deref().is_some_and(|key| !is_well_formed(key)) {
+        return Err(wrong(name, "is not of the form pst_<16 lowercase hex>_<43 base64url characters>"));
+    }
+    Ok(text.map(Secret::new))
+}
+
+pub(super) fn origin(Given { name, text }: Given) -> Result<Option<String>> {
+    text.map(|url| ascii_origin(name, &url)).transpose()
+}
+
+pub(super) fn origins(Given { name, text }: Given) -> Result<Vec<String>> {
+    let Some(list) = text else { return Ok(Vec::new()) };
+    list.split(',').map(|url| ascii_origin(name, url.trim())).collect()
+}
+
+/// The ASCII origin (RFC 6454) of an http or https URL.
+fn ascii_origin(name: &str, text: &str) -> Result<String> {
+    match url::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none() => {
+            Ok(url.origin().ascii_serialization())
+        }
+        _ => Err(wrong(name, "must be an origin such as https://postern.example.com")),
+    }
+}
+
+pub(super) fn net_policy(Given { name, text }: Given) -> Result<Policy> {
+    match text.as_deref() {
+        None | Some("false") => Ok(Policy { allow_loopback: false }),
+        Some("true") => Ok(Policy { allow_loopback: true }),
+        Some(_) => Err(wrong(name, "must be true or false")),
+    }
+}
+
+pub(super) fn document_url(Given { name, text }: Given) -> Result<Option<String>> {
+    let is_usable =
+        |text: &str| url::Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.path().len() > 1);
+    if text.as_deref().is_some_and(|text| !is_usable(text)) {
+        return Err(wrong(name, "must be an https URL with a path"));
+    }
+    Ok(text)
+}
+
+pub(super) fn personas(Given { name, text }: Given) -> Result<Personas> {
+    Personas::parse(&text.unwrap_or_default()).map_err(|reason| refusal(format!("{name}: {reason}")))
+}
+
+pub(super) fn token(Given { name, text }: Given) -> Result<Option<Secret<String>>> {
+    if text.as_ref().is_some_and(|token| token.len() < 32) {
+        return Err(wrong(name, "must have at least 32 characters"));
+    }
+    Ok(text.map(Secret::new))
+}
+
+pub(super) fn milliseconds(given: Given) -> Result<Duration> {
+    whole_number(given, 1..=600_000).map(|millis| Duration::from_millis(millis.into()))
+}
+
+pub(super) fn validations(given: Given) -> Result<u32> {
+    whole_number(given, 1..=1000)
+}
+
+fn whole_number(Given { name, text }: Given, range: RangeInclusive<u32>) -> Result<u32> {
+    text.and_then(|text| text.parse().ok()).filter(|number| range.contains(number)).ok_or_else(|| {
+        wrong(name, &format!("must be a whole number from {} to {}", range.start(), range.end()))
+    })
+}
+
+fn wrong(name: &str, rule: &str) -> Error {
+    refusal(format!("{name} {rule}"))
+}
+
+fn refusal(text: String) -> Error {
+    Error::new(Code::NotConfigured, text)
+}
