@@ -6,7 +6,7 @@ CREATE TABLE catalogue_entries (
     integration_id TEXT NOT NULL REFERENCES integrations (id) ON DELETE CASCADE,
     kind TEXT NOT NULL CHECK (kind IN ('tool', 'resource', 'template', 'prompt')),
     name TEXT NOT NULL,             -- the upstream's own name: of a resource its URI, of a template its URI template
-    definition TEXT NOT NULL,       -- approved JSON object without its name member; if never approved, the one found first
+    definition TEXT NOT NULL,       -- JSON object without its name member: the approved one, or the one found first
     param_headers TEXT,             -- JSON array of {header, path}: arguments a modern upstream wants mirrored
     hash TEXT NOT NULL,             -- SHA-256 of the definition
     found_definition TEXT,          -- what the last probe found, where that is not what stands above

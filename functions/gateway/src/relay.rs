@@ -37,23 +37,12 @@ pub(crate) struct Call<'a> {
 
 /// Passes `call` on.
 pub(crate) async fn pass_on(context: &Context<'_>, call: Call<'_>, mut audit: Audit) -> Result<Reply> {
-    let Call { id, target, mut params, mirrored } = call;
     // (1)
-    let meta = params.get("_meta").map(ToOwned::to_owned);
+    let target = Rc::clone(&call.target);
+    let meta = call.params.get("_meta").map(ToOwned::to_owned);
     let meta = meta.as_deref().and_then(|meta| RawObject::parse(meta.get())).unwrap_or_default();
     let declared = meta.get(meta::CLIENT_CAPABILITIES).map(ToOwned::to_owned);
-    let mut bridge = Bridge {
-        agent: context.agent.era,
-        agent_id: id.to_owned(),
-        // Known once the request was sent; until then no answer can carry it.
-        upstream_id: id.to_owned(),
-        logs: context.agent.era == Era::Legacy || meta.get(meta::LOG_LEVEL).is_some(),
-        slug: target.upstream.slug.clone(),
-    };
-    params.set("name", raw(&target.tool));
-    params.remove("_meta");
-    unconnected::without_own_answer(&mut params);
-    let request = client::Call { method: "tools/call", name: &target.tool, params, meta, mirrored };
+    let (mut bridge, request) = ready(context, call, &target, meta);
     // (2)
     let (platform, subject) = (context.platform, context.agent.caller.subject.as_str());
     let sending = async |upstream: &Upstream| {
@@ -97,6 +86,30 @@ pub(crate) async fn pass_on(context: &Context<'_>, call: Call<'_>, mut audit: Au
             answer(bridge.failed(&error.to_string()), audit)
         }
     }
+}
+
+/// The exchange to be bridged, and the request as the upstream is to get it: under the tool's own name, and without what
+/// concerns the agent and Postern only.
+fn ready<'a>(
+    context: &Context<'_>,
+    call: Call<'a>,
+    target: &'a Target,
+    meta: RawObject<'a>,
+) -> (Bridge, client::Call<'a>) {
+    let Call { id, mut params, mirrored, .. } = call;
+    params.set("name", raw(&target.tool));
+    params.remove("_meta");
+    unconnected::without_own_answer(&mut params);
+    let agent = context.agent.era;
+    let bridge = Bridge {
+        agent,
+        agent_id: id.to_owned(),
+        // Known once the request was sent; until then no answer can carry it.
+        upstream_id: id.to_owned(),
+        logs: agent == Era::Legacy || meta.get(meta::LOG_LEVEL).is_some(),
+        slug: target.upstream.slug.clone(),
+    };
+    (bridge, client::Call { method: "tools/call", name: &target.tool, params, meta, mirrored })
 }
 
 /// An answer that came in one piece.

@@ -56,7 +56,7 @@ pub(super) async fn run(platform: &Ports, helper: &str, suite: &mut Suite) {
 const LIMITS: Limits =
     Limits { idle: Duration::from_secs(5), total: Duration::from_secs(20), max_bytes: 10_000_000 };
 
-fn request(platform: &Ports, url: &str, limits: Limits) -> Result<Outgoing, String> {
+fn request(url: &str, limits: Limits) -> Result<Outgoing, String> {
     let url = SafeUrl::parse(url, Policy { allow_loopback: true }).map_err(text)?;
     Ok(Outgoing {
         method: Method::GET,
@@ -69,11 +69,11 @@ fn request(platform: &Ports, url: &str, limits: Limits) -> Result<Outgoing, Stri
 }
 
 async fn get(platform: &Ports, url: &str, limits: Limits) -> Result<UpstreamResponse, String> {
-    platform.fetch(request(platform, url, limits)?).await.map_err(text)
+    platform.fetch(request(url, limits)?).await.map_err(text)
 }
 
 async fn echo(platform: &Ports, url: String) -> Outcome {
-    let mut request = request(platform, &url, LIMITS)?;
+    let mut request = request(&url, LIMITS)?;
     request.method = Method::POST;
     request.headers.insert("x-suite", HeaderValue::from_static("yes"));
     request.headers.insert("content-type", HeaderValue::from_static("application/json"));
@@ -121,7 +121,7 @@ async fn large(platform: &Ports, url: String) -> Outcome {
 
 async fn too_large(platform: &Ports, url: String) -> Outcome {
     let limits = Limits { max_bytes: 4999, ..LIMITS };
-    let outcome = match platform.fetch(request(platform, &url, limits)?).await {
+    let outcome = match platform.fetch(request(&url, limits)?).await {
         Ok(response) => collect(response.body).await.map(|body| body.len()),
         Err(error) => Err(error),
     };
@@ -130,7 +130,7 @@ async fn too_large(platform: &Ports, url: String) -> Outcome {
 
 async fn silence(platform: &Ports, url: String) -> Outcome {
     let limits = Limits { idle: Duration::from_millis(200), ..LIMITS };
-    let outcome = platform.fetch(request(platform, &url, limits)?).await;
+    let outcome = platform.fetch(request(&url, limits)?).await;
     same(outcome.map(|response| response.status), Err(FetchError::Timeout))
 }
 
@@ -150,7 +150,7 @@ async fn total(platform: &Ports, url: String) -> Outcome {
 
 async fn unreachable(platform: &Ports) -> Outcome {
     // Port 1 (tcpmux) has no server on any machine that runs tests.
-    let outcome = platform.fetch(request(platform, "http://127.0.0.1:1/", LIMITS)?).await;
+    let outcome = platform.fetch(request("http://127.0.0.1:1/", LIMITS)?).await;
     match outcome.map(|response| response.status) {
         Err(FetchError::Unreachable(_)) => Ok(()),
         other => Err(format!("{other:?}")),
@@ -167,7 +167,7 @@ async fn unread(platform: &Ports, url: String) -> Outcome {
 
 async fn given_up(platform: &Ports, url: String) -> Outcome {
     for _ in 0..12 {
-        let request = Outgoing { release: Release::WithCaller, ..request(platform, &url, LIMITS)? };
+        let request = Outgoing { release: Release::WithCaller, ..request(&url, LIMITS)? };
         let mut body = platform.fetch(request).await.map_err(text)?.body;
         // Read a little, then give up.
         if body.next().await.is_none() {
