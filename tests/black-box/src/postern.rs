@@ -217,9 +217,10 @@ impl Postern {
         self.register_with(json!({"name": name, "url": url, "authMode": "none"})).await
     }
 
-    /// Registers an integration and validates it.
+    /// Registers an integration and validates it. No other probe of it is under way afterwards.
     pub async fn register_with(&self, body: Value) -> Result<Integration> {
         let integration = self.create(body).await?;
+        self.settled(&integration.id).await?;
         let integration = self.validate(&integration.id).await?;
         let status = &integration.object["validationStatus"];
         ensure!(status == "valid", "{} is not valid: {}", integration.slug, integration.object);
@@ -229,6 +230,15 @@ impl Postern {
     /// Registers an integration and leaves it at that.
     pub async fn create(&self, body: Value) -> Result<Integration> {
         Integration::of(&self.admin()?.post("/api/v1/integrations", &body).await?.expect(201)?)
+    }
+
+    /// Waits for the probe that follows a create, or another change of what is dialled.
+    pub async fn settled(&self, id: &str) -> Result<Integration> {
+        eventually("the probe is over", async || {
+            let integration = self.integration(id).await?;
+            Ok((integration.object["validationStatus"] != "pending").then_some(integration))
+        })
+        .await
     }
 
     /// Validates an integration.

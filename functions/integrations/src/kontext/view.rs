@@ -61,7 +61,7 @@ pub(crate) struct IntegrationView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     validation_message: Option<String>,
-    /// When the last probe was.
+    /// When the last probe began.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     last_validated_at: Option<Timestamp>,

@@ -12,6 +12,7 @@
 mod catalog;
 mod hoziron;
 mod kontext;
+mod overlap;
 mod review;
 mod update;
 mod validation;

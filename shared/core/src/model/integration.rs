@@ -165,7 +165,7 @@ pub struct Integration {
     pub validation_status: ValidationStatus,
     /// Its explanation.
     pub validation_message: Option<String>,
-    /// When it was.
+    /// When the probe that found so began.
     pub last_validated_at: Option<Timestamp>,
     /// Failed probes since the last good one.
     pub consecutive_failures: i64,

@@ -3,6 +3,9 @@
 //! Scheduling: `next_validation_at` says when an integration is due, `validation_lease_until` that a tick is working on
 //! it. A tick claims in one statement, so two ticks never hold the same integration, and what a lost tick held is
 //! due again when its lease ends.
+//!
+//! Probes of one integration may overlap. What one found is recorded only if none that began after it has recorded:
+//! `last_validated_at` is when the probe that was recorded last began.
 
 mod catalogue;
 
@@ -13,7 +16,7 @@ use crate::model::entry::Entry;
 use crate::model::target::Transport;
 use kernel::Result;
 use kernel::digest::sha256_hex;
-use kernel::ports::Statement;
+use kernel::ports::{Statement, Timestamp};
 use mcp::Era;
 
 /// Time between two probes of a healthy integration, before jitter.
@@ -51,7 +54,8 @@ pub struct Found<'a> {
     pub message: &'a str,
 }
 
-/// The integration and the URL that were probed. Nothing is recorded when it was archived or its URL changed meanwhile.
+/// The integration and the URL that were probed, and since when. Nothing is recorded when the integration was archived or
+/// its URL changed meanwhile, nor when a probe that began later has recorded.
 #[derive(Clone, Copy)]
 pub struct Probed<'a> {
     /// Id of the integration.
@@ -60,51 +64,75 @@ pub struct Probed<'a> {
     pub url: &'a str,
     /// Hash of the catalogue that an earlier probe found.
     pub catalogue_hash: Option<&'a str>,
+    /// When the probe began.
+    pub began_at: Timestamp,
+}
+
+/// The condition of every statement: the integration still is what was probed, and no probe that began later has recorded. A time
+/// beyond now comes from a clock that runs ahead, or was set back since: such a time locks nobody out.
+macro_rules! still_newest {
+    () => {
+        " WHERE id = ?1 /* id */ AND url = ?2 /* url */ AND archived_at IS NULL
+          AND (last_validated_at IS NULL OR last_validated_at <= ?4 /* began */ OR last_validated_at > ?3 /* now */)"
+    };
+}
+
+/// Binds `?1` to `?4`, the same in every statement that records.
+fn bound(statement: Statement, probed: Probed<'_>, now: Timestamp) -> Statement {
+    statement.bind(probed.id).bind(probed.url).bind(now).bind(probed.began_at)
 }
 
 /// Records a successful probe and the catalogue, unless that is what an earlier probe found.
 pub async fn record_valid(platform: &Platform, probed: Probed<'_>, found: &Found<'_>) -> Result<()> {
     let now = platform.now();
-    let statement = Statement::new(
+    let hash = hash(found.tools);
+    let next = now + INTERVAL + jitter(platform)?;
+    let status = |known: Option<&str>| valid(probed, found, &hash, now, next).bind(known);
+    let is_known = probed.catalogue_hash == Some(hash.as_str());
+    // The catalogue may have changed since the probe began: then it is written like a new one.
+    if !is_known || platform.sql.query(status(Some(&hash))).await?.is_empty() {
+        let mut batch = vec![status(None)];
+        batch.extend(catalogue::replace(probed, now, found.tools)?);
+        platform.sql.batch(batch).await?;
+    }
+    platform.forget_integrations();
+    Ok(())
+}
+
+/// The statement of `record_valid` on table `integrations`. It lacks its last parameter, the hash of the catalogue that
+/// must be stored (NULL where any may be).
+fn valid(probed: Probed<'_>, found: &Found<'_>, hash: &str, now: Timestamp, next: Timestamp) -> Statement {
+    let statement = Statement::new(concat!(
         "-- validations.record_valid
         UPDATE integrations
-        SET era = ?3 /* era */, protocol_version = ?4 /* version */, validation_status = 'valid',
-            validation_message = ?5 /* message */, last_validated_at = ?6 /* now */, next_validation_at = ?7 /* next */,
-            validation_lease_until = 0, consecutive_failures = 0, catalogue_hash = ?8 /* hash */,
-            transport = ?9 /* transport */
-        WHERE id = ?1 /* id */ AND url = ?2 /* url */ AND archived_at IS NULL",
-    );
-    let hash = hash(found.tools);
-    let status = statement
-        .bind(probed.id)
-        .bind(probed.url)
+        SET era = ?5 /* era */, protocol_version = ?6 /* version */, validation_status = 'valid',
+            validation_message = ?7 /* message */, last_validated_at = ?4 /* began */, next_validation_at = ?8 /* next */,
+            validation_lease_until = 0, consecutive_failures = 0, catalogue_hash = ?9 /* hash */,
+            transport = ?10 /* transport */",
+        still_newest!(),
+        " AND (?11 /* known */ IS NULL OR catalogue_hash = ?11)
+        RETURNING id"
+    ));
+    bound(statement, probed, now)
         .bind(found.era.as_str())
         .bind(found.protocol_version)
         .bind(found.message)
-        .bind(now)
-        .bind(now + INTERVAL + jitter(platform)?)
-        .bind(hash.as_str())
-        .bind(found.transport.as_str());
-    let mut batch = vec![status];
-    if probed.catalogue_hash != Some(hash.as_str()) {
-        batch.extend(catalogue::replace(probed, now, found.tools)?);
-    }
-    platform.sql.batch(batch).await?;
-    platform.forget_integrations();
-    Ok(())
+        .bind(next)
+        .bind(hash)
+        .bind(found.transport.as_str())
 }
 
 /// Records that the upstream is there and wants a credential that the probe did not have. The catalogue stays.
 pub async fn record_reachable(platform: &Platform, probed: Probed<'_>, message: &str) -> Result<()> {
     let now = platform.now();
-    let statement = Statement::new(
+    let statement = Statement::new(concat!(
         "-- validations.record_reachable
         UPDATE integrations
-        SET validation_status = 'valid', validation_message = ?3 /* message */, last_validated_at = ?4 /* now */,
-            next_validation_at = ?5 /* next */, validation_lease_until = 0, consecutive_failures = 0
-        WHERE id = ?1 /* id */ AND url = ?2 /* url */ AND archived_at IS NULL",
-    );
-    let statement = statement.bind(probed.id).bind(probed.url).bind(message).bind(now);
+        SET validation_status = 'valid', validation_message = ?5 /* message */, last_validated_at = ?4 /* began */,
+            next_validation_at = ?6 /* next */, validation_lease_until = 0, consecutive_failures = 0",
+        still_newest!()
+    ));
+    let statement = bound(statement, probed, now).bind(message);
     platform.sql.execute(statement.bind(now + INTERVAL + jitter(platform)?)).await?;
     platform.forget_integrations();
     Ok(())
@@ -113,17 +141,17 @@ pub async fn record_reachable(platform: &Platform, probed: Probed<'_>, message: 
 /// Records a failed probe; the next one is due after a back-off that doubles up to 64 minutes. The catalogue stays: a
 /// dead upstream does not lose its tools.
 pub async fn record_invalid(platform: &Platform, probed: Probed<'_>, message: &str) -> Result<()> {
-    let statement = Statement::new(
+    let statement = Statement::new(concat!(
         "-- validations.record_invalid
         UPDATE integrations
-        SET validation_status = 'invalid', validation_message = ?3 /* message */, last_validated_at = ?4 /* now */,
-            next_validation_at = ?4 + (60000 + ?5 /* jitter */) * (1 << min(consecutive_failures, 6)),
-            validation_lease_until = 0, consecutive_failures = consecutive_failures + 1
-        WHERE id = ?1 /* id */ AND url = ?2 /* url */ AND archived_at IS NULL",
-    );
+        SET validation_status = 'invalid', validation_message = ?5 /* message */, last_validated_at = ?4 /* began */,
+            next_validation_at = ?3 + (60000 + ?6 /* jitter */) * (1 << min(consecutive_failures, 6)),
+            validation_lease_until = 0, consecutive_failures = consecutive_failures + 1",
+        still_newest!()
+    ));
     // Up to 6.5 of 60 seconds.
     let jitter = i64::from(u16::from_be_bytes(platform.random()?)) / 10;
-    let statement = statement.bind(probed.id).bind(probed.url).bind(message).bind(platform.now());
+    let statement = bound(statement, probed, platform.now()).bind(message);
     platform.sql.execute(statement.bind(jitter)).await?;
     platform.forget_integrations();
     Ok(())

@@ -21,6 +21,7 @@ use crate::store::validations::{Found, Probed, record_invalid, record_reachable,
 use crate::vault::Unpresentable;
 use kernel::Result;
 use kernel::net::SafeUrl;
+use kernel::ports::Timestamp;
 
 /// What a validation found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,11 +37,21 @@ pub enum Verdict {
 /// Probes with the credential that `owner` may use, and records. An unusable upstream is a verdict, not an error; an
 /// error means that nothing was recorded.
 pub async fn validate(platform: &Platform, integration: &Integration, owner: &str) -> Result<Verdict> {
+    validate_since(platform, integration, owner, platform.now()).await
+}
+
+async fn validate_since(
+    platform: &Platform,
+    integration: &Integration,
+    owner: &str,
+    began_at: Timestamp,
+) -> Result<Verdict> {
     let content = &integration.content;
     let probed = Probed {
         id: &integration.id,
         url: &content.url,
         catalogue_hash: integration.catalogue_hash.as_deref(),
+        began_at,
     };
     let url = match SafeUrl::parse(&content.url, platform.settings.net) {
         Ok(url) => url,
@@ -115,11 +126,12 @@ async fn credential(
     }
 }
 
-/// The same after the answer; a failure is logged.
+/// The same after the answer; a failure is logged. The probe counts as begun now: whoever asks for another one once they
+/// have the answer asks for a later one.
 pub fn validate_later(platform: &Platform, integration: Integration, owner: String) {
-    let later = platform.clone();
+    let (later, began_at) = (platform.clone(), platform.now());
     let probe = async move {
-        if let Err(error) = validate(&later, &integration, &owner).await {
+        if let Err(error) = validate_since(&later, &integration, &owner, began_at).await {
             log::error!("validation of {}: {}", integration.slug, error.report());
         }
     };

@@ -32,11 +32,7 @@ pub(crate) fn settings() -> Result<Settings> {
 
 /// Waits until the first probe after a creation or a change is over.
 pub(crate) async fn settled(postern: &Postern, id: &str) -> Result<Integration> {
-    black_box::eventually("the probe is over", async || {
-        let integration = postern.integration(id).await?;
-        Ok((integration.object["validationStatus"] != "pending").then_some(integration))
-    })
-    .await
+    postern.settled(id).await
 }
 
 /// Calls a tool at an integration's own endpoint and returns the result, failed or not.

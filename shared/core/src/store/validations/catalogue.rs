@@ -14,11 +14,11 @@ use mcp::headers::ParamHeader;
 /// A bound parameter may have 2 MB on D1: a catalogue travels in pieces of at most this many bytes.
 const PIECE_BYTES: usize = 1_000_000;
 
-/// Ends every condition: the integration still is what was probed.
-macro_rules! still_there {
+/// Ends every condition: this probe was recorded by the statement before.
+macro_rules! is_recorded {
     () => {
         " EXISTS (SELECT 1 FROM integrations WHERE id = ?1 /* integration */ AND url = ?2 /* url */
-                  AND archived_at IS NULL)"
+                  AND archived_at IS NULL AND last_validated_at = ?4 /* began */)"
     };
 }
 
@@ -30,7 +30,7 @@ macro_rules! is_auto {
 
 /// The statements, in order.
 pub(super) fn replace(probed: Probed<'_>, now: Timestamp, entries: &[Entry]) -> Result<Vec<Statement>> {
-    let bound = |statement: Statement| statement.bind(probed.id).bind(probed.url).bind(now);
+    let bound = |statement| super::bound(statement, probed, now);
     let found = pieces(probed.id, entries)?.into_iter().map(|piece| bound(find()).bind(piece));
     Ok(found.chain([approve(), hold(), delete_gone(), mark_gone()].map(bound)).collect())
 }
@@ -44,9 +44,9 @@ fn find() -> Statement {
         SELECT value ->> '$.id', ?1, value ->> '$.kind', value ->> '$.name', value ->> '$.definition', value ->> '$.param_headers',
                value ->> '$.hash', value ->> '$.definition', value ->> '$.param_headers', value ->> '$.hash', 'new',
                ?3 /* now */, ?3, ?3
-        FROM json_each(?4 /* entries */)
+        FROM json_each(?5 /* entries */)
         WHERE",
-        still_there!(),
+        is_recorded!(),
         " ON CONFLICT (integration_id, kind, name) DO UPDATE
         SET found_definition = excluded.found_definition, found_param_headers = excluded.found_param_headers,
             found_hash = excluded.found_hash, last_seen_at = excluded.last_seen_at"
@@ -67,7 +67,7 @@ fn approve() -> Statement {
           AND (approved_at IS NOT NULL AND found_hash = hash OR ",
         is_auto!(),
         ") AND",
-        still_there!()
+        is_recorded!()
     ))
 }
 
@@ -93,7 +93,7 @@ fn hold() -> Statement {
             found_param_headers = iif(approved_at IS NULL OR found_hash = hash, NULL, found_param_headers),
             found_hash = iif(approved_at IS NULL OR found_hash = hash, NULL, found_hash)
         WHERE integration_id = ?1 AND last_seen_at = ?3 AND found_hash IS NOT NULL AND",
-        still_there!()
+        is_recorded!()
     ))
 }
 
@@ -106,7 +106,7 @@ fn delete_gone() -> Statement {
           AND (approved_at IS NULL OR ",
         is_auto!(),
         ") AND",
-        still_there!()
+        is_recorded!()
     ))
 }
 
@@ -118,7 +118,7 @@ fn mark_gone() -> Statement {
         SET status = 'removed', changed_at = ?3 /* now */, found_definition = NULL, found_param_headers = NULL,
             found_hash = NULL
         WHERE integration_id = ?1 AND last_seen_at <> ?3 AND status NOT IN ('removed', 'rejected') AND",
-        still_there!()
+        is_recorded!()
     ))
 }
 
