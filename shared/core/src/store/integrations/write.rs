@@ -9,6 +9,21 @@ use crate::store::credentials::put_statement;
 use kernel::ports::{SqlError, Statement};
 use kernel::{Error, Result};
 
+/// The columns of [`Content`].
+macro_rules! columns {
+    () => {
+        "name, description, url, category, auth_mode, oauth, oauth_client_secret, capabilities, credential_schema,
+         headers, tool_policy, source"
+    };
+}
+
+/// Their values, as [`content`] binds them.
+macro_rules! values {
+    () => {
+        "?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14"
+    };
+}
+
 /// A new integration, or an archived one that comes back.
 pub struct New<'a> {
     /// Its id: a fresh one, or the archived one's.
@@ -52,38 +67,37 @@ pub struct Change<'a> {
 
 /// Stores a new integration with its credential.
 pub async fn insert(platform: &Platform, new: &New<'_>) -> Result<Inserted> {
-    let statement = Statement::new(
+    let statement = Statement::new(concat!(
         "-- integrations.insert
-        INSERT INTO integrations (id, slug, name, description, url, category, auth_mode, oauth, oauth_client_secret,
-                                  capabilities, credential_schema, headers, tool_policy, source, revision, created_at,
-                                  updated_at, next_validation_at, state, started_at, generation)
-        SELECT ?1 /* id */, ?2 /* slug */, ?3 /* name */, ?4 /* description */, ?5 /* url */, ?6 /* category */,
-               ?7 /* auth_mode */, ?8 /* oauth */, ?9 /* client secret */, ?10 /* capabilities */, ?11 /* schema */,
-               ?12 /* headers */, ?13 /* tool_policy */, ?14 /* source */, ?15 /* revision */, ?16 /* now */, ?16, ?16,
-               ?17 /* state */, iif(?17 = 'running', ?16, NULL), ?17 = 'running'
+        INSERT INTO integrations (id, slug, ",
+        columns!(),
+        ", revision, created_at, updated_at, next_validation_at, state, started_at, generation)
+        SELECT ?1 /* id */, ?2 /* slug */, ",
+        values!(),
+        ", ?15 /* revision */, ?16 /* now */, ?16, ?16, ?17 /* state */, iif(?17 = 'running', ?16, NULL), ?17 = 'running'
         WHERE NOT EXISTS (SELECT 1 FROM integrations WHERE name = ?3 AND archived_at IS NOT NULL)
-        RETURNING id",
-    );
+        RETURNING id"
+    ));
     place(platform, statement, new).await
 }
 
 /// Brings the archived integration `new.id` back with the new content and credential.
 pub async fn revive(platform: &Platform, new: &New<'_>) -> Result<Inserted> {
-    let statement = Statement::new(
+    let statement = Statement::new(concat!(
         "-- integrations.revive
         UPDATE integrations
-        SET slug = ?2 /* slug */, name = ?3 /* name */, description = ?4 /* description */, url = ?5 /* url */,
-            category = ?6 /* category */, auth_mode = ?7 /* auth_mode */, oauth = ?8 /* oauth */,
-            oauth_client_secret = ?9 /* client secret */, capabilities = ?10 /* capabilities */,
-            credential_schema = ?11 /* schema */, headers = ?12 /* headers */, tool_policy = ?13 /* tool_policy */,
-            source = ?14 /* source */, revision = ?15 /* revision */, updated_at = ?16 /* now */, next_validation_at = ?16,
+        SET (",
+        columns!(),
+        ") = (",
+        values!(),
+        "), slug = ?2 /* slug */, revision = ?15 /* revision */, updated_at = ?16 /* now */, next_validation_at = ?16,
             state = ?17 /* state */, started_at = iif(?17 = 'running', ?16, NULL),
             generation = generation + (?17 = 'running'), era = NULL, protocol_version = NULL,
             validation_status = 'pending', validation_message = NULL, last_validated_at = NULL,
             validation_lease_until = 0, consecutive_failures = 0, catalogue_hash = NULL, archived_at = NULL
         WHERE id = ?1 /* id */ AND archived_at IS NOT NULL
-        RETURNING id",
-    );
+        RETURNING id"
+    ));
     place(platform, statement, new).await
 }
 
@@ -113,22 +127,22 @@ async fn place(platform: &Platform, statement: Statement, new: &New<'_>) -> Resu
 
 /// Replaces the content of `current`. `false` when somebody else wrote in between; a taken name is a duplicate.
 pub async fn update(platform: &Platform, current: &Integration, change: &Change<'_>) -> Result<bool> {
-    let statement = Statement::new(
+    let statement = Statement::new(concat!(
         "-- integrations.update
         UPDATE integrations
-        SET name = ?3 /* name */, description = ?4 /* description */, url = ?5 /* url */, category = ?6 /* category */,
-            auth_mode = ?7 /* auth_mode */, oauth = ?8 /* oauth */, oauth_client_secret = ?9 /* client secret */,
-            capabilities = ?10 /* capabilities */, credential_schema = ?11 /* schema */, headers = ?12 /* headers */,
-            tool_policy = ?13 /* tool_policy */, source = ?14 /* source */, revision = ?15 /* revision */,
-            updated_at = ?16 /* now */, catalogue_hash = NULL,
+        SET (",
+        columns!(),
+        ") = (",
+        values!(),
+        "), revision = ?15 /* revision */, updated_at = ?16 /* now */, catalogue_hash = NULL,
             validation_status = iif(?18 /* resets */, 'pending', validation_status),
             validation_message = iif(?18, NULL, validation_message),
             last_validated_at = iif(?18, NULL, last_validated_at),
             consecutive_failures = iif(?18, 0, consecutive_failures),
             next_validation_at = iif(?18, ?16, next_validation_at)
         WHERE id = ?1 /* id */ AND slug = ?2 /* slug */ AND revision = ?17 /* old revision */ AND archived_at IS NULL
-        RETURNING id",
-    );
+        RETURNING id"
+    ));
     let id = current.id.as_str();
     let revision = revision(platform)?;
     let write = content(statement.bind(id).bind(current.slug.as_str()), change.content)?
@@ -200,7 +214,7 @@ pub async fn archive(platform: &Platform, id: &str, force: bool) -> Result<bool>
     Ok(outcomes.first().is_some_and(|written| !written.is_empty()))
 }
 
-/// Binds `?3` to `?14`, the same in every statement that writes content.
+/// Binds the values of `columns!()`, in their order: `?3` to `?14` in every statement that writes content.
 fn content(statement: Statement, content: &Content) -> Result<Statement> {
     let oauth = content.oauth.as_ref().map(serde_json::to_string).transpose();
     let oauth = oauth.map_err(|error| Error::internal(error.to_string()))?;
