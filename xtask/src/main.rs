@@ -14,6 +14,7 @@ mod fs_ext;
 mod gateway;
 mod http;
 mod mcp;
+mod modules;
 mod process;
 mod runtime;
 mod tools;
@@ -53,6 +54,8 @@ enum Verb {
     Openapi(verbs::openapi::Args),
     /// Writes the settings in spin.toml and README.md anew, out of the code
     Manifests(verbs::manifests::Args),
+    /// Prints which module of a crate names which other, and the circles that they form
+    Modules(verbs::modules::Args),
     /// Applies the migrations to the remote database and deploys to Cloudflare
     Deploy(verbs::deploy::Args),
 }
@@ -82,6 +85,7 @@ fn run(verb: &Verb) -> anyhow::Result<()> {
         Verb::Spin(args) => verbs::spin::run(args),
         Verb::Openapi(args) => verbs::openapi::run(args),
         Verb::Manifests(args) => verbs::manifests::run(args),
+        Verb::Modules(args) => verbs::modules::run(args),
         Verb::Deploy(args) => verbs::deploy::run(args),
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod conformance;
 pub(crate) mod deploy;
 pub(crate) mod dev;
 pub(crate) mod manifests;
+pub(crate) mod modules;
 pub(crate) mod openapi;
 pub(crate) mod setup;
 pub(crate) mod spin;
