@@ -1,10 +1,10 @@
-//! The graph's logic on small crates.
+//! The graph's logic on small crates, and the rule that no crate of this repository has a circle.
 
 use std::path::PathBuf;
 
 use super::crates::Sources;
 use super::graph::Graph;
-use super::{graph_of, report};
+use super::{graph_of, graphs, report};
 use crate::workspace;
 
 fn graph(files: &[(&str, &str)]) -> Graph {
@@ -25,6 +25,13 @@ fn named_by_user(root: &str, a: &str, b: &str, user: &str) -> String {
     let lines = listed(&[("lib.rs", &root), ("a.rs", a), ("b.rs", b), ("user.rs", user)]);
     let line = lines.iter().find(|line| line.starts_with("user")).unwrap();
     line.trim_start_matches("user").trim_start_matches(" → ").to_owned()
+}
+
+#[test]
+fn no_crate_of_this_repository_has_a_circle() {
+    let with_circles: Vec<String> =
+        graphs(&workspace::root()).unwrap().iter().filter(|graph| graph.has_circle()).map(report).collect();
+    assert!(with_circles.is_empty(), "modules form circles:\n\n{}", with_circles.join("\n"));
 }
 
 #[test]
