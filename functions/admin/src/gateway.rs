@@ -37,7 +37,7 @@ impl PathParam for ConnectionName {
     fn document() -> web::openapi::Param {
         web::openapi::Param::required(
             "The connection's name: an integration's slug.",
-            postern_core::model::integration::slug_schema(),
+            postern_core::model::field::slug_schema(),
         )
     }
 }

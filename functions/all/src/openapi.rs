@@ -26,7 +26,7 @@ pub fn document() -> OpenApi {
         .license(Some(license.build()));
     let here = ServerBuilder::new().url("/").description(Some("The deployment that serves this document."));
     let mut document = OpenApiBuilder::new().info(info.build()).servers(Some([here.build()])).build();
-    web::openapi::describe(&mut document, &crate::families());
+    web::document::describe(&mut document, &crate::families());
     document
 }
 

@@ -74,7 +74,7 @@ impl PathParam for Reference {
 
     #[cfg(not(target_family = "wasm"))]
     fn document() -> web::openapi::Param {
-        let schema = postern_core::model::integration::slug_schema();
+        let schema = postern_core::model::field::slug_schema();
         web::openapi::Param::required("The integration's slug or UUID.", schema)
     }
 }

@@ -167,7 +167,7 @@ mod tests {
     use kernel::Code;
     use kernel::net::{Policy, SafeUrl};
     use postern_core::model::credential::{check_templates, wanted_keys};
-    use postern_core::model::integration::check_slug;
+    use postern_core::model::field::check_slug;
     use serde_json::{Value, json};
 
     use super::*;

@@ -6,6 +6,7 @@ pub mod auth_event;
 pub mod credential;
 pub mod credential_schema;
 pub mod entry;
+pub mod field;
 pub mod integration;
 pub mod oauth;
 pub mod oauth_client;

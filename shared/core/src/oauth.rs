@@ -10,6 +10,7 @@ pub mod client_credentials;
 pub mod disconnect;
 pub mod discovery;
 pub mod flow;
+mod grant;
 pub mod http;
 pub mod protected_resource;
 pub mod refresh;

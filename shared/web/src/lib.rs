@@ -10,6 +10,8 @@ pub mod authenticate;
 pub mod body;
 pub mod context;
 pub mod dialect;
+#[cfg(not(target_family = "wasm"))]
+pub mod document;
 pub mod extract;
 pub mod failure;
 pub mod family;

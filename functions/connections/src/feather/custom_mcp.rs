@@ -10,9 +10,8 @@ use kernel::secret::Secret;
 use kernel::{Error, Result};
 use postern_core::auth::{Admin, ApiKeys};
 use postern_core::model::credential::{HeaderTemplate, ORGANIZATION, Values};
-use postern_core::model::integration::{
-    AuthMode, Category, Integration, State, ToolPolicy, check_name, check_token,
-};
+use postern_core::model::field::{check_name, check_token};
+use postern_core::model::integration::{AuthMode, Category, Integration, State, ToolPolicy};
 use postern_core::oauth::client::CALLBACKS;
 use postern_core::oauth::flow::{Start, Started, begin};
 use postern_core::registry::draft::{Draft, OauthInput};

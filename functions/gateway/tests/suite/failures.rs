@@ -25,7 +25,7 @@ async fn failing_upstreams_are_tool_errors_that_name_the_connection() {
             let separator = if path.contains('?') { '&' } else { '?' };
             let name = format!("{name} {era}");
             register(&app, &name, &stub.url(&format!("{path}{separator}era={era}"))).await;
-            let slug = postern_core::model::integration::slug(&name, 0);
+            let slug = postern_core::model::field::slug(&name, 0);
             let tool = format!("{slug}__echo");
             let reply = modern(
                 &app,

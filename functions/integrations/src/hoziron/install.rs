@@ -12,9 +12,8 @@ use kernel::secret::Secret;
 use kernel::{Code, Error, Result};
 use postern_core::auth::{Admin, ApiKeys};
 use postern_core::model::credential::{HeaderTemplate, TOKEN, Values, check_templates, wanted_keys};
-use postern_core::model::integration::{
-    AuthMode, Category, State, ToolPolicy, check_description, check_name, check_slug, slug,
-};
+use postern_core::model::field::{check_description, check_name, check_slug, slug};
+use postern_core::model::integration::{AuthMode, Category, State, ToolPolicy};
 use postern_core::registry::draft::{Draft, OauthInput};
 use postern_core::registry::place::{Placing, place};
 use postern_core::store::integrations;

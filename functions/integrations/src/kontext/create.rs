@@ -7,9 +7,8 @@ use kernel::Result;
 use kernel::secret::Secret;
 use postern_core::auth::{Admin, ApiKeys};
 use postern_core::model::credential::HeaderTemplate;
-use postern_core::model::integration::{
-    AuthMode, Category, State, ToolPolicy, check_description, check_name,
-};
+use postern_core::model::field::{check_description, check_name};
+use postern_core::model::integration::{AuthMode, Category, State, ToolPolicy};
 use postern_core::registry::draft::{Draft, OauthInput, server_token, token_missing};
 use postern_core::registry::place::{Placing, place};
 use postern_core::upstream::validation::validate_later;

@@ -8,9 +8,8 @@ use kernel::Result;
 use kernel::secret::Secret;
 use postern_core::auth::{Admin, ApiKeys};
 use postern_core::model::credential::{HeaderTemplate, ORGANIZATION, SealedCredential, wanted_keys};
-use postern_core::model::integration::{
-    AuthMode, Category, Content, Integration, IntegrationId, ToolPolicy, check_description, check_name,
-};
+use postern_core::model::field::{check_description, check_name};
+use postern_core::model::integration::{AuthMode, Category, Content, Integration, IntegrationId, ToolPolicy};
 use postern_core::model::oauth::OauthConfig;
 use postern_core::registry::draft::{
     OauthInput, check_capabilities, check_schema, check_url, oauth_misplaced, seal_headers, server_token,

@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::integration::check_token;
+use super::field::check_token;
 use kernel::ports::Timestamp;
 use kernel::secret::Secret;
 use kernel::{Error, Result};

@@ -5,7 +5,7 @@
 //! (4) an error ends it; (5) the code becomes tokens; (6) they are sealed and stored.
 
 use super::OauthError;
-use super::refresh::{schedule, store_set};
+use super::grant::{schedule, store_set};
 use super::tokens::request;
 use crate::Platform;
 use crate::model::auth_event::EventType;

@@ -2,7 +2,7 @@
 
 use super::OauthError;
 use super::discovery::{client, find_server, resource, scope};
-use super::refresh::{schedule, store_set};
+use super::grant::{schedule, store_set};
 use super::tokens;
 use super::tokens::Granted;
 use crate::Platform;

@@ -9,21 +9,19 @@ use std::time::Duration;
 
 use super::OauthError;
 use super::client_credentials;
+use super::grant::{AHEAD, schedule};
 use super::tokens::{Granted, request};
 use crate::model::auth_event::EventType;
 use crate::model::credential::{Kind, SealedCredential};
-use crate::model::integration::Integration;
 use crate::model::token_set::TokenSet;
 use crate::store::credentials;
-use crate::store::credentials::{Leased, Renewal, Standing, TokenTimes};
+use crate::store::credentials::{Leased, Renewal, Standing};
 use crate::store::{auth_events, oauth_clients};
 use crate::{Platform, vault};
 use kernel::Result;
 
 /// A token that lives less long than this is renewed before it is used.
 pub const LEAST_LEFT: Duration = Duration::from_mins(1);
-/// How far ahead of its end the scheduled job renews a token.
-const AHEAD: Duration = Duration::from_mins(5);
 /// How long one refresh may hold a credential; longer than the token endpoint's time limit.
 const LEASE: Duration = Duration::from_secs(40);
 /// How long the others wait for it.
@@ -39,31 +37,6 @@ pub enum Stale {
     NeedsReauth,
     /// The authorization server could not be asked; the text is public.
     Unavailable(String),
-}
-
-/// When a token ends and when to renew it, `expires_in` seconds from now.
-pub(super) fn schedule(platform: &Platform, expires_in: Option<u64>) -> TokenTimes {
-    let now = platform.now();
-    let Some(seconds) = expires_in else { return TokenTimes { expires_at: None, refresh_at: None } };
-    let lifetime = Duration::from_secs(seconds.min(10 * 365 * 24 * 3600));
-    // Short-lived tokens are renewed at half their life.
-    let until_refresh = lifetime.saturating_sub(AHEAD).max(lifetime / 2);
-    TokenTimes { expires_at: Some(now + lifetime), refresh_at: Some(now + until_refresh) }
-}
-
-/// Stores the tokens of a new grant for `owner`. Whether the integration still takes them.
-pub(super) async fn store_set(
-    platform: &Platform,
-    integration: &Integration,
-    owner: &str,
-    set: &TokenSet,
-    mut times: TokenTimes,
-) -> Result<bool> {
-    if set.refresh_token.is_none() && !set.is_client_credentials {
-        times.refresh_at = None;
-    }
-    let credential = vault::seal_tokens(platform, owner, set)?;
-    credentials::put_tokens(platform, &integration.id, &credential, times).await
 }
 
 /// A credential that lives long enough to be used: `credential` itself, or what a refresh made of it.

@@ -5,7 +5,8 @@ use crate::model::credential::{
     HeaderTemplate, ORGANIZATION, SealedCredential, Values, check_templates, wanted_keys,
 };
 use crate::model::credential_schema;
-use crate::model::integration::{AuthMode, Category, Content, ToolPolicy, check_token};
+use crate::model::field::check_token;
+use crate::model::integration::{AuthMode, Category, Content, ToolPolicy};
 use crate::model::oauth::{Grant, OauthConfig};
 use crate::{Platform, vault};
 use kernel::net::SafeUrl;

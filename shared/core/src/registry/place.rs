@@ -3,7 +3,8 @@
 
 use crate::Platform;
 use crate::model::credential::SealedCredential;
-use crate::model::integration::{Content, Integration, State, slug};
+use crate::model::field::slug;
+use crate::model::integration::{Content, Integration, State};
 use crate::store::integrations::{self, Inserted, New, find, find_archived, insert};
 use kernel::{Error, Result};
 

@@ -11,11 +11,18 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::{Components, Ref, RefOr, Required, ResponseBuilder, Schema};
 
 use super::param::Param;
-use super::{NamedSchema, error_schema, named_schema};
-use crate::dialect::Dialect;
+use super::{NamedSchema, named_schema};
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The error bodies of a family.
+pub(crate) struct ErrorForm {
+    /// Name of their schema.
+    pub(crate) schema: String,
+    /// Their media type.
+    pub(crate) media_type: &'static str,
+}
 
 /// What is known of a route's operation.
 #[derive(Default)]
@@ -85,8 +92,8 @@ impl Documented {
         self.body = Some(body.description(Some(text)).required(Some(Required::True)).build());
     }
 
-    /// The operation, its errors in `dialect`.
-    pub(super) fn operation(&self, dialect: &dyn Dialect, components: &mut Components) -> Operation {
+    /// The operation, its errors of the form `errors`.
+    pub(crate) fn operation(&self, errors: &ErrorForm, components: &mut Components) -> Operation {
         components.schemas.extend(self.schemas.iter().cloned());
         let mut operation = OperationBuilder::new()
             .operation_id(Some(self.operation_id))
@@ -104,8 +111,8 @@ impl Documented {
             let response = ResponseBuilder::new().description(*text);
             let response = match content {
                 Media::Error => {
-                    let schema = Ref::from_schema_name(error_schema(dialect, components));
-                    response.content(dialect.media_type(), Content::new(Some(schema)))
+                    let schema = Ref::from_schema_name(&errors.schema);
+                    response.content(errors.media_type, Content::new(Some(schema)))
                 }
                 Media::Object => {
                     let object = ObjectBuilder::new().schema_type(Type::Object).build();

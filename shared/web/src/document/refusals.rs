@@ -8,8 +8,8 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Components, Object, Ref, RefOr, Response, ResponseBuilder, Type};
 
-use super::error_schema;
 use crate::family::{Route, Routes};
+use crate::openapi::ErrorForm;
 
 struct Refusal {
     status: u16,
@@ -52,6 +52,7 @@ pub(super) fn add<C>(
     operation: &mut Operation,
     family: &Routes<C>,
     route: &Route<C>,
+    errors: &ErrorForm,
     components: &mut Components,
 ) {
     let schemes = &family.document.schemes;
@@ -59,13 +60,12 @@ pub(super) fn add<C>(
         let requirement = |name| SecurityRequirement::new::<_, [&str; 0], _>(name, []);
         operation.security = Some(schemes.iter().map(|scheme| requirement(scheme.name)).collect());
     }
-    let schema = error_schema(family.dialect, components);
     for refusal in REFUSALS.iter().filter(|refusal| refusal.may_answer(route, schemes.is_empty())) {
         let name = format!("{}{}", family.dialect.name(), refusal.name);
         let response = Ref::from_response_name(&name);
         operation.responses.responses.entry(refusal.status.to_string()).or_insert(response.into());
-        let content = Content::new(Some(Ref::from_schema_name(&schema)));
-        let refused = refusal.response().content(family.dialect.media_type(), content);
+        let content = Content::new(Some(Ref::from_schema_name(&errors.schema)));
+        let refused = refusal.response().content(errors.media_type, content);
         components.responses.entry(name).or_insert(RefOr::<Response>::from(refused));
     }
 }

@@ -1,0 +1,38 @@
+//! A new grant: when its tokens are to be renewed, and storing them.
+
+use std::time::Duration;
+
+use kernel::Result;
+
+use crate::model::integration::Integration;
+use crate::model::token_set::TokenSet;
+use crate::store::credentials::{self, TokenTimes};
+use crate::{Platform, vault};
+
+/// How far ahead of its end the scheduled job renews a token.
+pub(super) const AHEAD: Duration = Duration::from_mins(5);
+
+/// When a token ends and when to renew it, `expires_in` seconds from now.
+pub(super) fn schedule(platform: &Platform, expires_in: Option<u64>) -> TokenTimes {
+    let now = platform.now();
+    let Some(seconds) = expires_in else { return TokenTimes { expires_at: None, refresh_at: None } };
+    let lifetime = Duration::from_secs(seconds.min(10 * 365 * 24 * 3600));
+    // Short-lived tokens are renewed at half their life.
+    let until_refresh = lifetime.saturating_sub(AHEAD).max(lifetime / 2);
+    TokenTimes { expires_at: Some(now + lifetime), refresh_at: Some(now + until_refresh) }
+}
+
+/// Stores the tokens of a new grant for `owner`. Whether the integration still takes them.
+pub(super) async fn store_set(
+    platform: &Platform,
+    integration: &Integration,
+    owner: &str,
+    set: &TokenSet,
+    mut times: TokenTimes,
+) -> Result<bool> {
+    if set.refresh_token.is_none() && !set.is_client_credentials {
+        times.refresh_at = None;
+    }
+    let credential = vault::seal_tokens(platform, owner, set)?;
+    credentials::put_tokens(platform, &integration.id, &credential, times).await
+}
