@@ -18,6 +18,9 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
     discover::routes(custom_mcp::routes(read::routes(family)))
 }
 
+/// The vendor of every connection of this kind.
+const VENDOR: &str = "custom_mcp";
+
 /// How to speak to the server: a hint. Streamable HTTP is tried first and HTTP+SSE last, whatever it says.
 #[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

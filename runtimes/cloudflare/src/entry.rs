@@ -12,7 +12,8 @@ use web::router::defect;
 use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
 
 use crate::convert::{to_web, to_worker};
-use crate::platform::{Later, platform};
+use crate::platform::platform;
+use crate::system::Later;
 
 /// What an isolate keeps: routes, settings and the isolate's memory. Nothing of it belongs to a request.
 struct Isolate {

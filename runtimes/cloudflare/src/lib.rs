@@ -16,4 +16,5 @@ mod timer;
 
 pub use convert::{to_web, to_worker};
 pub use logger::init as init_logger;
-pub use platform::{Later, platform, ports};
+pub use platform::{platform, ports};
+pub use system::Later;

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use futures_util::future::LocalBoxFuture;
 use kernel::memory::Memory;
 use kernel::ports::Ports;
 use postern_core::Platform;
@@ -12,10 +11,7 @@ use worker::Env;
 use crate::d1::D1;
 use crate::fetch::WorkerFetch;
 use crate::kv::WorkerKv;
-use crate::system::{WaitUntil, WorkerClock, WorkerRandom};
-
-/// Keeps a future running after the response.
-pub type Later = Rc<dyn Fn(LocalBoxFuture<'static, ()>)>;
+use crate::system::{Later, WaitUntil, WorkerClock, WorkerRandom};
 
 /// Binds the bindings of `env` (`DB`, `CACHE`) to the ports.
 pub fn platform(env: &Env, later: Later, settings: Rc<Settings>, memory: Rc<Memory>) -> Platform {

@@ -1,5 +1,6 @@
 //! Clock, randomness and after-response work.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,7 +8,6 @@ use futures_util::future::LocalBoxFuture;
 use kernel::ports::{Background, Clock, Random, Timestamp};
 use kernel::{Error, Result};
 
-use crate::platform::Later;
 use crate::timer::Timer;
 
 /// JavaScript's clock and timers.
@@ -33,6 +33,9 @@ impl Random for WorkerRandom {
         getrandom::fill(buffer).map_err(|error| Error::internal(error.to_string()))
     }
 }
+
+/// Keeps a future running after the response.
+pub type Later = Rc<dyn Fn(LocalBoxFuture<'static, ()>)>;
 
 /// `ctx.waitUntil`.
 pub(crate) struct WaitUntil(pub(crate) Later);

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use web::{Created, Json};
 
 use super::Transport;
+use super::VENDOR;
 use super::read::Status;
 
 pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
@@ -117,9 +118,6 @@ struct ConnectResponse {
     #[schema(required = true)]
     state: Option<String>,
 }
-
-/// The vendor of every connection of this kind.
-pub(super) const VENDOR: &str = "custom_mcp";
 
 /// 201 `{connection_id, status, vendor, authorize_url, state}`; 400, 401, 403; 409 for a taken nickname; 502 when the
 /// authorization server cannot be used.

@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use web::paging::{Cursor, Keyset, Link, Page};
 use web::{Answer, Json, NoContent, Path, Query, Response};
 
-use super::custom_mcp::VENDOR;
+use super::VENDOR;
 use super::{ConnectionId, load};
 
 const CURSOR: &str = "connections";
