@@ -1,6 +1,8 @@
-//! Where things are kept: one module per table, the only SQL in the project.
+//! The database: one module per table, besides `targets` (a join) and `validations` (what a probe writes). No other
+//! module of the project contains SQL.
 //!
-//! Every statement's first line is a comment with its function's name, so that it can be told in a database's log.
+//! The first line of each statement is a comment with the function's name, so that a database's log shows which
+//! function sent the statement.
 
 pub mod api_keys;
 pub mod audit_events;

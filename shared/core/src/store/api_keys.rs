@@ -1,4 +1,4 @@
-//! Table `api_keys`.
+//! Table `api_keys`: the hashed API keys of a deployment's callers.
 
 use std::rc::Rc;
 
@@ -8,7 +8,7 @@ use kernel::memory::{FRESH, Family, Topic};
 use kernel::ports::{Row, SqlError, Statement};
 use kernel::{Error, Result};
 
-/// Keys by public id.
+/// API keys by public id, in the instance's memory.
 struct Remembered;
 
 impl Family for Remembered {
@@ -17,7 +17,8 @@ impl Family for Remembered {
     const TOPIC: Topic = Topic::Unchanging;
 }
 
-/// The key with this public id; from the instance's memory while that is fresh.
+/// Returns the key with this public id, `None` if there is none. Reads the database only if the instance's memory has
+/// no fresh copy.
 pub async fn find(platform: &Platform, id: &str) -> Result<Option<Rc<ApiKey>>> {
     let now = platform.now();
     if let Some(key) = platform.memory.cache::<Remembered>().get(id, now) {
@@ -35,7 +36,7 @@ pub async fn find(platform: &Platform, id: &str) -> Result<Option<Rc<ApiKey>>> {
     Ok(Some(key))
 }
 
-/// Stores a key; a taken name is a conflict.
+/// Stores a key. Fails with a conflict if another key has the name.
 pub async fn insert(platform: &Platform, key: &ApiKey) -> Result<()> {
     let statement = Statement::new(
         "-- api_keys.insert
@@ -49,7 +50,7 @@ pub async fn insert(platform: &Platform, key: &ApiKey) -> Result<()> {
     }
 }
 
-/// Stores `key` if there is no key at all. Whether it did.
+/// Stores `key` if the table is empty. Returns `true` if the row was stored.
 pub async fn insert_first(platform: &Platform, key: &ApiKey) -> Result<bool> {
     let statement = Statement::new(
         "-- api_keys.insert_first

@@ -1,9 +1,9 @@
 //! Table `audit_events`, written after the answer.
 //!
-//! [`record`] puts the row into the instance's queue; the first one starts a writer in the background, which gathers
-//! for [`GATHER`] and writes all rows in one statement. What a crash can lose: the rows of calls answered within the
-//! last second by an instance that dies (evicted, out of memory, power) before its writer ran. A row whose write fails
-//! is tried once more, then dropped and counted in the log.
+//! [`record`] puts the row into the instance's queue. The first row starts a writer in the background, which waits
+//! for [`GATHER`] and then writes all waiting rows, at most 100 in one statement. A crash can lose the rows of calls
+//! that were answered within the last second by an instance that dies (evicted, out of memory, power) before its
+//! writer ran. If a write fails, the writer tries once more, then drops the rows and logs their number.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -15,24 +15,25 @@ use crate::Platform;
 use crate::model::audit::{AuditEvent, redact};
 use kernel::ports::{SqlError, Statement};
 
-/// How long rows may wait for company. Long enough to share writes under load, short enough that a write stays small:
-/// on workerd a large one holds up the calls beside it.
+/// How long the writer waits for further rows. Long enough that calls under load share a write, short enough that a
+/// write stays small: on workerd a large write delays the calls that run beside it.
 pub const GATHER: Duration = Duration::from_millis(400);
-/// Rows in one statement: few enough not to hold up others in the database.
+/// Most rows in one statement: few enough that a write does not block other requests in the database.
 const ROWS: usize = 100;
-/// Arguments longer than this are not kept while the row waits.
+/// Longest arguments, in bytes, that are kept while the row waits.
 const LONGEST_ARGUMENTS: usize = 64 * 1024;
-/// Rows that may wait; more than a writer ever meets unless the database is down.
+/// Most rows that may wait. The queue reaches this length only while the database is down.
 const CAPACITY: usize = 5000;
 
-/// Rows that wait to be written.
+/// Rows that wait to be written, and whether a writer is running.
 #[derive(Default)]
 pub struct Queue {
     rows: RefCell<Vec<AuditEvent>>,
     writing: Cell<bool>,
 }
 
-/// Queues `event` and makes sure that it will be written soon. Never waits, never fails the call.
+/// Queues `event` and starts a writer if none is running. Never waits and never fails the call. While the queue is
+/// full, the event is dropped and its id is logged.
 pub fn record(platform: &Platform, mut event: AuditEvent) {
     if event.arguments.len() > LONGEST_ARGUMENTS {
         event.arguments = format!("\"[TRUNCATED: {} bytes]\"", event.arguments.len());
@@ -49,7 +50,8 @@ pub fn record(platform: &Platform, mut event: AuditEvent) {
     }
 }
 
-/// Lets the next row start a writer, also when this one is cancelled.
+/// Clears the queue's `writing` flag when the writer ends, so that the next row starts a new writer, also if this one
+/// was cancelled.
 struct Writing<'a>(&'a Queue);
 
 impl Drop for Writing<'_> {

@@ -1,4 +1,4 @@
-//! Table `auth_events`.
+//! Table `auth_events`: what happened to OAuth credentials.
 
 use crate::Platform;
 use crate::model::auth_event::EventType;
@@ -7,7 +7,8 @@ use kernel::Result;
 use kernel::digest::hex;
 use kernel::ports::Statement;
 
-/// Records what happened to `owner`'s credential for `integration`.
+/// Records what happened to `owner`'s credential for `integration`. `actor` is the subject that caused the event,
+/// `host` the authorization server's.
 pub async fn record(
     platform: &Platform,
     integration: &Integration,
@@ -20,7 +21,8 @@ pub async fn record(
     insert(platform, &integration.id, owner, kind, actor, host, detail).await
 }
 
-/// The same for work that nobody asked for. A failure to record is logged and hinders nothing.
+/// Records what happened to a credential during a renewal. The actor is `system:refresh`, because no caller asks for
+/// a renewal. If the write fails, the failure is logged and the renewal continues.
 pub async fn record_by_id(
     platform: &Platform,
     integration: &str,

@@ -1,5 +1,7 @@
-//! Table `credentials`: what users and the organization brought, sealed. Archiving and changes of the auth mode delete
-//! from it together with `integrations` (see `store::integrations`).
+//! Table `credentials`: the sealed credentials of users and of the organization.
+//!
+//! Archiving an integration or changing its auth mode deletes rows here, in the same batch as the write to
+//! `integrations` (see `store::integrations`).
 
 mod tokens;
 
@@ -19,7 +21,7 @@ macro_rules! columns {
 }
 use columns;
 
-/// The credential that `owner` may use: their own, else the organization's, else none.
+/// Returns the credential that `owner` may use: the owner's own, else the organization's, else `None`.
 pub async fn resolve(
     platform: &Platform,
     integration: &str,
@@ -37,13 +39,13 @@ pub async fn resolve(
     rows.into_iter().next().map(|row| from_row(&mut row.read())).transpose()
 }
 
-/// The organization's credential.
+/// Returns the organization's credential, if there is one.
 pub async fn of_organization(platform: &Platform, integration: &str) -> Result<Option<SealedCredential>> {
     resolve(platform, integration, ORGANIZATION).await
 }
 
-/// Stores `credential` in place of its owner's former one, if the integration still is as it was at `revision`. Whether
-/// it is.
+/// Stores `credential` in place of its owner's former one, if the integration is live and still has this `revision`.
+/// Returns `true` if the row was stored.
 pub async fn put(
     platform: &Platform,
     integration: &str,
@@ -55,7 +57,7 @@ pub async fn put(
     Ok(!stored.is_empty())
 }
 
-/// Deletes `owner`'s own credential; there need not be one.
+/// Deletes `owner`'s own credential. Succeeds also if there is none.
 pub async fn delete(platform: &Platform, integration: &str, owner: &str) -> Result<()> {
     let statement = Statement::new(
         "-- credentials.delete

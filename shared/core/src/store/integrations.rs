@@ -1,7 +1,7 @@
-//! Table `integrations`: reading it here, writing it in `write`, starting and stopping in `lifecycle`.
+//! Table `integrations`: reading here, writing in `write`, starting and stopping in `lifecycle`.
 //!
-//! Each function is one statement or one batch. A write of content names the revision that it saw, so of two that meet
-//! one wins and the other is told.
+//! Each function is one statement or one batch. A write of content names the revision that was read before: of two
+//! concurrent writes one succeeds, and the other one is told that it changed nothing.
 
 mod lifecycle;
 mod write;
@@ -18,7 +18,8 @@ use kernel::{Error, Result};
 use mcp::Era;
 use web::paging::Keyset;
 
-/// The columns of an integration as `?1`, whoever reads it, may see it.
+/// The columns that `read` expects and the tables that they come from. `?1` is the viewer, whose own connection is
+/// joined.
 macro_rules! columns {
     () => {
         "i.id, i.slug, i.name, i.description, i.url, i.category, i.auth_mode, i.oauth, i.oauth_client_secret,
@@ -31,10 +32,10 @@ macro_rules! columns {
     };
 }
 
-/// The viewer of reads that look at no user's connection.
+/// The viewer of reads that need no user's connection: no credential has this owner.
 pub const NOBODY: &str = "";
 
-/// The live integration with this id, as `viewer` sees it.
+/// Returns the live integration with this id, with `viewer`'s connection to it.
 pub async fn find(platform: &Platform, viewer: &str, id: &str) -> Result<Option<Integration>> {
     let statement = Statement::new(concat!(
         "-- integrations.find
@@ -45,7 +46,7 @@ pub async fn find(platform: &Platform, viewer: &str, id: &str) -> Result<Option<
     first(platform.sql.query(statement.bind(viewer).bind(id)).await?)
 }
 
-/// The live integration with this slug.
+/// Returns the live integration with this slug.
 pub async fn find_by_slug(platform: &Platform, slug: &str) -> Result<Option<Integration>> {
     let statement = Statement::new(concat!(
         "-- integrations.find_by_slug
@@ -56,7 +57,7 @@ pub async fn find_by_slug(platform: &Platform, slug: &str) -> Result<Option<Inte
     first(platform.sql.query(statement.bind(NOBODY).bind(slug)).await?)
 }
 
-/// An archived integration, by its id or its name; of several with one name the last.
+/// Returns an archived integration by its id or its name; of several with the same name the one archived last.
 pub async fn find_archived(platform: &Platform, reference: &str) -> Result<Option<Integration>> {
     let statement = Statement::new(concat!(
         "-- integrations.find_archived
@@ -68,7 +69,8 @@ pub async fn find_archived(platform: &Platform, reference: &str) -> Result<Optio
     first(platform.sql.query(statement.bind(NOBODY).bind(reference)).await?)
 }
 
-/// Live integrations in order of creation, after `after`, whose name contains `name` (ASCII case ignored).
+/// Returns at most `limit` live integrations in order of creation, after `after`. If `name` is given, only those
+/// whose display name contains that text (ASCII case ignored).
 pub async fn list(
     platform: &Platform,
     viewer: &str,
@@ -89,15 +91,15 @@ pub async fn list(
     platform.sql.query(statement).await?.into_iter().map(from_row).collect()
 }
 
-/// One line of the operators' overview.
+/// An integration in the operators' overview.
 pub struct Summary {
     /// The integration.
     pub integration: Integration,
-    /// Number of tools that it offers, or would if it were running.
+    /// Number of its approved tools, which are offered while the integration is running.
     pub tools: i64,
 }
 
-/// Live integrations in order of creation, after `after`, with the number of their tools.
+/// Returns at most `limit` live integrations in order of creation, after `after`, with the number of their tools.
 pub async fn overview(platform: &Platform, after: Option<&Keyset>, limit: u32) -> Result<Vec<Summary>> {
     let statement = Statement::new(concat!(
         "-- integrations.overview
@@ -116,7 +118,8 @@ pub async fn overview(platform: &Platform, after: Option<&Keyset>, limit: u32) -
     platform.sql.query(statement).await?.into_iter().map(read).collect()
 }
 
-/// Catalogue entries and other sources that live integrations were installed from.
+/// Returns what live integrations were installed from: ids of the install catalogue, URLs, and `inline` for
+/// templates.
 pub async fn sources(platform: &Platform) -> Result<Vec<String>> {
     let statement = Statement::new(
         "-- integrations.sources

@@ -1,4 +1,5 @@
-//! Table `oauth_clients`: what Postern registered at authorization servers, by issuer.
+//! Table `oauth_clients`: the clients that Postern registered at authorization servers, by issuer and redirect
+//! origin.
 
 use crate::Platform;
 use crate::model::credential::ORGANIZATION;
@@ -7,7 +8,7 @@ use kernel::Result;
 use kernel::ports::{Statement, Timestamp};
 use kernel::seal::Cell;
 
-/// The client at `issuer` for redirects to `origin`, unless its secret has ended.
+/// Returns the client at `issuer` for redirects to `origin`; `None` if there is none or its secret has expired.
 pub async fn find(platform: &Platform, issuer: &str, origin: &str) -> Result<Option<OauthClient>> {
     let statement = Statement::new(
         "-- oauth_clients.find
@@ -18,11 +19,11 @@ pub async fn find(platform: &Platform, issuer: &str, origin: &str) -> Result<Opt
     let rows = platform.sql.query(statement.bind(issuer).bind(origin).bind(platform.now())).await?;
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
     let opened = platform.settings.keys.open(cell(issuer), &row.read().text()?);
-    // One that does not open is registered anew.
+    // A client that does not open counts as none, so that Postern registers a new one.
     Ok(opened.and_then(|opened| serde_json::from_slice(opened.expose()).ok()))
 }
 
-/// Keeps a client.
+/// Stores a client in place of the former one. `expires_at` is when its secret expires.
 pub async fn put(
     platform: &Platform,
     issuer: &str,
@@ -44,7 +45,7 @@ pub async fn put(
     Ok(())
 }
 
-/// Forgets the clients at `issuer`: it does not know them any more.
+/// Deletes the clients at `issuer`, because the authorization server no longer knows them.
 pub async fn forget(platform: &Platform, issuer: &str) -> Result<()> {
     let statement = Statement::new(
         "-- oauth_clients.forget

@@ -1,4 +1,4 @@
-//! Table `oauth_flows`: authorizations under way. The state itself is not kept, only its hash.
+//! Table `oauth_flows`: pending authorizations. Of the state parameter only the hash is stored.
 
 use crate::Platform;
 use crate::model::oauth_flow::Flow;
@@ -7,17 +7,17 @@ use kernel::ports::{Statement, Timestamp};
 use kernel::seal::Cell;
 use kernel::{Error, Result};
 
-/// A flow that was taken: nobody else can take it.
+/// A flow that was taken from the table, so that no other callback can take the same one.
 pub struct Taken {
-    /// The integration.
+    /// Id of the integration to connect.
     pub integration_id: String,
-    /// Whose credential it will be.
+    /// Owner of the credential that the authorization will give.
     pub owner: String,
-    /// The rest.
+    /// What the callback needs.
     pub flow: Flow,
 }
 
-/// Keeps `flow` under `state` until `expires_at`.
+/// Stores `flow` under the hash of `state`, until `expires_at`.
 pub async fn insert(
     platform: &Platform,
     integration: &str,
@@ -40,7 +40,8 @@ pub async fn insert(
     Ok(())
 }
 
-/// Takes the flow of `state`; `None` when there is none, it has expired, or it does not open.
+/// Deletes the flow of `state` and returns it; `None` if there is no such flow, if the flow has expired, or if its
+/// envelope does not open.
 pub async fn take(platform: &Platform, state: &str) -> Result<Option<Taken>> {
     let hash = sha256_hex(state.as_bytes());
     let statement = Statement::new(
@@ -60,7 +61,7 @@ pub async fn take(platform: &Platform, state: &str) -> Result<Option<Taken>> {
     Ok(Some(Taken { integration_id, owner, flow }))
 }
 
-/// Deletes what has expired, at most 500 rows.
+/// Deletes expired flows, at most 500 rows.
 pub async fn purge(platform: &Platform) -> Result<()> {
     let statement = Statement::new(
         "-- oauth_flows.purge

@@ -1,8 +1,8 @@
-//! Table `schema_versions`: which migrations the database has, and applying the missing ones where no tool does it.
+//! Table `schema_versions`: which migrations the database has, and applying the missing ones where no tool does that.
 //!
-//! On Cloudflare `wrangler` applies the files of `migrations/`; on Spin Postern does it itself, at an instance's first
-//! request. Each file is one batch whose last statement records its number, so of two instances that start at once one
-//! wins and the other sees its work done.
+//! On Cloudflare `wrangler` applies the files of `migrations/`; on Spin Postern applies them at an instance's first
+//! request. Each file is one batch whose last statement records the file's number. So if two instances start at once,
+//! one batch succeeds, and the other instance finds the number recorded.
 
 use crate::Platform;
 use kernel::ports::{SqlError, Statement};
@@ -16,12 +16,12 @@ pub const MIGRATIONS: [&str; 4] = [
     include_str!("../../../../migrations/0004_catalogue_entries.sql"),
 ];
 
-/// The newest migration that this code knows.
+/// Number of the newest migration that this code knows.
 #[allow(clippy::cast_possible_wrap)] // a handful of files
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
 
-/// The database's version. An error when it is older or newer than the code: old code must not write to a schema
-/// it does not know.
+/// Returns the database's version. Fails if the database is older or newer than the code: old code must not write to
+/// a schema that it does not know.
 pub async fn check(platform: &Platform) -> Result<i64> {
     match version(platform).await? {
         VERSION => Ok(VERSION),
@@ -33,7 +33,8 @@ pub async fn check(platform: &Platform) -> Result<i64> {
     }
 }
 
-/// Applies the missing migrations. Safe to call from several instances at once; an unknown newer schema is refused.
+/// Applies the missing migrations. Safe to call from several instances at once. Fails if the database is newer than
+/// the code.
 pub async fn migrate(platform: &Platform) -> Result<()> {
     loop {
         let found = version(platform).await?;
@@ -47,7 +48,7 @@ pub async fn migrate(platform: &Platform) -> Result<()> {
     }
 }
 
-/// The statements of a file: each ends with `;` at the end of a line (see `migrations/README.md`).
+/// Splits a file into its statements: each ends with `;` at the end of a line (see `migrations/README.md`).
 fn statements(migration: &'static str) -> Vec<Statement> {
     migration
         .split(";\n")
@@ -57,7 +58,7 @@ fn statements(migration: &'static str) -> Vec<Statement> {
         .collect()
 }
 
-/// 0 for a database without any schema.
+/// Returns the newest recorded version, 0 for a database without any schema.
 async fn version(platform: &Platform) -> Result<i64> {
     let statement = Statement::new("-- schema.version\nSELECT max(version) FROM schema_versions");
     match platform.sql.query(statement).await {

@@ -1,4 +1,4 @@
-//! `integrations`, `tools` and `credentials` joined: what a tool call leads to, in one statement.
+//! `integrations`, `catalogue_entries` and `credentials` joined: what a tool call needs, read in one statement.
 
 use std::rc::Rc;
 
@@ -10,18 +10,18 @@ use kernel::net::SafeUrl;
 use kernel::ports::{Row, Statement};
 use kernel::{Error, Result};
 
-/// What tells cached targets apart.
+/// Key of a target in the instance's memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// The caller's subject: whose credentials the target may hold.
+    /// The caller's subject. The target may hold this caller's credential.
     pub owner: String,
     /// Slug of the integration.
     pub slug: String,
-    /// The tool's own name.
+    /// The tool's name at the upstream.
     pub tool: String,
 }
 
-/// Call targets.
+/// Targets of tool calls, in the instance's memory.
 struct Targets;
 
 impl Family for Targets {
@@ -30,7 +30,7 @@ impl Family for Targets {
     const TOPIC: Topic = Topic::Credentials;
 }
 
-/// Slugs by what a URL calls the integration: its slug or its UUID.
+/// Slugs by the reference in a URL (an integration's slug or its UUID), in the instance's memory.
 struct Slugs;
 
 impl Family for Slugs {
@@ -39,7 +39,8 @@ impl Family for Slugs {
     const TOPIC: Topic = Topic::Integrations;
 }
 
-/// The running integration `slug`'s tool `name`, with the credential that `owner` may use.
+/// Returns the tool `key.tool` of the running integration `key.slug`, with the credential that `key.owner` may use.
+/// `None` if there is no such approved tool. Fails if the upstream's URL may no longer be dialled.
 pub async fn find(platform: &Platform, key: Key) -> Result<Option<Rc<Target>>> {
     let now = platform.now();
     if let Some(target) = platform.memory.cache::<Targets>().get(&key, now) {
@@ -68,7 +69,8 @@ pub async fn find(platform: &Platform, key: Key) -> Result<Option<Rc<Target>>> {
     Ok(Some(target))
 }
 
-/// The slug of the live, proxied integration that `reference` names: its slug or its UUID.
+/// Returns the slug of the running, proxied integration that `reference` names by its slug or its UUID; `None` if
+/// there is none.
 pub async fn slug_of(platform: &Platform, reference: &str) -> Result<Option<Rc<str>>> {
     let now = platform.now();
     if let Some(slug) = platform.memory.cache::<Slugs>().get(reference, now) {
@@ -105,7 +107,7 @@ fn from_row(platform: &Platform, row: Row) -> Result<Target> {
     let expires_at = row.optional_time()?;
     let needs_reauth = row.optional_text()?.as_deref() == Some("needs_reauth");
     let credential = credential.map(|credential| SealedCredential { expires_at, ..credential });
-    // Checked again, not only when it was stored: the policy may have become stricter since.
+    // The URL was checked when it was stored. The policy may have become stricter since, so the URL is checked again.
     let url = SafeUrl::parse(&url, platform.settings.net)
         .map_err(|refused| Error::new(kernel::Code::Upstream, refused.to_string()))?;
     let upstream = Upstream {

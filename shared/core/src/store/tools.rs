@@ -1,6 +1,6 @@
-//! Table `tools`: the offered catalogue, read page by page; how it is reviewed is in `review`.
+//! The tools in table `catalogue_entries`: reading them page by page here, reviewing them in `review`.
 //!
-//! Only approved tools of running integrations are offered.
+//! Agents are offered only approved tools of running integrations.
 
 mod review;
 
@@ -9,17 +9,17 @@ use crate::Platform;
 use kernel::Result;
 use kernel::ports::{Row, Statement};
 
-/// One line of a catalogue page.
+/// A tool on a page of the catalogue.
 pub struct Listed {
-    /// Slug of its integration.
+    /// Slug of the integration.
     pub slug: String,
-    /// The upstream's own name.
+    /// The tool's name at the upstream.
     pub name: String,
-    /// The definition as a JSON object without `name`.
+    /// The definition, a JSON object without its `name` member.
     pub definition: String,
 }
 
-/// Tools of all running integrations after `(slug, name)`, in that order.
+/// Returns at most `limit` tools of all running integrations, ordered by slug and name, after `after`.
 pub async fn page(platform: &Platform, after: (&str, &str), limit: u32) -> Result<Vec<Listed>> {
     let statement = Statement::new(
         "-- tools.page
@@ -33,7 +33,7 @@ pub async fn page(platform: &Platform, after: (&str, &str), limit: u32) -> Resul
     read(platform, statement.bind(after.0).bind(after.1).bind(i64::from(limit))).await
 }
 
-/// Tools of one running integration, by slug, after `name`.
+/// Returns at most `limit` tools of the running integration `slug`, ordered by name, after `after`.
 pub async fn page_of(platform: &Platform, slug: &str, after: &str, limit: u32) -> Result<Vec<Listed>> {
     let statement = Statement::new(
         "-- tools.page_of
@@ -47,7 +47,8 @@ pub async fn page_of(platform: &Platform, slug: &str, after: &str, limit: u32) -
     read(platform, statement.bind(slug).bind(after).bind(i64::from(limit))).await
 }
 
-/// Every approved tool of an integration, running or not, by name: at most what a probe takes in.
+/// Returns every approved tool of an integration, running or not, ordered by name. The statement's limit is the
+/// number of tools that a probe accepts, so no tool is left out.
 pub async fn approved(platform: &Platform, integration: &str) -> Result<Vec<Listed>> {
     let statement = Statement::new(
         "-- tools.approved
@@ -60,7 +61,7 @@ pub async fn approved(platform: &Platform, integration: &str) -> Result<Vec<List
     read(platform, statement.bind(integration)).await
 }
 
-/// Number of an integration's approved tools.
+/// Returns the number of an integration's approved tools.
 pub async fn count(platform: &Platform, integration: &str) -> Result<i64> {
     let statement = Statement::new(
         "-- tools.count

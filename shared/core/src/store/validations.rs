@@ -1,11 +1,12 @@
-//! The validation columns of `integrations` and the catalogue in `tools`, which a probe writes together.
+//! What a probe writes: the validation columns of `integrations` and, in the same batch, the catalogue in
+//! `catalogue_entries`.
 //!
-//! Scheduling: `next_validation_at` says when an integration is due, `validation_lease_until` that a tick is working on
-//! it. A tick claims in one statement, so two ticks never hold the same integration, and what a lost tick held is
-//! due again when its lease ends.
+//! Scheduling: `next_validation_at` says when an integration is due, `validation_lease_until` until when a tick of
+//! the job `validate` has claimed the integration. A tick claims integrations in one statement, so two ticks never
+//! hold the same one. If a tick dies, its integrations are due again when the lease ends.
 //!
-//! Probes of one integration may overlap. What one found is recorded only if none that began after it has recorded:
-//! `last_validated_at` is when the probe that was recorded last began.
+//! Probes of one integration may overlap. The result of a probe is recorded only if no probe that began later has
+//! been recorded: `last_validated_at` is when the probe that was recorded last began.
 
 mod catalogue;
 
@@ -21,10 +22,10 @@ use mcp::Era;
 
 /// Time between two probes of a healthy integration, before jitter.
 pub const INTERVAL: Duration = Duration::from_mins(15);
-/// How long one tick may hold an integration.
+/// How long a tick may hold an integration.
 const LEASE: Duration = Duration::from_mins(2);
 
-/// Ids of integrations that are due; they belong to the caller for [`LEASE`].
+/// Claims at most `limit` integrations that are due, for [`LEASE`]. Returns their ids.
 pub async fn claim_due(platform: &Platform, limit: u32) -> Result<Vec<String>> {
     let now = platform.now();
     let statement = Statement::new(
@@ -42,34 +43,35 @@ pub async fn claim_due(platform: &Platform, limit: u32) -> Result<Vec<String>> {
 
 /// What a successful probe found.
 pub struct Found<'a> {
-    /// How the upstream speaks MCP.
+    /// The upstream's era.
     pub era: Era,
-    /// How it is spoken to.
+    /// The upstream's transport.
     pub transport: Transport,
-    /// The negotiated revision.
+    /// The negotiated MCP revision.
     pub protocol_version: &'a str,
-    /// Its whole catalogue.
+    /// The upstream's whole catalogue.
     pub tools: &'a [Entry],
-    /// What the operator is told.
+    /// The text that operators see.
     pub message: &'a str,
 }
 
-/// The integration and the URL that were probed, and since when. Nothing is recorded when the integration was archived or
-/// its URL changed meanwhile, nor when a probe that began later has recorded.
+/// Which integration and URL were probed, and since when. The result is not recorded if the integration was archived
+/// or its URL changed during the probe, or if a probe that began later has been recorded.
 #[derive(Clone, Copy)]
 pub struct Probed<'a> {
     /// Id of the integration.
     pub id: &'a str,
     /// The URL that was dialled.
     pub url: &'a str,
-    /// Hash of the catalogue that an earlier probe found.
+    /// Hash of the stored catalogue, read when the probe began.
     pub catalogue_hash: Option<&'a str>,
     /// When the probe began.
     pub began_at: Timestamp,
 }
 
-/// The condition of every statement: the integration still is what was probed, and no probe that began later has recorded. A time
-/// beyond now comes from a clock that runs ahead, or was set back since: such a time locks nobody out.
+/// The condition of every statement: the integration is live and has the URL that was probed, and no probe that began
+/// later has been recorded. A recorded time in the future comes from a clock that is ahead or was set back; the
+/// condition ignores such a time, because otherwise no probe could be recorded until then.
 macro_rules! still_newest {
     () => {
         " WHERE id = ?1 /* id */ AND url = ?2 /* url */ AND archived_at IS NULL
@@ -77,19 +79,20 @@ macro_rules! still_newest {
     };
 }
 
-/// Binds `?1` to `?4`, the same in every statement that records.
+/// Binds `?1` to `?4`, which are the same in every statement that records a probe.
 fn bound(statement: Statement, probed: Probed<'_>, now: Timestamp) -> Statement {
     statement.bind(probed.id).bind(probed.url).bind(now).bind(probed.began_at)
 }
 
-/// Records a successful probe and the catalogue, unless that is what an earlier probe found.
+/// Records a successful probe, and the catalogue if that differs from the stored one.
 pub async fn record_valid(platform: &Platform, probed: Probed<'_>, found: &Found<'_>) -> Result<()> {
     let now = platform.now();
     let hash = hash(found.tools);
     let next = now + INTERVAL + jitter(platform)?;
     let status = |known: Option<&str>| valid(probed, found, &hash, now, next).bind(known);
     let is_known = probed.catalogue_hash == Some(hash.as_str());
-    // The catalogue may have changed since the probe began: then it is written like a new one.
+    // If the stored catalogue has changed since the probe began, the statement matches no row, and the catalogue is
+    // written.
     if !is_known || platform.sql.query(status(Some(&hash))).await?.is_empty() {
         let mut batch = vec![status(None)];
         batch.extend(catalogue::replace(probed, now, found.tools)?);
@@ -99,8 +102,8 @@ pub async fn record_valid(platform: &Platform, probed: Probed<'_>, found: &Found
     Ok(())
 }
 
-/// The statement of `record_valid` on table `integrations`. It lacks its last parameter, the hash of the catalogue that
-/// must be stored (NULL where any may be).
+/// The statement of `record_valid` on table `integrations`. Its last parameter is bound by `record_valid`: the hash
+/// that the stored catalogue must have, NULL if any hash will do.
 fn valid(probed: Probed<'_>, found: &Found<'_>, hash: &str, now: Timestamp, next: Timestamp) -> Statement {
     let statement = Statement::new(concat!(
         "-- validations.record_valid
@@ -122,7 +125,8 @@ fn valid(probed: Probed<'_>, found: &Found<'_>, hash: &str, now: Timestamp, next
         .bind(found.transport.as_str())
 }
 
-/// Records that the upstream is there and wants a credential that the probe did not have. The catalogue stays.
+/// Records that the integration is usable although no catalogue was read: the upstream answered and wants a
+/// credential that the probe did not have, or the integration only stores credentials. The catalogue stays.
 pub async fn record_reachable(platform: &Platform, probed: Probed<'_>, message: &str) -> Result<()> {
     let now = platform.now();
     let statement = Statement::new(concat!(
@@ -138,8 +142,8 @@ pub async fn record_reachable(platform: &Platform, probed: Probed<'_>, message: 
     Ok(())
 }
 
-/// Records a failed probe; the next one is due after a back-off that doubles up to 64 minutes. The catalogue stays: a
-/// dead upstream does not lose its tools.
+/// Records a failed probe. The next probe is due after a back-off that starts at one minute, plus jitter, and doubles
+/// up to 64 minutes. The catalogue stays: an upstream that is down does not lose its tools.
 pub async fn record_invalid(platform: &Platform, probed: Probed<'_>, message: &str) -> Result<()> {
     let statement = Statement::new(concat!(
         "-- validations.record_invalid
@@ -149,7 +153,7 @@ pub async fn record_invalid(platform: &Platform, probed: Probed<'_>, message: &s
             validation_lease_until = 0, consecutive_failures = consecutive_failures + 1",
         still_newest!()
     ));
-    // Up to 6.5 of 60 seconds.
+    // Up to 6.5 seconds on top of the 60 seconds that the back-off doubles.
     let jitter = i64::from(u16::from_be_bytes(platform.random()?)) / 10;
     let statement = bound(statement, probed, platform.now()).bind(message);
     platform.sql.execute(statement.bind(jitter)).await?;
@@ -157,12 +161,13 @@ pub async fn record_invalid(platform: &Platform, probed: Probed<'_>, message: &s
     Ok(())
 }
 
-/// Up to 5.5 minutes, so that what was registered together is not probed together for ever.
+/// Returns a random duration of up to 5.5 minutes, so that integrations registered together are not probed together
+/// for ever.
 fn jitter(platform: &Platform) -> Result<Duration> {
     Ok(Duration::from_millis(u64::from(u16::from_be_bytes(platform.random()?)) * 5))
 }
 
-/// One hash for a whole catalogue, every byte of it.
+/// Returns the SHA-256 over every name and definition of a catalogue, byte for byte.
 fn hash(tools: &[Entry]) -> String {
     let mut all = Vec::new();
     for tool in tools {

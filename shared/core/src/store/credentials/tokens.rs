@@ -1,7 +1,8 @@
-//! The life of OAuth tokens in `credentials`: storing, leasing, renewing, ending.
+//! OAuth tokens in table `credentials`: storing, leasing, renewing and ending them.
 //!
-//! A lease is a time in the future that only its holder knows: every write of a holder names it, so what a slow holder
-//! writes after its lease ended changes nothing.
+//! A lease is the time at which it ends, stored in `lease_until`. Only its holder knows that time, and every write of
+//! the holder names it. So a slow holder changes nothing once another instance has taken the lease or the credential
+//! was replaced.
 
 use super::{columns, from_row};
 use crate::Platform;
@@ -12,42 +13,42 @@ use kernel::ports::{Row, Statement, Timestamp};
 /// When a token ends and when it is to be renewed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokenTimes {
-    /// Its end.
+    /// When the token ends; `None` if the provider does not say.
     pub expires_at: Option<Timestamp>,
-    /// When the scheduled job renews it.
+    /// When the scheduled job renews the token; `None` means never.
     pub refresh_at: Option<Timestamp>,
 }
 
-/// A credential that its holder alone may renew.
+/// A credential that only the holder of its lease may renew.
 pub struct Leased {
-    /// The credential as it is now.
+    /// The credential, as stored when the lease was taken.
     pub credential: SealedCredential,
-    /// The lease.
+    /// When the lease ends.
     pub until: Timestamp,
 }
 
-/// How a credential stands to those who saw it as it was.
+/// Whether a credential is still the one that was read before, and whether an instance is renewing it.
 pub enum Standing {
-    /// As it was, and nobody is at it.
+    /// Unchanged, and no instance is renewing it.
     Free,
-    /// Somebody is renewing it.
+    /// Unchanged, and an instance is renewing it.
     Leased,
-    /// Renewed, or replaced, by somebody.
+    /// Changed: an instance renewed the tokens, or the owner connected anew. Holds the credential as it is now.
     Renewed(SealedCredential),
-    /// The grant, or the credential itself, is gone.
+    /// The grant is gone, or the credential was deleted.
     Ended,
 }
 
-/// How storing renewed tokens ended.
+/// The result of storing renewed tokens.
 pub enum Renewal {
-    /// Stored.
+    /// The tokens were stored.
     Stored,
-    /// The credential was replaced or deleted meanwhile.
+    /// Nothing was stored: the credential was replaced or deleted, or another instance holds the lease.
     Superseded,
 }
 
-/// Stores the tokens of a new grant in place of their owner's former credential, if the integration still uses OAuth.
-/// Whether it does.
+/// Stores the tokens of a new grant in place of their owner's former credential, if the integration is live and still
+/// uses OAuth. Returns `true` if the row was stored.
 pub async fn put_tokens(
     platform: &Platform,
     integration: &str,
@@ -79,8 +80,11 @@ pub async fn put_tokens(
     Ok(!stored.is_empty())
 }
 
-/// How `seen`, of `integration`, stands now; its owner may have connected anew since. Whoever waits for somebody's lease
-/// reads: only one who may get it should ask for it.
+/// Compares `seen` with the credential that its owner has for `integration` now. The owner may have connected anew
+/// since, which gives the row another id.
+///
+/// Instances that wait for another instance's lease poll this function, a read, and call [`lease`], a write, only
+/// when the lease is free.
 pub async fn standing(platform: &Platform, integration: &str, seen: &SealedCredential) -> Result<Standing> {
     let statement = Statement::new(concat!(
         "-- credentials.standing
@@ -102,7 +106,8 @@ pub async fn standing(platform: &Platform, integration: &str, seen: &SealedCrede
     })
 }
 
-/// Takes the lease on `seen` until `until`; `None` where somebody else has it or has changed the credential.
+/// Takes the lease on `seen` until `until`. Returns `None` if another instance holds the lease or the credential has
+/// changed.
 pub async fn lease(platform: &Platform, seen: &SealedCredential, until: Timestamp) -> Result<Option<Leased>> {
     let statement = Statement::new(
         "-- credentials.lease
@@ -116,7 +121,7 @@ pub async fn lease(platform: &Platform, seen: &SealedCredential, until: Timestam
     Ok(is_mine.then(|| Leased { credential: seen.clone(), until }))
 }
 
-/// Stores renewed tokens and gives the lease back.
+/// Stores renewed tokens and ends the lease.
 pub async fn renew(
     platform: &Platform,
     leased: &Leased,
@@ -144,7 +149,7 @@ pub async fn renew(
     Ok(if stored.is_empty() { Renewal::Superseded } else { Renewal::Stored })
 }
 
-/// Gives the lease back; the scheduled job tries again at `next`.
+/// Ends the lease without new tokens. The scheduled job tries again at `next`.
 pub async fn release(platform: &Platform, leased: &Leased, next: Timestamp) -> Result<()> {
     let statement = Statement::new(
         "-- credentials.release
@@ -155,7 +160,7 @@ pub async fn release(platform: &Platform, leased: &Leased, next: Timestamp) -> R
     Ok(())
 }
 
-/// Marks a credential whose grant is gone: nobody tries to renew it again.
+/// Marks a credential whose grant is gone and ends the lease. No instance tries to renew the credential again.
 pub async fn mark_needs_reauth(platform: &Platform, leased: &Leased) -> Result<()> {
     let statement = Statement::new(
         "-- credentials.mark_needs_reauth
@@ -168,7 +173,7 @@ pub async fn mark_needs_reauth(platform: &Platform, leased: &Leased) -> Result<(
     Ok(())
 }
 
-/// Credentials of live integrations that are to be renewed, with their integration's id.
+/// Returns at most `limit` credentials of live integrations that are due for renewal, each with its integration's id.
 pub async fn due(platform: &Platform, limit: u32) -> Result<Vec<(String, SealedCredential)>> {
     let statement = Statement::new(
         "-- credentials.due
@@ -185,7 +190,9 @@ pub async fn due(platform: &Platform, limit: u32) -> Result<Vec<(String, SealedC
     rows.into_iter().map(read).collect()
 }
 
-/// Notes that an upstream refused `id` for want of `scope`. How often it has wanted that, whatever was granted since.
+/// Records that an upstream refused the credential `id` because its token lacks rights. `scope` has all scopes to
+/// request next: those granted and those demanded. Returns how many times in a row this happened with the same
+/// `scope`; a new grant does not reset the number.
 pub async fn want_scope(platform: &Platform, id: &str, scope: &str) -> Result<i64> {
     let statement = Statement::new(
         "-- credentials.want_scope
@@ -197,7 +204,7 @@ pub async fn want_scope(platform: &Platform, id: &str, scope: &str) -> Result<i6
     rows.into_iter().next().map_or(Ok(0), |row| row.read().integer())
 }
 
-/// The scopes that `owner` was asked for beyond those that were granted.
+/// Returns the scopes that [`want_scope`] recorded for `owner`'s credential, for the next authorization to request.
 pub async fn wanted_scope(platform: &Platform, integration: &str, owner: &str) -> Result<Option<String>> {
     let statement = Statement::new(
         "-- credentials.wanted_scope

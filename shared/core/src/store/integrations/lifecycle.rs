@@ -4,7 +4,8 @@ use crate::Platform;
 use kernel::Result;
 use kernel::ports::Statement;
 
-/// Marks a stopped integration as running and counts its generation up. A running one stays as it is.
+/// Marks a stopped integration as running and increments its generation. Changes nothing if the integration is
+/// running.
 pub async fn start(platform: &Platform, id: &str) -> Result<()> {
     let statement = Statement::new(
         "-- integrations.start
@@ -16,7 +17,7 @@ pub async fn start(platform: &Platform, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Marks an integration as running since now, and counts its generation up.
+/// Marks an integration as running since now and increments its generation, also if the integration is running.
 pub async fn restart(platform: &Platform, id: &str) -> Result<()> {
     let statement = Statement::new(
         "-- integrations.restart

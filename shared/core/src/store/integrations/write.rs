@@ -1,6 +1,8 @@
-//! Writing what operators decide: `integrations` and, in the same batch, the credentials that go with it.
+//! Writing what operators decide: `integrations` and, in the same batch, the credentials that belong to the
+//! integration.
 //!
-//! The statements after the first one act only where it did: they name the revision that it wrote, a fresh random number.
+//! The first statement of a batch writes a fresh random revision. The statements after it have effect only where the
+//! row has that revision, so only if the first one had effect.
 
 use crate::Platform;
 use crate::model::credential::SealedCredential;
@@ -24,48 +26,48 @@ macro_rules! values {
     };
 }
 
-/// A new integration, or an archived one that comes back.
+/// A new integration, or an archived one that is to be live again.
 pub struct New<'a> {
-    /// Its id: a fresh one, or the archived one's.
+    /// A fresh id, or the id of the archived integration.
     pub id: &'a str,
-    /// Its slug.
+    /// Slug of the integration.
     pub slug: &'a str,
-    /// What the operator gave.
+    /// What the operator decided.
     pub content: &'a Content,
-    /// Whether it is in use at once.
+    /// Whether the integration is running at once.
     pub state: State,
-    /// The organization's credential.
+    /// The organization's credential, if the operator gave one.
     pub credential: Option<&'a SealedCredential>,
 }
 
-/// How an insert ended.
+/// The result of [`insert`] and [`revive`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Inserted {
-    /// Stored.
+    /// The integration was stored.
     Done,
     /// A live integration has the name.
     NameTaken,
-    /// An archived integration has the name.
+    /// An archived integration has the name. From [`revive`]: the integration is not archived.
     NameArchived,
-    /// A live integration has the slug: try the next one.
+    /// A live integration has the slug; the next slug may be free.
     SlugTaken,
 }
 
-/// A change of content, and of the credentials that hang on it.
+/// A change of an integration's content, and of the credentials that depend on that content.
 pub struct Change<'a> {
-    /// The content after it.
+    /// The new content.
     pub content: &'a Content,
-    /// The organization's new credential.
+    /// The organization's new credential, if the operator gave one.
     pub credential: Option<&'a SealedCredential>,
-    /// Whether what was known about the upstream no longer counts.
+    /// Whether validation starts anew, because earlier results say nothing about the new content.
     pub resets: bool,
-    /// Whether the organization's credential goes.
+    /// Whether the organization's credential is deleted.
     pub drop_organization_credential: bool,
-    /// Whether the users' credentials go.
+    /// Whether the users' credentials are deleted.
     pub drop_user_credentials: bool,
 }
 
-/// Stores a new integration with its credential.
+/// Stores a new integration with its credential. Stores nothing if the name or the slug is taken.
 pub async fn insert(platform: &Platform, new: &New<'_>) -> Result<Inserted> {
     let statement = Statement::new(concat!(
         "-- integrations.insert
@@ -81,7 +83,8 @@ pub async fn insert(platform: &Platform, new: &New<'_>) -> Result<Inserted> {
     place(platform, statement, new).await
 }
 
-/// Brings the archived integration `new.id` back with the new content and credential.
+/// Makes the archived integration `new.id` live again, with the new content and credential. Its validation starts
+/// anew.
 pub async fn revive(platform: &Platform, new: &New<'_>) -> Result<Inserted> {
     let statement = Statement::new(concat!(
         "-- integrations.revive
@@ -125,7 +128,8 @@ async fn place(platform: &Platform, statement: Statement, new: &New<'_>) -> Resu
     }
 }
 
-/// Replaces the content of `current`. `false` when somebody else wrote in between; a taken name is a duplicate.
+/// Replaces the content of `current`. Returns `true` if the row was written, `false` if another write came after
+/// `current` was read. Fails with a duplicate if the name is taken.
 pub async fn update(platform: &Platform, current: &Integration, change: &Change<'_>) -> Result<bool> {
     let statement = Statement::new(concat!(
         "-- integrations.update
@@ -181,8 +185,9 @@ pub async fn update(platform: &Platform, current: &Integration, change: &Change<
     Ok(outcomes.first().is_some_and(|written| !written.is_empty()))
 }
 
-/// Archives a live integration: it leaves every list, its secrets and its catalogue are deleted with it. Without `force`
-/// a running one stays. Whether it was archived.
+/// Archives a live integration: removes it from every list, and deletes its secrets, its catalogue entries and its
+/// pending authorizations. Without `force` a running integration is not archived. Returns `true` if the integration
+/// was archived.
 pub async fn archive(platform: &Platform, id: &str, force: bool) -> Result<bool> {
     let archive = Statement::new(
         "-- integrations.archive
@@ -214,7 +219,7 @@ pub async fn archive(platform: &Platform, id: &str, force: bool) -> Result<bool>
     Ok(outcomes.first().is_some_and(|written| !written.is_empty()))
 }
 
-/// Binds the values of `columns!()`, in their order: `?3` to `?14` in every statement that writes content.
+/// Binds `?3` to `?14`, which are the same in every statement that writes content.
 fn content(statement: Statement, content: &Content) -> Result<Statement> {
     let oauth = content.oauth.as_ref().map(serde_json::to_string).transpose();
     let oauth = oauth.map_err(|error| Error::internal(error.to_string()))?;
@@ -233,7 +238,8 @@ fn content(statement: Statement, content: &Content) -> Result<Statement> {
         .bind(content.source.as_deref()))
 }
 
-/// A random number that every runtime keeps exact.
+/// Returns a random revision of 52 bits: on Cloudflare an integer is bound as a JavaScript number, which is exact up
+/// to 53 bits.
 fn revision(platform: &Platform) -> Result<i64> {
     Ok((u64::from_be_bytes(platform.random()?) >> 12).cast_signed())
 }

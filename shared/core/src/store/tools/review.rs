@@ -1,4 +1,4 @@
-//! What a probe found beside what is approved, and deciding between the two.
+//! Tool review: reading what a probe found next to what is approved, and storing what a reviewer decided.
 
 use crate::Platform;
 use crate::model::tool::ToolStatus;
@@ -8,21 +8,21 @@ use web::paging::Keyset;
 
 /// A tool with everything that a reviewer needs.
 pub struct Reviewed {
-    /// Its id.
+    /// Id of the tool.
     pub id: String,
-    /// The upstream's own name.
+    /// The tool's name at the upstream.
     pub name: String,
-    /// Where it stands.
+    /// The review status.
     pub status: ToolStatus,
-    /// The approved definition; of a tool that was never approved the one found first.
+    /// The approved definition; of a tool that was never approved the newest one found.
     pub definition: String,
-    /// What the last probe found, where that is something else.
+    /// The definition that the last probe found, if it differs from `definition`.
     pub found: Option<String>,
-    /// When it was first found.
+    /// When a probe first found the tool.
     pub first_seen_at: Timestamp,
-    /// When its status last changed.
+    /// When `status` or `definition` last changed.
     pub changed_at: Option<Timestamp>,
-    /// When its definition was approved.
+    /// When `definition` was approved; `None` means never.
     pub approved_at: Option<Timestamp>,
 }
 
@@ -32,7 +32,8 @@ macro_rules! columns {
     };
 }
 
-/// Tools of a live integration in order of discovery, after `after`, of one status or all.
+/// Returns at most `limit` tools of a live integration in order of discovery, after `after`: those with this
+/// `status`, or all.
 pub async fn review(
     platform: &Platform,
     integration: &str,
@@ -59,7 +60,7 @@ pub async fn review(
     platform.sql.query(statement).await?.into_iter().map(from_row).collect()
 }
 
-/// One tool of a live integration.
+/// Returns one tool of a live integration.
 pub async fn find(platform: &Platform, integration: &str, id: &str) -> Result<Option<Reviewed>> {
     let statement = Statement::new(concat!(
         "-- tools.find
@@ -72,8 +73,9 @@ pub async fn find(platform: &Platform, integration: &str, id: &str) -> Result<Op
     rows.into_iter().next().map(from_row).transpose()
 }
 
-/// Approves a tool as the last probe found it; of one that is gone, its removal. `found` is the definition that the
-/// reviewer saw: when the upstream changed it since, nothing happens. Whether something did.
+/// Approves a tool as the last probe found it. Approving a tool that the upstream no longer offers deletes the row.
+/// `seen` is what the reviewer saw: if the status or the definition has changed since, nothing is written. Returns
+/// `true` if the decision was stored.
 pub async fn approve(platform: &Platform, integration: &str, seen: &Reviewed) -> Result<bool> {
     let removal = Statement::new(
         "-- tools.approve: removal
@@ -104,8 +106,9 @@ pub async fn approve(platform: &Platform, integration: &str, seen: &Reviewed) ->
     Ok(outcomes.iter().any(|decided| !decided.is_empty()))
 }
 
-/// Refuses a tool as the last probe found it: it stays hidden until its upstream changes it again. Whether it could be
-/// refused: it must still be as the reviewer saw it, and one that is gone cannot be.
+/// Rejects a tool as the last probe found it: the tool stays hidden until its upstream changes the definition again.
+/// Returns `true` if the decision was stored, `false` if the tool is no longer as the reviewer saw it, is rejected
+/// already, or is no longer offered by the upstream.
 pub async fn reject(platform: &Platform, integration: &str, seen: &Reviewed) -> Result<bool> {
     let statement = Statement::new(
         "-- tools.reject

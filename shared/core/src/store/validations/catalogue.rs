@@ -1,7 +1,9 @@
-//! Replacing a catalogue by what a probe found: the statements of `validations.record_valid` on table `catalogue_entries`.
+//! Replacing the stored catalogue by what a probe found: the statements of `validations.record_valid` on table
+//! `catalogue_entries`.
 //!
-//! (1) What was found is put beside what is approved; (2) under the policy `auto`, and where it is what was approved,
-//! it is approved; (3) the rest waits for a review; (4) what is gone is deleted, or, under `review`, marked.
+//! (1) Each definition found is put next to the stored one; (2) an entry is approved if its definition is the
+//! approved one or the integration's policy is `auto`; (3) the other entries wait for a review; (4) entries that the
+//! probe did not find are deleted or, if they were approved under the policy `review`, marked as removed.
 
 use serde::Serialize;
 
@@ -11,10 +13,11 @@ use kernel::ports::{Statement, Timestamp};
 use kernel::{Error, Result};
 use mcp::headers::ParamHeader;
 
-/// A bound parameter may have 2 MB on D1: a catalogue travels in pieces of at most this many bytes.
+/// Most bytes of a catalogue in one bound parameter, which may have 2 MB on D1. A larger catalogue is bound in
+/// pieces.
 const PIECE_BYTES: usize = 1_000_000;
 
-/// Ends every condition: this probe was recorded by the statement before.
+/// Ends every condition: the statement before, on `integrations`, has recorded this probe.
 macro_rules! is_recorded {
     () => {
         " EXISTS (SELECT 1 FROM integrations WHERE id = ?1 /* integration */ AND url = ?2 /* url */
@@ -28,14 +31,14 @@ macro_rules! is_auto {
     };
 }
 
-/// The statements, in order.
+/// Returns the statements that replace the stored catalogue, in order.
 pub(super) fn replace(probed: Probed<'_>, now: Timestamp, entries: &[Entry]) -> Result<Vec<Statement>> {
     let bound = |statement| super::bound(statement, probed, now);
     let found = pieces(probed.id, entries)?.into_iter().map(|piece| bound(find()).bind(piece));
     Ok(found.chain([approve(), hold(), delete_gone(), mark_gone()].map(bound)).collect())
 }
 
-/// (1)
+/// (1) Inserts new entries, and puts the found definition next to the stored one of known entries.
 fn find() -> Statement {
     Statement::new(concat!(
         "-- validations.replace: find
@@ -53,7 +56,7 @@ fn find() -> Statement {
     ))
 }
 
-/// (2) What was refused stays refused, whatever the policy.
+/// (2) A rejected definition stays rejected under either policy.
 fn approve() -> Statement {
     Statement::new(concat!(
         "-- validations.replace: approve
@@ -71,7 +74,7 @@ fn approve() -> Statement {
     ))
 }
 
-/// (3) A tool that was never approved has one definition, the newest.
+/// (3) An entry that was never approved has one definition, the newest.
 fn hold() -> Statement {
     macro_rules! status {
         () => {
@@ -97,7 +100,7 @@ fn hold() -> Statement {
     ))
 }
 
-/// (4) What somebody refused is remembered.
+/// (4) A rejected entry stays, so that its definition is still rejected if the upstream offers the entry again.
 fn delete_gone() -> Statement {
     Statement::new(concat!(
         "-- validations.replace: delete gone
@@ -110,7 +113,7 @@ fn delete_gone() -> Statement {
     ))
 }
 
-/// (4)
+/// (4) The entries that are left were approved under the policy `review`: a reviewer approves their removal.
 fn mark_gone() -> Statement {
     Statement::new(concat!(
         "-- validations.replace: mark gone
@@ -132,7 +135,8 @@ struct EntryRow<'a> {
     hash: String,
 }
 
-/// The catalogue as JSON arrays of at most [`PIECE_BYTES`] each (one entry may be larger on its own).
+/// Returns the catalogue as JSON arrays of at most [`PIECE_BYTES`] each. An entry that is larger than that has an
+/// array of its own.
 fn pieces(id: &str, entries: &[Entry]) -> Result<Vec<String>> {
     let mut pieces: Vec<String> = Vec::new();
     for entry in entries {
