@@ -1,4 +1,4 @@
-//! What things are: plain types and their rules, no I/O.
+//! The product's types and their rules, without I/O.
 
 pub mod api_key;
 pub mod audit;

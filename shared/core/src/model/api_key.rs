@@ -1,5 +1,7 @@
-//! API keys: `pst_<public id>_<secret>`, their form and the stored row. The public id (16 hex characters) is looked up,
-//! the SHA-256 of the whole text is compared. A key holds 256 random bits, so no slow hash is needed.
+//! API keys: the form `pst_<public id>_<secret>`, and the stored row.
+//!
+//! A key is found by its public id (16 hex characters) and compared by the SHA-256 of its whole text. A key holds 256
+//! random bits, so no slow hash is needed.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,24 +14,24 @@ const PREFIX: &str = "pst_";
 const ID_LENGTH: usize = 16;
 const SECRET_LENGTH: usize = 43;
 
-/// A row of `api_keys`; the key itself is never stored.
+/// A row of `api_keys`. The key itself is never stored.
 #[derive(Clone, Debug)]
 pub struct ApiKey {
     /// Public id.
     pub id: String,
-    /// Unique name.
+    /// Unique name; the principal is `apikey:<name>`.
     pub name: String,
     /// SHA-256 of the whole key text, lowercase hex.
     pub hash: String,
-    /// Address of its holder.
+    /// The holder's email address.
     pub email: Option<String>,
-    /// Roles of its holder.
+    /// The holder's roles.
     pub roles: Vec<String>,
-    /// `None`: never.
+    /// When the key expires; `None` means never.
     pub expires_at: Option<Timestamp>,
 }
 
-/// A new key's text and its public id.
+/// Returns the text of a new key, and its public id.
 pub fn generate(random: &dyn Random) -> Result<(Secret<String>, String)> {
     let (mut id, mut secret) = ([0; ID_LENGTH / 2], [0; 32]);
     random.fill(&mut id)?;
@@ -40,12 +42,12 @@ pub fn generate(random: &dyn Random) -> Result<(Secret<String>, String)> {
     Ok((Secret::new(text), id))
 }
 
-/// Whether `text` has the form of a key.
+/// Returns `true` if `text` has the form of a key.
 pub fn is_well_formed(text: &str) -> bool {
     public_id(text).is_some()
 }
 
-/// The public id inside a key of the right form.
+/// Returns the public id in `text`, `None` if `text` does not have the form of a key.
 pub fn public_id(text: &str) -> Option<&str> {
     let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
     let id_fits =
@@ -75,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_are_not_keys() {
+    fn text_of_another_form_is_no_key() {
         let secret = "A".repeat(43);
         for text in [
             String::new(),

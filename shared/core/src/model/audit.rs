@@ -1,10 +1,10 @@
-//! An audit event and what may be kept of a call's arguments.
+//! An audit event, and which parts of a call's arguments may be stored.
 
 use serde_json::Value;
 
 use kernel::ports::Timestamp;
 
-/// Keys whose values are never kept, at any depth, in any case.
+/// Names of arguments whose values are never stored: at any depth, in any case, with `_` or `-`.
 const SECRET_KEYS: [&str; 12] = [
     "password",
     "passwd",
@@ -19,35 +19,35 @@ const SECRET_KEYS: [&str; 12] = [
     "refresh_token",
     "client_secret",
 ];
-/// Longest string value that is kept, in bytes.
+/// Longest string value that is stored, in bytes.
 const LONGEST_VALUE: usize = 16 * 1024;
 
-/// One tool call or denial.
+/// One tool call, allowed or denied.
 #[derive(Clone, Debug)]
 pub struct AuditEvent {
     /// `evt_` and 32 hex characters.
     pub id: String,
     /// When the call arrived.
     pub timestamp: Timestamp,
-    /// From arrival to the last byte of the answer.
+    /// Milliseconds from the arrival of the call to the last byte of the answer.
     pub duration_ms: u64,
     /// The id that the response carried in `X-Request-Id`.
     pub request_id: String,
     /// The caller's subject.
     pub user_id: String,
-    /// The caller's address.
+    /// The caller's email address.
     pub user_email: Option<String>,
     /// The caller's persona.
     pub persona: Option<String>,
-    /// Exposed tool name.
+    /// The exposed tool name, as the caller gave it.
     pub tool_name: String,
-    /// Slug of the integration, when there is one.
+    /// Slug of the integration, if the tool name leads to one.
     pub connection: Option<String>,
     /// The arguments as JSON text, not redacted yet: [`redact`] runs when the row is written, after the answer.
     pub arguments: String,
-    /// The upstream answered, and not with an error.
+    /// Whether the upstream answered, and not with an error.
     pub success: bool,
-    /// What went wrong, in Postern's words.
+    /// What went wrong, in Postern's own words.
     pub error_message: Option<String>,
     /// Size of the arguments in bytes.
     pub request_chars: u64,
@@ -59,7 +59,7 @@ pub struct AuditEvent {
     pub authorized: bool,
 }
 
-/// The arguments as they may be kept: secrets replaced, long strings cut.
+/// Returns the arguments as they may be stored: secret values and long strings are replaced by a note.
 pub fn redact(arguments: &str) -> String {
     let mut value = serde_json::from_str(arguments).unwrap_or(Value::Null);
     redact_value(&mut value);
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_go_at_any_depth_and_in_any_case() {
+    fn secret_values_are_redacted_at_any_depth_and_in_any_case() {
         let kept = redact(r#"{"q":"x","Password":"p","deep":[{"API-Key":"k","ok":1}],"token":{"a":"b"}}"#);
         assert_eq!(
             kept,
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn long_values_are_cut() {
+    fn long_values_are_replaced_by_their_length() {
         let long = "x".repeat(LONGEST_VALUE + 1);
         assert_eq!(redact(&format!(r#"{{"a":"{long}"}}"#)), r#"{"a":"[TRUNCATED: 16385 bytes]"}"#);
     }

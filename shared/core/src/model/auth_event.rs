@@ -1,27 +1,27 @@
-//! What happened to an OAuth credential.
+//! Events of OAuth credentials, the rows of table `auth_events`.
 
 super::text_enum::text_enum! {
-    /// The kinds of events.
+    /// What happened to a credential.
     EventType {
-        /// Somebody was sent to the authorization server.
+        /// A person was sent to the authorization server.
         ConnectStarted = "connect_started",
-        /// They came back and tokens were stored.
+        /// The authorization server granted access, and the tokens were stored.
         ConnectCompleted = "connect_completed",
-        /// Tokens were renewed.
+        /// The tokens were renewed.
         RefreshSucceeded = "refresh_succeeded",
-        /// They were not, and may be later.
+        /// Renewing failed; a later attempt may succeed.
         RefreshFailedTransient = "refresh_failed_transient",
-        /// They were not, and never will be: the owner has to connect again.
+        /// Renewing failed for good: the owner has to connect again.
         RefreshFailedRevoked = "refresh_failed_revoked",
-        /// There is nothing to renew them with.
+        /// The tokens cannot be renewed, because there is no refresh token.
         RefreshSkippedNoToken = "refresh_skipped_no_token",
-        /// What would renew them has ended.
+        /// The tokens cannot be renewed, because the refresh token has expired.
         RefreshSkippedExpired = "refresh_skipped_expired",
-        /// They were renewed and could not be stored.
+        /// The tokens were renewed, but the new ones could not be stored.
         RefreshRotationPersistenceFailed = "refresh_rotation_persistence_failed",
-        /// Their owner disconnected.
+        /// The owner disconnected, and the tokens were deleted.
         TokenDeletedRevoked = "token_deleted_revoked",
-        /// An administrator removed them.
+        /// An administrator who is not the owner deleted the tokens.
         TokenDeletedAdmin = "token_deleted_admin",
     }
 }

@@ -1,7 +1,7 @@
-//! What Postern presents to an upstream: who owns it, what it is made of, and the headers it goes into.
+//! Credentials that Postern presents to upstreams: their owner, their values, and the headers that carry them.
 //!
-//! A header template is a header's name and a value with placeholders: `{key}` stands for a value, `{base64(a:b)}` for
-//! the Base64 form of two values joined by a colon (RFC 7617). Without a template a token goes into
+//! A header template is a header's name and a value with placeholders: `{key}` stands for a value, `{base64(a:b)}`
+//! for the Base64 form of two values joined by a colon (RFC 7617). Without templates a token is sent as
 //! `Authorization: Bearer` (RFC 6750).
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -19,12 +19,13 @@ use kernel::{Error, Result};
 
 /// The owner of credentials that all of a deployment's callers share.
 pub const ORGANIZATION: &str = "organization";
-/// The key of a credential that is one token.
+/// The key of the value in a credential that is a single token.
 pub const TOKEN: &str = "token";
-/// Most keys of one credential, and most header templates.
+/// Most values of one credential, and most header templates of one integration.
 const MOST: usize = 16;
+/// Longest value of a header template, in bytes.
 const LONGEST_TEMPLATE: usize = 1024;
-/// Headers that belong to the transport, to MCP, or to the proxies in between.
+/// Headers that no template may set, because they belong to the transport, to MCP, or to proxies on the way.
 const FORBIDDEN: [&str; 14] = [
     "accept",
     "accept-encoding",
@@ -43,32 +44,32 @@ const FORBIDDEN: [&str; 14] = [
 ];
 const FORBIDDEN_PREFIXES: [&str; 5] = ["mcp-", "proxy-", "cf-", "x-forwarded-", "sec-"];
 
-/// A credential as it rests; opened for one request at a time.
+/// A credential as it is stored. It is opened for one request at a time.
 #[derive(Clone, Debug)]
 pub struct SealedCredential {
-    /// Row id.
+    /// Id of the row.
     pub id: String,
     /// `organization`, or a caller's subject.
     pub owner: String,
-    /// What is inside.
+    /// What the envelope holds.
     pub kind: Kind,
-    /// The envelope.
+    /// The AES-256-GCM envelope.
     pub sealed: String,
-    /// When its provider says that it ends.
+    /// When the credential ends, if its provider says so.
     pub expires_at: Option<Timestamp>,
 }
 
 /// A user's own credential, without its secret.
 #[derive(Clone, Copy, Debug)]
 pub struct Connection {
-    /// When the provider says that it ends.
+    /// When the credential ends, if its provider says so.
     pub expires_at: Option<Timestamp>,
-    /// Whether its owner has to connect again.
+    /// Whether the owner has to connect again.
     pub needs_reauth: bool,
 }
 
 super::text_enum::text_enum! {
-    /// What a sealed credential holds.
+    /// What the envelope of a credential holds.
     Kind {
         /// One token.
         Token = "token",
@@ -83,12 +84,12 @@ super::text_enum::text_enum! {
 pub struct Values(BTreeMap<String, Secret<String>>);
 
 impl Values {
-    /// The value of one key.
+    /// Makes a credential of a single token.
     pub fn token(token: String) -> Self {
         Self(BTreeMap::from([(TOKEN.to_owned(), Secret::new(token))]))
     }
 
-    /// Checks what a client gave: 1 to 16 keys, each value a token.
+    /// Checks the values that a client sent: 1 to 16 keys, each with a token as its value.
     pub fn check(given: BTreeMap<String, Secret<String>>) -> Result<Self> {
         if given.is_empty() || given.len() > MOST {
             return Err(Error::invalid(format!("credentials must have 1 to {MOST} keys")));
@@ -104,7 +105,7 @@ impl Values {
         Ok(Self(given))
     }
 
-    /// Reads the opened text of a credential.
+    /// Reads the opened text of a credential; `None` if the text is not of this `kind`.
     pub fn read(kind: Kind, text: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct TokenSet {
@@ -119,7 +120,7 @@ impl Values {
         }
     }
 
-    /// The text to seal, and its kind.
+    /// Returns the text to seal, and its kind.
     pub fn to_text(&self) -> Result<(Kind, Zeroizing<String>)> {
         if let (Some(token), 1) = (self.0.get(TOKEN), self.0.len()) {
             return Ok((Kind::Token, Zeroizing::new(token.expose().clone())));
@@ -130,19 +131,19 @@ impl Values {
         Ok((Kind::Values, Zeroizing::new(text)))
     }
 
-    /// Its keys.
+    /// Returns the keys of the values.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// Takes over the values of `other`; where both have a key, those of `other` win.
+    /// Adds the values of `other`. Where both have a key, the value of `other` wins.
     #[must_use]
     pub fn merged(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
-    /// A lone `token` stands for the one key that the templates want.
+    /// Returns the value of `key`. If the templates want one key only, the value of `token` may stand for that key.
     fn get(&self, key: &str, wanted: &BTreeSet<&str>) -> Option<&Secret<String>> {
         self.0.get(key).or_else(|| if wanted.len() == 1 { self.0.get(TOKEN) } else { None })
     }
@@ -169,12 +170,12 @@ web::only_objects!(HeaderTemplate);
 
 impl Serialize for HeaderTemplate {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        // The derived one.
+        // Calls the inherent function that `remote = "Self"` derives.
         Self::serialize(self, serializer)
     }
 }
 
-/// A piece of a template.
+/// A part of a header template's value.
 enum Part<'a> {
     Literal(&'a str),
     Value(&'a str),
@@ -182,7 +183,7 @@ enum Part<'a> {
 }
 
 impl HeaderTemplate {
-    /// `Authorization: Bearer {token}` (RFC 6750).
+    /// Returns the template `Authorization: Bearer {token}` (RFC 6750).
     pub fn bearer() -> Self {
         Self { name: "Authorization".to_owned(), value: format!("Bearer {{{TOKEN}}}") }
     }
@@ -219,7 +220,8 @@ impl HeaderTemplate {
     }
 }
 
-/// Checks templates: usable names, none twice or forbidden, well-formed values. No refusal quotes a value.
+/// Checks header templates: well-formed names, none of them forbidden or used twice, and well-formed values. No error
+/// quotes a value, because a value may be a secret.
 pub fn check_templates(templates: &[HeaderTemplate]) -> Result<()> {
     if templates.is_empty() || templates.len() > MOST {
         return Err(Error::invalid(format!("there must be 1 to {MOST} header templates")));
@@ -247,19 +249,19 @@ pub fn check_templates(templates: &[HeaderTemplate]) -> Result<()> {
     Ok(())
 }
 
-/// The keys that `templates` need, in order.
+/// Returns the keys that `templates` need, in order.
 pub fn wanted_keys(templates: &[HeaderTemplate]) -> BTreeSet<&str> {
     templates.iter().flat_map(HeaderTemplate::keys).collect()
 }
 
-/// The keys that `templates` need and `values` do not have.
+/// Returns the keys that `templates` need and `values` lack.
 pub fn missing_keys(templates: &[HeaderTemplate], values: Option<&Values>) -> Vec<String> {
     let wanted = wanted_keys(templates);
     let is_there = |key: &str| values.is_some_and(|values| values.get(key, &wanted).is_some());
     wanted.iter().filter(|key| !is_there(key)).map(|key| (*key).to_owned()).collect()
 }
 
-/// The headers to send. `None` when a key is missing or a value cannot stand in a header.
+/// Returns the headers to send; `None` if a key is missing or a value cannot stand in a header.
 pub fn render(
     templates: &[HeaderTemplate],
     values: Option<&Values>,
@@ -305,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_render() {
+    fn templates_render_with_the_values_of_a_credential() {
         for (value, pairs, expected) in [
             ("Sentry-Bearer {token}", &[("token", "s1")][..], "Sentry-Bearer s1"),
             ("Token token={token}", &[("token", "s1")], "Token token=s1"),
@@ -323,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_templates_are_refused_without_an_echo() {
+    fn bad_templates_are_refused_without_quoting_their_value() {
         for (name, value) in [
             ("", "canary {token}"),
             ("X Y", "canary {token}"),
@@ -350,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_have_bounds_and_two_forms() {
+    fn credentials_are_bounded_and_keep_their_keys_when_stored() {
         let check = |key: &str, value: &str| {
             Values::check(BTreeMap::from([(key.to_owned(), Secret::new(value.to_owned()))]))
         };

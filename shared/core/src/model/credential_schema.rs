@@ -1,7 +1,8 @@
-//! An operator's `credentialSchema`: which JSON Schemas are accepted, and whether a pasted credential fits one.
+//! An operator's `credentialSchema`: which JSON Schemas are accepted, and whether a pasted credential matches one.
 //!
-//! The operator writes the schema, a user pastes the secret: no error here quotes what the user sent, and neither of
-//! them can make a check run long or deep. What the library says of a failure is never rendered, only its kind.
+//! The operator writes the schema, a user pastes the secret. No error here quotes what the user sent, and neither the
+//! schema nor the secret can make a check run long or recurse deeply. Of a failure that the library reports, only the
+//! kind is rendered, never the library's text.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,21 +15,22 @@ use kernel::{Error, Result};
 
 const MAX_BYTES: usize = 64 * 1024;
 const MAX_DEPTH: usize = 32;
-/// How many places, and how deep, a schema may have once each `$ref` is replaced by what it points at.
+/// Most places (JSON values), and most levels, of a schema in which each `$ref` is replaced by its target.
 const MAX_EXPANDED: usize = 4096;
 const MAX_EXPANDED_DEPTH: usize = 64;
-/// What a compiled pattern may occupy, in bytes, and the places that it then counts for. The engine never backtracks:
-/// what a match takes is bounded by this size times the text. All that is allowed at once stays under a second.
+/// Sizes in bytes that a compiled pattern may have, each with the number of places that such a pattern counts for.
+/// The engine never backtracks: the time of a match is bounded by this size times the length of the text. A check
+/// that uses up every limit stays under a second.
 const PATTERN_SIZES: [(usize, usize); 4] = [(1 << 10, 12), (4 << 10, 48), (16 << 10, 192), (64 << 10, 768)];
-/// How much more a pattern with \p{…} may occupy: its alternatives are many and short.
+/// Factor by which a pattern with \p{…} may be larger: such a pattern compiles to many short alternatives.
 const UNICODE: usize = 16;
 const MAX_INSTANCE_VALUES: usize = 1024;
-/// Bytes of all strings and names together: more than fits into a header of any upstream.
+/// Most bytes of all strings and names of a credential: more than any upstream accepts in a header.
 const MAX_INSTANCE_TEXT: usize = 16 * 1024;
 const URL: &str = "urn:credential-schema";
 const DRAFTS: [&str; 5] =
     ["draft/2020-12/schema", "draft/2019-09/schema", "draft-07/schema", "draft-06/schema", "draft-04/schema"];
-/// Keywords that a `false` below them stands for.
+/// Keywords that apply a subschema. If the subschema `false` fails, the error names the keyword that applied it.
 const APPLICATORS: [&str; 13] = [
     "additionalItems",
     "additionalProperties",
@@ -45,14 +47,14 @@ const APPLICATORS: [&str; 13] = [
     "unevaluatedProperties",
 ];
 
-/// Whether `schema` can be used as a `credentialSchema`: a self-contained JSON Schema, draft 2020-12 unless `$schema`
-/// names another, that does not refer to itself.
+/// Checks that `schema` can be used as a `credentialSchema`: a self-contained JSON Schema, draft 2020-12 unless
+/// `$schema` names another, that does not refer to itself.
 pub fn check(schema: &RawValue) -> Result<()> {
     Compiled::new(schema).map(|_| ())
 }
 
-/// Whether `instance`, a pasted credential, fits `schema`. The error names the place and the keyword that failed,
-/// never a value, nor a property that the schema does not name.
+/// Checks that `instance`, a pasted credential, matches `schema`. The error names the place and the keyword that
+/// failed, but neither a value nor a property that the schema does not name.
 pub fn validate(schema: &RawValue, instance: &Value) -> Result<()> {
     let compiled = Compiled::new(schema)?;
     let (mut values, mut text) = (MAX_INSTANCE_VALUES, MAX_INSTANCE_TEXT);
@@ -69,7 +71,8 @@ fn refused(why: impl std::fmt::Display) -> Error {
     Error::invalid(format!("credentialSchema {why}"))
 }
 
-/// Takes what `value` has from what is left; none when that is not enough.
+/// Subtracts the size of `value` from `values` and `text`, the rest of the limits. Returns `None` if a limit is
+/// exceeded.
 fn fits(value: &Value, depth: usize, values: &mut usize, text: &mut usize) -> Option<()> {
     *values = values.checked_sub(1)?;
     let below = depth.checked_sub(1)?;
@@ -88,7 +91,7 @@ fn fits(value: &Value, depth: usize, values: &mut usize, text: &mut usize) -> Op
 struct Compiled {
     schemas: boon::Schemas,
     index: boon::SchemaIndex,
-    /// The properties that the schema names: all that an error may repeat.
+    /// The properties that the schema names: an error may repeat no others.
     names: HashSet<String>,
 }
 
@@ -100,7 +103,7 @@ impl Compiled {
         let mut schema: Value =
             serde_json::from_str(schema.get()).map_err(|_| refused("is not JSON, or nested too deeply"))?;
         let draft4 = draft_is_4(&schema)?;
-        // The base of references, which all stay inside.
+        // The base URI of references: all references stay inside the schema, so the base has no effect.
         if let Some(members) = schema.as_object_mut() {
             members.remove(if draft4 { "id" } else { "$id" });
         }
@@ -120,7 +123,7 @@ impl Compiled {
     }
 }
 
-/// Nothing is fetched or read from a file, whatever the library would do by itself.
+/// Keeps the library from fetching schemas over the network or reading them from files.
 struct NoLoader;
 
 impl boon::UrlLoader for NoLoader {
@@ -153,12 +156,12 @@ fn not_a_schema(error: &CompileError) -> Error {
     }
 }
 
-/// A look at every member, wherever it stands: what no keyword leads to may still be the target of a `$ref`.
+/// A pass over every member of the schema, also over those that no keyword applies: a `$ref` may still point there.
 #[derive(Default)]
 struct Survey<'a> {
     draft4: bool,
     names: HashSet<String>,
-    /// The places that each pattern counts for.
+    /// The number of places that each pattern counts for.
     patterns: HashMap<&'a str, usize>,
     anchors: HashMap<&'a str, &'a Value>,
 }
@@ -223,7 +226,8 @@ impl<'a> Survey<'a> {
                 "has a pattern at \"{at}\" that is not supported (look-around and back-references never are)"
             )));
         }
-        // In JSON Schema \w and \d are ASCII, which takes a hundredth of the space; \p{…} cannot be measured so.
+        // In JSON Schema \w and \d match ASCII only. A pattern compiled for ASCII has a hundredth of the size of one
+        // compiled for Unicode, which \p{…} needs.
         let by_unicode = misread(ascii(0));
         let fits = |size| if by_unicode { unicode(size * UNICODE) } else { ascii(size) }.is_ok();
         match PATTERN_SIZES.iter().find(|(size, _)| fits(*size)) {
@@ -236,11 +240,11 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// Follows each `$ref`, which finds recursion and keeps chains and repeated doubling within bounds.
+/// A pass that follows each `$ref`, to find recursion and to limit long chains and repeated doubling.
 struct Expansion<'a> {
     root: &'a Value,
     survey: &'a Survey<'a>,
-    /// Places and depth below each target that was met; none while its measuring is under way.
+    /// Places and levels below each target that was met; `None` while the target is being measured.
     targets: HashMap<&'a str, Option<(usize, usize)>>,
 }
 
@@ -307,7 +311,7 @@ fn escaped(token: &str) -> String {
     token.replace('~', "~0").replace('/', "~1")
 }
 
-/// JSON pointer and keyword of the first failure; a property that may not be named is `*`.
+/// Returns the JSON pointer and the keyword of the first failure. A property that must not be named is written `*`.
 fn failure(error: &ValidationError<'_, '_>, may_name: impl Fn(&str) -> bool) -> (String, String) {
     let mut error = error;
     while let ErrorKind::Group | ErrorKind::Schema { .. } | ErrorKind::Reference { .. } | ErrorKind::AllOf =
@@ -324,7 +328,7 @@ fn failure(error: &ValidationError<'_, '_>, may_name: impl Fn(&str) -> bool) -> 
     (at, keyword(error))
 }
 
-/// Made of the library's kinds and the schema's own words alone.
+/// Returns the keyword that failed, made of the library's kinds and the schema's own words alone.
 fn keyword(error: &ValidationError<'_, '_>) -> String {
     let missing = |keyword: &str, names: &[&str]| {
         names.first().map_or_else(|| keyword.to_owned(), |name| format!("{keyword} (\"{name}\" is missing)"))
@@ -365,7 +369,7 @@ fn keyword(error: &ValidationError<'_, '_>) -> String {
         ErrorKind::AllOf => "allOf",
         ErrorKind::AnyOf => "anyOf",
         ErrorKind::OneOf(_) => "oneOf",
-        // Not switched on, or ruled out by `Expansion`.
+        // Kinds of features that are not switched on, or that `Expansion` rules out.
         _ => "schema",
     };
     keyword.to_owned()

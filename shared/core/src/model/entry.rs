@@ -1,4 +1,4 @@
-//! Entries of an integration's catalogue: what its upstream offers.
+//! Catalogue entries: the tools, resources, resource templates and prompts that an upstream offers.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use kernel::digest::sha256_hex;
 use mcp::headers::ParamHeader;
 
 super::text_enum::text_enum! {
-    /// What an entry is.
+    /// The kind of an entry.
     Kind {
         /// A tool.
         Tool = "tool",
@@ -21,23 +21,23 @@ super::text_enum::text_enum! {
     }
 }
 
-/// An entry as its upstream defines it.
+/// A catalogue entry, as its upstream defines it.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// What it is.
+    /// The kind.
     pub kind: Kind,
-    /// The upstream's own name.
+    /// The upstream's own name: of a resource its URI, of a template its URI template.
     pub name: String,
-    /// The definition as a JSON object, byte for byte as discovered, less its `name` member.
+    /// The definition, a JSON object: byte for byte as the upstream sent it, without its `name` member.
     pub definition: String,
-    /// Arguments to mirror in headers (MCP 2026-07-28, `x-mcp-header`).
+    /// Arguments that a modern upstream wants mirrored in headers (MCP 2026-07-28, `x-mcp-header`).
     pub param_headers: Vec<ParamHeader>,
 }
 
 impl Entry {
-    /// The stable id: 24 hex characters, the same for the same integration, kind and name for ever.
+    /// Returns the stable id: 24 hex characters, the same for the same integration, kind and name for ever.
     pub fn id(integration_id: &str, kind: Kind, name: &str) -> String {
-        // Tools were the first entries and have no kind in their ids.
+        // The ids of tools are older than kinds and contain none.
         let named = match kind {
             Kind::Tool => format!("{integration_id}\0{name}"),
             other => format!("{integration_id}\0{}\0{name}", other.as_str()),
@@ -47,8 +47,9 @@ impl Entry {
         id
     }
 
-    /// SHA-256 of what an agent's model is told about it: name, title, description, schemas and annotations, in canonical
-    /// form (RFC 8785), so that neither white space nor the order of members counts.
+    /// Returns the SHA-256 of what an agent's model sees of the entry: name, title, description, schemas and
+    /// annotations, in canonical form (RFC 8785), so that neither white space nor the order of members makes a
+    /// difference.
     pub fn hash(&self) -> String {
         let told =
             serde_json::from_str::<BTreeMap<String, Value>>(&self.definition).ok().and_then(|mut all| {
@@ -56,12 +57,12 @@ impl Entry {
                 all.insert("name".to_owned(), Value::from(self.name.as_str()));
                 serde_json_canonicalizer::to_vec(&all).ok()
             });
-        // What cannot be put into canonical form is compared as it is.
+        // A definition without a canonical form is hashed as it is.
         sha256_hex(&told.unwrap_or_else(|| self.definition.clone().into_bytes()))
     }
 }
 
-/// The members of a definition that reach an agent's model.
+/// The members of a definition that an agent's model sees.
 const TOLD: [&str; 5] = ["title", "description", "inputSchema", "outputSchema", "annotations"];
 
 #[cfg(test)]
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_follow_what_the_model_is_told() {
+    fn the_hash_changes_only_with_what_an_agents_model_sees() {
         let hash = |name: &str, definition: &str| {
             let (name, definition) = (name.to_owned(), definition.to_owned());
             Entry { kind: Kind::Tool, name, definition, param_headers: Vec::new() }.hash()
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_stable_and_distinct() {
+    fn ids_are_stable_and_differ_by_integration_kind_and_name() {
         let id = Entry::id("6f2e", Kind::Tool, "echo");
         assert_eq!(id.len(), 24);
         assert_eq!(id, Entry::id("6f2e", Kind::Tool, "echo"));

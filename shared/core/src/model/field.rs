@@ -14,13 +14,13 @@ pub const LONGEST_DESCRIPTION: usize = 2000;
 const LONGEST_SLUG: usize = 40;
 /// Longest slug that an operator may choose.
 const LONGEST_CHOSEN_SLUG: usize = 64;
-/// Slugs that would hide a route.
+/// Slugs that would hide a route, such as `/integrations/install`.
 const RESERVED_SLUGS: [&str; 2] = ["install", "catalog"];
-/// The form of slugs, as a regular expression of JSON Schema.
+/// The form of slugs, as a regular expression for JSON Schema.
 pub const SLUG_PATTERN: &str = "^[a-z0-9]+(-[a-z0-9]+)*$";
 
-/// Checks a display name, the request's field `field`: 1 to 200 characters, none of them control characters, white space
-/// around it left out.
+/// Checks a display name, the request's field `field`: 1 to 200 characters, none of them control characters. Returns
+/// the name without the white space around it.
 pub fn check_name(field: &str, name: &str) -> Result<String> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME {
@@ -32,7 +32,8 @@ pub fn check_name(field: &str, name: &str) -> Result<String> {
     Ok(name.to_owned())
 }
 
-/// Checks a description, the request's field `field`: at most 2000 characters, control characters only to break lines.
+/// Checks a description, the request's field `field`: at most 2000 characters, no control characters except line
+/// feeds and tabs.
 pub fn check_description(field: &str, text: &str) -> Result<String> {
     if text.chars().count() > LONGEST_DESCRIPTION {
         return Err(Error::invalid_field(
@@ -46,8 +47,8 @@ pub fn check_description(field: &str, text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
-/// Checks a slug that an operator chose, the request's field `field`: kebab-case, 1 to 64 characters, no reserved word,
-/// not of a UUID's form.
+/// Checks a slug that an operator chose, the request's field `field`: kebab-case, 1 to 64 characters, not reserved,
+/// not in the form of a UUID.
 pub fn check_slug(field: &str, text: &str) -> Result<String> {
     let kebab = text
         .split('-')
@@ -73,8 +74,8 @@ pub fn check_token(field: &str, token: &str) -> Result<()> {
     Ok(())
 }
 
-/// The kebab-case slug of a display name. `attempt` 0 is the name's own; later ones carry a number, for names that
-/// lead to the same slug. Never contains `__` and never looks like a UUID.
+/// Returns the kebab-case slug of a display name. Several names may lead to one slug: `attempt` 0 gives the slug
+/// itself, later attempts append a number. The result never contains `__` and never looks like a UUID.
 pub fn slug(name: &str, attempt: u32) -> String {
     let mut slug = String::new();
     for c in name.chars() {
@@ -97,7 +98,7 @@ pub fn slug(name: &str, attempt: u32) -> String {
     }
 }
 
-/// What [`check_slug`] demands, as far as JSON Schema can say it.
+/// The rules of [`check_slug`], as far as JSON Schema can express them.
 #[cfg(not(target_family = "wasm"))]
 pub fn slug_schema() -> utoipa::openapi::ObjectBuilder {
     web::openapi::text().min_length(Some(1)).max_length(Some(LONGEST_CHOSEN_SLUG)).pattern(Some(SLUG_PATTERN))
@@ -108,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slugs_are_kebab_case() {
+    fn slugs_made_from_names_are_kebab_case() {
         for (name, expected) in [
             ("Everything", "everything"),
             ("GitHub (Enterprise)", "github-enterprise"),
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn chosen_slugs_are_kebab_case() {
+    fn slugs_chosen_by_operators_must_be_kebab_case() {
         for good in ["a", "github-connector", "7", &"x".repeat(64)] {
             assert_eq!(check_slug("id", good).unwrap(), good);
         }

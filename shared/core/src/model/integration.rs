@@ -1,4 +1,4 @@
-//! An integration: one upstream MCP server that Postern knows.
+//! An integration, one upstream MCP server that Postern knows, and the rules of its fields.
 
 use std::str::FromStr;
 
@@ -24,7 +24,7 @@ pub struct IntegrationId(pub Uuid);
 impl PathParam for IntegrationId {
     const NAME: &'static str = "id";
 
-    /// A malformed id answers like an unknown one: 404.
+    /// Answers a malformed id like an unknown one: 404.
     fn from_param(text: &str) -> Result<Self> {
         Uuid::from_str(text).map(Self).map_err(|_| Self::not_found())
     }
@@ -36,13 +36,13 @@ impl PathParam for IntegrationId {
 }
 
 impl IntegrationId {
-    /// The error for an id that leads nowhere.
+    /// The error for an id that no integration has.
     pub fn not_found() -> Error {
         Error::not_found("Integration not found")
     }
 }
 
-/// An integration's slug, as a path parameter: 400 for text that cannot be one.
+/// An integration's slug, as a path parameter. Text that cannot be a slug answers 400.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slug(pub String);
 
@@ -68,9 +68,9 @@ impl std::fmt::Display for IntegrationId {
 text_enum! {
     /// What Postern does with it.
     Category {
-        /// Proxied through the gateway.
+        /// Calls are proxied through the gateway.
         GatewayRemoteMcp = "gateway_remote_mcp",
-        /// Credentials are stored and brokered, traffic is never proxied.
+        /// Credentials are stored and handed out; calls are never proxied.
         InternalMcpCredentials = "internal_mcp_credentials",
     }
 }
@@ -78,13 +78,13 @@ text_enum! {
 text_enum! {
     /// Whose token is presented upstream.
     AuthMode {
-        /// Each user's, by consent.
+        /// An OAuth token: each user's by consent, or the organization's by the client credentials grant.
         Oauth = "oauth",
-        /// Each user's, pasted.
+        /// Each user's token, pasted by the user.
         UserToken = "user_token",
-        /// One for the organization.
+        /// One token for the whole organization.
         ServerToken = "server_token",
-        /// None.
+        /// No token.
         None = "none",
     }
 }
@@ -92,11 +92,11 @@ text_enum! {
 text_enum! {
     /// Result of the last probe.
     ValidationStatus {
-        /// Not probed since it was created or changed.
+        /// No probe since the integration was created or changed.
         Pending = "pending",
-        /// Reachable and speaking MCP.
+        /// The upstream is reachable and speaks MCP.
         Valid = "valid",
-        /// Not usable; the message says why.
+        /// The upstream is not usable; the message says why.
         Invalid = "invalid",
     }
 }
@@ -104,9 +104,9 @@ text_enum! {
 text_enum! {
     /// Whether it is in use.
     State {
-        /// Its tools are listed and called.
+        /// The integration's tools are listed and called.
         Running = "running",
-        /// It keeps its catalogue and credentials, and that is all.
+        /// The integration keeps its catalogue and credentials, and its tools are neither listed nor called.
         Stopped = "stopped",
     }
 }
@@ -114,9 +114,9 @@ text_enum! {
 text_enum! {
     /// What happens to a tool that a probe finds new or changed.
     ToolPolicy {
-        /// It is offered at once.
+        /// The tool is offered at once.
         Auto = "auto",
-        /// It stays out of lists and calls until somebody approves it.
+        /// The tool stays out of lists and calls until an operator approves it.
         Review = "review",
     }
 }
@@ -124,39 +124,39 @@ text_enum! {
 /// A live or archived integration.
 #[derive(Clone, Debug)]
 pub struct Integration {
-    /// Id.
+    /// UUID.
     pub id: String,
-    /// Unique short name, prefix of its tools.
+    /// Unique short name; prefix of the exposed tool names.
     pub slug: String,
-    /// What the operator gave.
+    /// What the operator decided.
     pub content: Content,
-    /// Whether it is in use.
+    /// Whether the integration is in use.
     pub state: State,
-    /// When it was last started; `None` while it is stopped.
+    /// When the integration was last started; `None` while it is stopped.
     pub started_at: Option<Timestamp>,
-    /// How often it was started.
+    /// How many times the integration was started.
     pub generation: i64,
-    /// Whether the organization owns a credential for it.
+    /// Whether the organization has a credential for the integration.
     pub has_organization_credential: bool,
-    /// The own credential of whoever it was read for.
+    /// The own connection of the viewer that the integration was read for.
     pub user_connection: Option<Connection>,
-    /// How it speaks MCP, once probed.
+    /// The upstream's era, as the last successful probe found; `None` before that.
     pub era: Option<Era>,
     /// Result of the last probe.
     pub validation_status: ValidationStatus,
-    /// Its explanation.
+    /// Explanation of that result.
     pub validation_message: Option<String>,
-    /// When the probe that found so began.
+    /// When the probe that was recorded last began.
     pub last_validated_at: Option<Timestamp>,
-    /// Failed probes since the last good one.
+    /// Failed probes since the last successful one.
     pub consecutive_failures: i64,
-    /// Hash of the catalogue that the last good probe found.
+    /// Hash of the catalogue that the last successful probe found.
     pub catalogue_hash: Option<String>,
-    /// When it was created.
+    /// When the integration was created.
     pub created_at: Timestamp,
-    /// When an operator last changed it.
+    /// When an operator last changed the integration.
     pub updated_at: Timestamp,
-    /// A write has to name the revision that it saw.
+    /// A random number, another one after each write of content. A write names the revision that was read before.
     pub revision: i64,
 }
 
@@ -167,42 +167,42 @@ pub struct Content {
     pub name: String,
     /// Free text.
     pub description: Option<String>,
-    /// MCP endpoint.
+    /// MCP endpoint of the upstream.
     pub url: String,
-    /// What Postern does with it.
+    /// What Postern does with the integration.
     pub category: Category,
-    /// Whose token is presented.
+    /// Whose token is presented upstream.
     pub auth_mode: AuthMode,
-    /// For `AuthMode::Oauth`.
+    /// OAuth configuration, for [`AuthMode::Oauth`].
     pub oauth: Option<OauthConfig>,
-    /// The secret of `oauth.client_id`, sealed.
+    /// The sealed secret of the client `oauth.client_id`.
     pub oauth_client_secret: Option<String>,
-    /// As declared.
+    /// Capabilities, as the operator declared them.
     pub capabilities: Option<Box<RawValue>>,
     /// JSON Schema of user credentials.
     pub credential_schema: Option<Box<RawValue>>,
-    /// Header templates, sealed; without them a token goes into `Authorization: Bearer`.
+    /// Sealed header templates. Without them a token is sent as `Authorization: Bearer`.
     pub headers: Option<String>,
     /// What happens to new and changed tools.
     pub tool_policy: ToolPolicy,
-    /// What it was installed from.
+    /// What the integration was installed from; `None` if it was created.
     pub source: Option<String>,
 }
 
 impl Integration {
-    /// Whether it is in use and has failed too often.
+    /// Returns `true` if the integration is running and at least [`UNHEALTHY_AFTER`] probes in a row have failed.
     pub fn is_broken(&self) -> bool {
         self.state == State::Running && self.consecutive_failures >= UNHEALTHY_AFTER
     }
 
-    /// Whether each user brings a credential.
+    /// Returns `true` if each user brings a credential.
     pub fn has_user_credentials(&self) -> bool {
         self.content.auth_mode.is_per_user()
     }
 }
 
 impl AuthMode {
-    /// Whether each user brings a credential.
+    /// Returns `true` if each user brings a credential.
     pub fn is_per_user(self) -> bool {
         matches!(self, Self::Oauth | Self::UserToken)
     }

@@ -1,4 +1,4 @@
-//! What an operator says about an upstream's authorization server. The client secret is kept apart, sealed.
+//! An integration's OAuth configuration, as an operator gives it. The client secret is sealed in a column of its own.
 
 use serde::{Deserialize, Serialize};
 
@@ -52,20 +52,20 @@ pub struct OauthConfig {
 super::text_enum::text_enum! {
     /// How tokens are got.
     Grant {
-        /// By each user's consent (RFC 6749 §4.1).
+        /// Authorization code grant: each user consents (RFC 6749 §4.1).
         AuthorizationCode = "authorization_code",
-        /// By the organization as the client (RFC 6749 §4.4).
+        /// Client credentials grant: the organization itself is the client (RFC 6749 §4.4).
         ClientCredentials = "client_credentials",
     }
 }
 
 impl OauthConfig {
-    /// Whether the organization gets the token as the client.
+    /// Returns `true` if the organization gets the token, by the client credentials grant.
     pub fn is_client_credentials(&self) -> bool {
         self.grant == Some(Grant::ClientCredentials)
     }
 
-    /// Checks every field.
+    /// Checks every field: URLs that may be dialled, texts within bounds, a bounded number of well-formed scopes.
     pub fn check(&self, policy: Policy) -> Result<()> {
         for (field, url) in [
             ("oauth.issuer", &self.issuer),
@@ -100,7 +100,7 @@ impl OauthConfig {
     }
 }
 
-/// RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`.
+/// RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`, here at most 256 bytes.
 fn is_scope_token(scope: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
     !scope.is_empty() && scope.len() <= 256 && scope.bytes().all(allowed)
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_has_its_rule() {
+    fn a_bad_value_of_any_field_is_refused() {
         let good = r#"{"provider":"github","issuer":"https://github.com","scopes":["repo","read:user"],
                        "clientId":"c1","authorizationUrl":"https://github.com/a","tokenUrl":"https://github.com/t"}"#;
         assert!(check(good).is_ok());

@@ -1,4 +1,4 @@
-//! Postern as a client at one authorization server.
+//! Postern's OAuth client at one authorization server.
 
 use kernel::secret::Secret;
 use kernel::{Error, Result};
@@ -9,25 +9,26 @@ use zeroize::Zeroizing;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
-    /// It does not.
+    /// The client does not authenticate.
     None,
-    /// HTTP Basic.
+    /// Identifier and secret in HTTP Basic authentication (RFC 6749 §2.3.1).
     ClientSecretBasic,
-    /// In the form.
+    /// Identifier and secret in the form.
     ClientSecretPost,
 }
 
-/// A client at one issuer.
+/// Postern's client at one issuer.
 #[derive(Deserialize)]
 pub struct OauthClient {
     /// Client identifier.
     pub client_id: String,
-    /// Its secret, if it has one.
+    /// The client's secret, if it has one.
     #[serde(default)]
     pub client_secret: Option<Secret<String>>,
-    /// How it authenticates.
+    /// How the client authenticates at the token endpoint.
     pub auth_method: AuthMethod,
-    /// Whether Postern registered it by itself.
+    /// Whether Postern registered the client (RFC 7591); if not, an operator did, or its identifier is the URL of a
+    /// document.
     #[serde(default)]
     pub registered: bool,
 }
@@ -41,7 +42,7 @@ struct Wire<'a> {
 }
 
 impl OauthClient {
-    /// The client as JSON, to be sealed.
+    /// Returns the client as JSON, to be sealed.
     pub fn to_json(&self) -> Result<Zeroizing<String>> {
         let wire = Wire {
             client_id: &self.client_id,

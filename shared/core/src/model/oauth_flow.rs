@@ -1,4 +1,4 @@
-//! An authorization under way: what its callback needs to finish it.
+//! A pending authorization: what its callback needs to finish it. Stored, sealed, in table `oauth_flows`.
 
 use kernel::secret::Secret;
 use kernel::{Error, Result};
@@ -7,32 +7,32 @@ use zeroize::Zeroizing;
 
 use super::oauth_client::OauthClient;
 
-/// What the callback needs.
+/// What the callback of an authorization needs.
 #[derive(Deserialize)]
 pub struct Flow {
     /// PKCE verifier (RFC 7636 §4.1).
     pub verifier: Secret<String>,
-    /// The issuer that the person was sent to; `None` where the operator named the endpoints only.
+    /// The issuer of the authorization server; `None` if the operator configured endpoints without an issuer.
     pub issuer: Option<String>,
-    /// Whether its callback must carry `iss`.
+    /// Whether the callback must carry `iss` (RFC 9207).
     pub iss_required: bool,
     /// Token endpoint.
     pub token_endpoint: String,
     /// Revocation endpoint.
     pub revocation_endpoint: Option<String>,
-    /// The resource asked for.
+    /// The requested resource (RFC 8707).
     pub resource: Option<String>,
-    /// The scope asked for.
+    /// The requested scope.
     pub scope: Option<String>,
     /// The redirect URI, exactly as it was sent.
     pub redirect_uri: String,
-    /// The client.
+    /// Postern's client.
     pub client: OauthClient,
-    /// Where the person goes afterwards.
+    /// Where the person is sent afterwards.
     pub return_url: Option<String>,
-    /// Hash of the browser's secret.
+    /// SHA-256 of the secret in the browser's cookie, if only that browser may finish the authorization.
     pub browser: Option<String>,
-    /// Who asked for it.
+    /// The subject that started the authorization.
     pub actor: String,
 }
 

@@ -1,4 +1,4 @@
-//! What a tool call leads to: one tool of one running integration, with the credential to present.
+//! The target of a tool call: one tool of one running integration, with the credential to present.
 
 use std::rc::Rc;
 
@@ -8,44 +8,44 @@ use kernel::net::SafeUrl;
 use mcp::Era;
 use mcp::headers::ParamHeader;
 
-/// Everything that a call needs, read in one statement.
+/// Everything that a tool call needs, read in one statement.
 #[derive(Debug)]
 pub struct Target {
-    /// The upstream.
+    /// The upstream that has the tool.
     pub upstream: Rc<Upstream>,
-    /// The tool's own name at the upstream.
+    /// The tool's name at the upstream.
     pub tool: String,
     /// Arguments that a modern upstream wants mirrored in `Mcp-Param-*` headers.
     pub param_headers: Vec<ParamHeader>,
 }
 
-/// An upstream MCP server and how to speak with it.
+/// An upstream MCP server, and how to speak to it.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     /// The integration's id.
     pub integration_id: String,
     /// The integration's slug.
     pub slug: String,
-    /// Its MCP endpoint.
+    /// The upstream's MCP endpoint.
     pub url: SafeUrl,
-    /// How it speaks MCP, as the last successful probe found; `None` before one.
+    /// The upstream's era, as the last successful probe found; `None` before that.
     pub era: Option<Era>,
     /// The transport that the last successful probe found.
     pub transport: Transport,
-    /// The revision that the last probe negotiated.
+    /// The MCP revision that the last successful probe negotiated.
     pub protocol_version: Option<String>,
-    /// Whose credential it wants.
+    /// Whose credential the upstream wants.
     pub auth_mode: AuthMode,
-    /// Header templates, sealed.
+    /// Sealed header templates. Without them a token is sent as `Authorization: Bearer`.
     pub headers: Option<String>,
     /// Whether the credential's owner has to connect again.
     pub needs_reauth: bool,
-    /// What to present, still sealed: the caller's own, else the organization's, else none.
+    /// The sealed credential to present: the caller's own, else the organization's, else none.
     pub credential: Option<SealedCredential>,
 }
 
 super::text_enum::text_enum! {
-    /// How an upstream is spoken to.
+    /// The MCP transport of an upstream.
     Transport {
         /// Streamable HTTP.
         Http = "http",

@@ -1,7 +1,7 @@
-//! Enums that are words: in JSON, in the database and in the OpenAPI document.
+//! A macro for enums whose variants are words: in JSON, in the database and in the OpenAPI document.
 
-/// An enum whose variants have one text form, in JSON and in the database. `$text` is a `tt`, as a `literal` would be
-/// opaque to the derives that read `rename`.
+/// Declares an enum whose variants have one text form each, in JSON and in the database. `$text` is a `tt`, because a
+/// `literal` would be opaque to the derives that read `rename`.
 macro_rules! text_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:tt),+ $(,)? }) => {
         $(#[$doc])*

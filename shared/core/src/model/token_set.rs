@@ -1,4 +1,4 @@
-//! The tokens of one grant.
+//! The token set of one OAuth grant: what the envelope of a credential of kind `oauth` holds.
 
 use kernel::secret::Secret;
 use kernel::{Error, Result};
@@ -7,32 +7,33 @@ use zeroize::Zeroizing;
 
 use super::oauth_client::OauthClient;
 
-/// The tokens of one grant, with all that is needed to renew and revoke them.
+/// The tokens of one grant, with everything that is needed to renew and revoke them.
 #[derive(Deserialize)]
 pub struct TokenSet {
-    /// What is presented upstream.
+    /// The access token, which is presented to the upstream.
     pub access_token: Secret<String>,
-    /// What renews it.
+    /// The refresh token, if the grant has one.
     #[serde(default)]
     pub refresh_token: Option<Secret<String>>,
-    /// The scope that was granted, or asked for where the server did not say.
+    /// The granted scope, or the requested one if the server did not state any. In the client credentials grant the
+    /// requested scope comes first, because each renewal requests it again.
     #[serde(default)]
     pub scope: Option<String>,
-    /// Who issued it.
+    /// The issuer of the tokens; `None` if the operator configured endpoints without an issuer.
     #[serde(default)]
     pub issuer: Option<String>,
-    /// Where it is renewed.
+    /// Endpoint that renews the tokens.
     pub token_endpoint: String,
-    /// Where it is revoked.
+    /// Endpoint that revokes the tokens, if the server has one (RFC 7009).
     #[serde(default)]
     pub revocation_endpoint: Option<String>,
-    /// The resource that it is for (RFC 8707).
+    /// The resource that the tokens are for (RFC 8707).
     #[serde(default)]
     pub resource: Option<String>,
-    /// Whether it is the client's own (RFC 6749 §4.4), not a person's.
+    /// Whether the tokens come from the client credentials grant (RFC 6749 §4.4), without a person's consent.
     #[serde(default)]
     pub is_client_credentials: bool,
-    /// The client that it was issued to.
+    /// The client that the tokens were issued to.
     pub client: OauthClient,
 }
 
@@ -50,7 +51,7 @@ struct Wire<'a> {
 }
 
 impl TokenSet {
-    /// The set as JSON, to be sealed.
+    /// Returns the set as JSON, to be sealed.
     pub fn to_json(&self) -> Result<Zeroizing<String>> {
         let client = self.client.to_json()?;
         let broken = |error: serde_json::Error| Error::internal(error.to_string());
@@ -68,7 +69,7 @@ impl TokenSet {
         serde_json::to_string(&wire).map(Zeroizing::new).map_err(broken)
     }
 
-    /// The host of the authorization server, for events.
+    /// Returns the host of the token endpoint, which auth events name.
     pub fn host(&self) -> Option<String> {
         url::Url::parse(&self.token_endpoint).ok()?.host_str().map(ToOwned::to_owned)
     }

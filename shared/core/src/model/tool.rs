@@ -1,17 +1,17 @@
-//! Where an entry of a catalogue stands in its review.
+//! The review status of a tool.
 
 super::text_enum::text_enum! {
     /// Where a tool stands between its upstream and its operators.
     ToolStatus {
-        /// Offered.
+        /// Approved as it is, and offered to agents.
         Approved = "approved",
-        /// Found, and never approved.
+        /// Found by a probe, and never approved.
         New = "new",
-        /// Approved once, and not as it is now.
+        /// Approved once; the upstream has changed the definition since.
         Changed = "changed",
-        /// Approved, and gone from the upstream.
+        /// Approved once; the upstream no longer offers the tool.
         Removed = "removed",
-        /// Refused as it is now.
+        /// A reviewer rejected the tool as it is.
         Rejected = "rejected",
     }
 }

@@ -1,4 +1,4 @@
-//! Which schemas are accepted, and that no failure repeats what the user sent.
+//! Which schemas are accepted, and that no error repeats what the user sent.
 
 use serde_json::json;
 
@@ -13,16 +13,16 @@ fn raw(schema: &Value) -> Box<RawValue> {
 fn why(result: Result<()>) -> String {
     let error = result.unwrap_err();
     assert_eq!(error.code, kernel::error::Code::Invalid);
-    assert_eq!(error.internal, None, "nothing for the log either");
+    assert_eq!(error.internal, None, "no internal text that a log would show");
     error.message.into_owned()
 }
 
-/// `{"allOf":[{"allOf":[…]}]}` and the like, `levels` deep.
+/// Returns `{"allOf":[{"allOf":[…]}]}` and the like, `levels` deep.
 fn nested(keyword: &str, levels: usize) -> Value {
     (0..levels).fold(json!({}), |inner, _| json!({ keyword: inner }))
 }
 
-/// `$defs` d0 … dn, where each is made from the name of the next.
+/// Returns a schema with `$defs` d0 to d`count`; `link` makes each of them from a `$ref` to the next.
 fn chain(count: usize, link: impl Fn(Value) -> Value) -> Value {
     let defs = (0..count).map(|i| (format!("d{i}"), link(json!({ "$ref": format!("#/$defs/d{}", i + 1) }))));
     let mut defs: serde_json::Map<_, _> = defs.collect();
@@ -31,7 +31,7 @@ fn chain(count: usize, link: impl Fn(Value) -> Value) -> Value {
 }
 
 #[test]
-fn accepted_schemas() {
+fn usable_schemas_are_accepted() {
     for schema in [
         json!({}),
         json!({"apiKey": "string"}),
@@ -57,7 +57,7 @@ fn accepted_schemas() {
 }
 
 #[test]
-fn refused_schemas() {
+fn unusable_schemas_are_refused_with_a_reason() {
     for (schema, told) in [
         (json!([]), "must be a JSON object"),
         (json!(true), "must be a JSON object"),
@@ -119,7 +119,7 @@ fn refused_schemas() {
 }
 
 #[test]
-fn fitting_credentials() {
+fn credentials_that_match_the_schema_are_accepted() {
     let schema = raw(&json!({"type": "object", "required": ["key"], "additionalProperties": false,
         "properties": {"key": {"$ref": "#/$defs/key"}}, "$defs": {"key": {"type": "string", "pattern": "^sk-"}}}));
     validate(&schema, &json!({"key": "sk-1"})).unwrap();
@@ -128,7 +128,7 @@ fn fitting_credentials() {
 }
 
 #[test]
-fn failures_name_place_and_keyword_and_never_quote() {
+fn failures_name_place_and_keyword_and_quote_no_value() {
     let c = CANARY;
     let with = |schema: Value| json!({"properties": {"a/b": schema}});
     let at = |value: Value| json!({"a/b": value});
@@ -205,7 +205,7 @@ fn failures_name_place_and_keyword_and_never_quote() {
 }
 
 #[test]
-fn formats_are_checked_and_never_quoted() {
+fn formats_are_checked_and_failures_quote_no_value() {
     for format in [
         "date-time",
         "date",
@@ -241,7 +241,7 @@ fn a_property_is_named_only_where_the_schema_names_it() {
 }
 
 #[test]
-fn no_pattern_hangs_and_no_credential_is_too_much() {
+fn no_pattern_hangs_and_oversized_credentials_are_refused() {
     let text = format!("{}!", "a".repeat(16_000));
     for pattern in ["^(a+)+$", "^(a|a)*$", "^(a|aa)+$", "^(.*a){20}$", r"^(\w+\s?)*$"] {
         let message = why(validate(&raw(&json!({ "pattern": pattern })), &json!(text)));
@@ -250,7 +250,7 @@ fn no_pattern_hangs_and_no_credential_is_too_much() {
     for much in [json!(vec![0; MAX_INSTANCE_VALUES]), nested("a", MAX_DEPTH), json!({text.as_str(): text})] {
         assert!(why(validate(&raw(&json!({})), &much)).starts_with("credentials have too many"));
     }
-    // The worst of what is accepted, on a stack of the size that WASM has.
+    // The most expensive schema that is accepted, on a stack as small as the one in WASM.
     let schema = raw(&chain(14, |next| json!({"not": {"not": next}})));
     let deepest = move || why(validate(&schema, &json!(1)));
     let thread = std::thread::Builder::new().stack_size(1024 * 1024).spawn(deepest).unwrap();

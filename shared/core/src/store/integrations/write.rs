@@ -219,7 +219,7 @@ pub async fn archive(platform: &Platform, id: &str, force: bool) -> Result<bool>
     Ok(outcomes.first().is_some_and(|written| !written.is_empty()))
 }
 
-/// Binds `?3` to `?14`, which are the same in every statement that writes content.
+/// Binds the values of `columns!()`, in their order: `?3` to `?14` in every statement that writes content.
 fn content(statement: Statement, content: &Content) -> Result<Statement> {
     let oauth = content.oauth.as_ref().map(serde_json::to_string).transpose();
     let oauth = oauth.map_err(|error| Error::internal(error.to_string()))?;
