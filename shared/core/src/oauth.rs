@@ -1,8 +1,10 @@
-//! How Postern, as an OAuth client, gets and keeps tokens for upstream MCP servers (MCP authorization, 2026-07-28).
+//! Postern as an OAuth client: gets, renews and revokes tokens for upstream MCP servers (MCP authorization,
+//! 2026-07-28).
 //!
-//! The way of a grant: `discovery` finds out who issues tokens (`protected_resource`, `server_metadata`) and who Postern is
-//! to them (`client`); `flow` sends a person there and `callback` takes what comes back to `tokens`; `refresh` keeps it alive.
-//! `refusal` says what an upstream that turns a token down wants instead.
+//! How a grant comes about: `discovery` finds the authorization server (`protected_resource`, `server_metadata`) and
+//! Postern's client there (`client`); `flow` sends a person to the server; `callback` exchanges the code that comes
+//! back for tokens (`tokens`); `refresh` renews the tokens. `refusal` says what follows when an upstream refuses a
+//! token.
 
 pub mod callback;
 pub mod client;
@@ -23,19 +25,19 @@ use std::borrow::Cow;
 
 use kernel::{Code, Error};
 
-/// Why something with an authorization server did not work. The text is Postern's own, never the peer's.
+/// Why an exchange with an authorization server failed. The text is Postern's own, never the peer's.
 #[derive(Debug, thiserror::Error)]
 pub enum OauthError {
-    /// It may work later.
+    /// The failure may pass: a later attempt can succeed.
     #[error("{0}")]
     Transient(Cow<'static, str>),
-    /// The grant or the client is gone (RFC 6749 §5.2); the error code.
+    /// The grant or the client is no longer valid (RFC 6749 §5.2). Holds the error code.
     #[error("the authorization server answered {0}")]
     Terminal(&'static str),
-    /// It will not work as things are configured.
+    /// The exchange cannot succeed as things are configured.
     #[error("{0}")]
     Refused(Cow<'static, str>),
-    /// Our own failure.
+    /// A failure inside Postern.
     #[error("internal error")]
     Internal(#[from] Error),
 }
@@ -53,12 +55,12 @@ impl OauthError {
         Self::Terminal(code)
     }
 
-    /// Whether trying again later makes sense.
+    /// Returns `true` if a later attempt can succeed.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Transient(_))
     }
 
-    /// Whether the grant or the client is gone.
+    /// Returns `true` if the grant or the client is no longer valid.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Terminal(_))
     }

@@ -1,7 +1,8 @@
-//! The vault: the one place that seals credentials and header templates, and opens them for one request.
+//! The vault: the one place that seals credentials, header templates and OAuth client secrets, and opens them for one
+//! request at a time.
 //!
-//! Every envelope is bound to its row, column and owner (`seal`), so one that was moved to another integration or user
-//! does not open.
+//! Every envelope is bound to its row, column and owner (see `kernel::seal`), so an envelope that was moved to
+//! another integration or user does not open.
 
 use http::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
@@ -20,13 +21,13 @@ use kernel::{Error, Result};
 /// Why a credential cannot be presented.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unpresentable {
-    /// It does not open: the key that sealed it is gone, or the row was tampered with.
+    /// The envelope does not open: the key that sealed it is gone, or the row was tampered with.
     Unreadable,
-    /// These keys were never given.
+    /// The credential lacks values for these keys of the header templates.
     Missing(Vec<String>),
 }
 
-/// Seals a credential for `owner`, under a fresh id.
+/// Seals `values` as a credential of `owner`, under a fresh id.
 pub fn seal(platform: &Platform, owner: &str, values: &Values) -> Result<SealedCredential> {
     let id = platform.uuid()?.to_string();
     let (kind, text) = values.to_text()?;
@@ -38,7 +39,7 @@ pub fn seal(platform: &Platform, owner: &str, values: &Values) -> Result<SealedC
     Ok(SealedCredential { id, owner: owner.to_owned(), kind, sealed, expires_at: None })
 }
 
-/// Opens a credential.
+/// Opens a credential; `None` if its envelope does not open or holds no values of its kind.
 pub fn open(platform: &Platform, credential: &SealedCredential) -> Option<Values> {
     let cell = credential_cell(&credential.id, &credential.owner);
     let opened = platform.settings.keys.open(cell, &credential.sealed)?;
@@ -60,7 +61,8 @@ pub fn seal_templates(
     )
 }
 
-/// Opens an integration's header templates; those of a bearer token where it has none.
+/// Opens an integration's header templates. Returns the template of a bearer token if the integration has none,
+/// `None` if the envelope does not open.
 pub fn open_templates(
     platform: &Platform,
     integration: &str,
@@ -77,7 +79,7 @@ pub fn seal_client_secret(platform: &Platform, integration: &str, secret: &Secre
     platform.settings.keys.seal(platform.random.as_ref(), cell, secret.expose().as_bytes())
 }
 
-/// Opens the secret of an integration's OAuth client, if it has one.
+/// Opens the secret of an integration's OAuth client, if there is one. Fails if the envelope does not open.
 pub fn open_client_secret(platform: &Platform, integration: &Integration) -> Result<Option<Secret<String>>> {
     let Some(sealed) = &integration.content.oauth_client_secret else { return Ok(None) };
     let opened =
@@ -89,7 +91,7 @@ pub fn open_client_secret(platform: &Platform, integration: &Integration) -> Res
     }
 }
 
-/// Seals the tokens of a new grant for `owner`, under a fresh id.
+/// Seals the tokens of a new grant as a credential of `owner`, under a fresh id.
 pub fn seal_tokens(platform: &Platform, owner: &str, set: &TokenSet) -> Result<SealedCredential> {
     let id = platform.uuid()?.to_string();
     let json = set.to_json()?;
@@ -101,14 +103,14 @@ pub fn seal_tokens(platform: &Platform, owner: &str, set: &TokenSet) -> Result<S
     Ok(SealedCredential { id, owner: owner.to_owned(), kind: Kind::Oauth, sealed, expires_at: None })
 }
 
-/// The envelope of renewed tokens for the row of `credential`.
+/// Seals renewed tokens for the row of `credential`, and returns the envelope.
 pub fn reseal_tokens(platform: &Platform, credential: &SealedCredential, set: &TokenSet) -> Result<String> {
     let json = set.to_json()?;
     let cell = credential_cell(&credential.id, &credential.owner);
     platform.settings.keys.seal(platform.random.as_ref(), cell, json.as_bytes())
 }
 
-/// Opens a token set; `None` for credentials of other kinds.
+/// Opens a token set; `None` if the credential is of another kind or its envelope does not open.
 pub fn open_tokens(platform: &Platform, credential: &SealedCredential) -> Option<TokenSet> {
     if credential.kind != Kind::Oauth {
         return None;
@@ -117,8 +119,8 @@ pub fn open_tokens(platform: &Platform, credential: &SealedCredential) -> Option
     serde_json::from_slice(platform.settings.keys.open(cell, &credential.sealed)?.expose()).ok()
 }
 
-/// The headers that present `upstream`'s credential. None where it wants none, and where it wants a user's and there is
-/// none: whoever calls on a user's behalf looks at that first.
+/// Returns the headers that present `upstream`'s credential. Returns no headers if the upstream wants no credential,
+/// and also if it wants a user's credential and there is none: code that acts for a user checks that before.
 pub fn present(
     platform: &Platform,
     upstream: &Upstream,

@@ -1,8 +1,9 @@
 //! Finishing an authorization (RFC 6749 §4.1.2, RFC 9207).
 //!
-//! (1) The state is taken, once: whoever comes second finds nothing; (2) the browser must be the one that started it,
-//! where one did; (3) `iss` must be what was recorded, also on errors, before anything else of the answer counts;
-//! (4) an error ends it; (5) the code becomes tokens; (6) they are sealed and stored.
+//! (1) The flow of the state is taken, once: a second callback with the same state finds none; (2) the callback must
+//! arrive at the path of its redirect URI and, if the authorization is bound to a browser, from that browser; (3)
+//! `iss` must be the recorded issuer, also in error responses, before any other parameter counts; (4) an error ends
+//! the authorization; (5) the code is exchanged for tokens; (6) the tokens are sealed and stored.
 
 use super::OauthError;
 use super::grant::{schedule, store_set};
@@ -17,7 +18,7 @@ use crate::store::{auth_events, oauth_clients, oauth_flows};
 use kernel::Result;
 use kernel::digest::{constant_time_eq, sha256_hex};
 
-/// The parameters of a callback.
+/// The query parameters of a callback.
 #[derive(Clone, Debug, Default)]
 pub struct Parameters {
     /// `state`.
@@ -34,13 +35,13 @@ pub struct Parameters {
 pub struct Finished {
     /// The integration that is connected now.
     pub integration: Integration,
-    /// Whose credential it is.
+    /// Owner of the new credential.
     pub owner: String,
-    /// Where the person goes.
+    /// Where the person is sent.
     pub return_url: Option<String>,
 }
 
-/// Why an authorization was not finished; the text is for the person.
+/// Why an authorization was not finished; the text is shown to the person.
 #[derive(Debug)]
 pub struct Unfinished(pub String);
 
@@ -59,7 +60,8 @@ impl From<kernel::Error> for Unfinished {
     }
 }
 
-/// Finishes the authorization that `parameters` belong to. `browser` is the secret of the browser that brings them.
+/// Finishes the authorization that `parameters` belong to. `browser` is the secret in the cookie of the browser that
+/// sent the callback, `path` the path that was called. Fails with a text for the person.
 pub async fn finish(
     platform: &Platform,
     parameters: &Parameters,
@@ -85,7 +87,7 @@ pub async fn finish(
     let registered_at = flow.issuer.clone().filter(|_| flow.client.registered);
     let set = match (exchange(platform, flow, code).await, registered_at) {
         (Err(OauthError::Terminal("invalid_client")), Some(issuer)) => {
-            // The server has forgotten the client: the next start registers anew.
+            // The server no longer knows the client, so the next authorization registers a new one.
             oauth_clients::forget(platform, &issuer).await?;
             return refused(
                 "The authorization server does not know Postern any more. Start the sign-in again.",
@@ -111,7 +113,7 @@ pub async fn finish(
     Ok(Finished { integration, owner, return_url })
 }
 
-/// The code, if everything around it is as it must be.
+/// Returns the code, if the callback passes the checks (2) to (4).
 fn code<'a>(
     flow: &Flow,
     integration: &Integration,
@@ -151,17 +153,19 @@ fn is_same_browser(flow: &Flow, browser: Option<&str>) -> bool {
     }
 }
 
-/// RFC 9207 §2.4: compared as strings, nothing normalised. Absent is fine only where the server does not announce it.
+/// RFC 9207 §2.4: `iss` is compared as a string, nothing is normalised. A missing `iss` is accepted only if the
+/// server does not announce the parameter.
 fn issuer_matches(flow: &Flow, iss: Option<&str>) -> bool {
     match (&flow.issuer, iss) {
         (Some(issuer), Some(iss)) => issuer == iss,
         (Some(_), None) => !flow.iss_required,
-        // The operator named the endpoints only: there is nothing to compare with.
+        // The operator configured endpoints without an issuer: there is nothing to compare with.
         (None, _) => true,
     }
 }
 
-/// The error codes of RFC 6749 §4.1.2.1 and OpenID Connect; anything else is not repeated.
+/// Returns `error` if it is an error code of RFC 6749 §4.1.2.1, OpenID Connect or RFC 8707. Any other text is a
+/// peer's and is not repeated.
 fn known_error(error: &str) -> &str {
     const KNOWN: [&str; 12] = [
         "invalid_request",

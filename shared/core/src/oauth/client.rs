@@ -1,6 +1,7 @@
-//! Who Postern is to an authorization server. In this order: the client that the operator registered; the URL of
-//! Postern's Client ID Metadata Document, where the server takes one; the client that Postern registered there before;
-//! a new registration (RFC 7591). Clients are kept by issuer and never shown to another one.
+//! Postern's OAuth client at an authorization server. In order of preference: the client that the operator
+//! registered; the URL of Postern's Client ID Metadata Document, if the server accepts one; the client that Postern
+//! registered there before; a new registration (RFC 7591). Clients are stored by issuer, and no other issuer ever
+//! sees them.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,13 +18,13 @@ use kernel::ports::Timestamp;
 use kernel::secret::Secret;
 use kernel::{Code, Error, Result};
 
-/// Where authorization servers send people back to, one path per dialect that can start an authorization.
+/// Paths that authorization servers redirect people to, one per dialect that can start an authorization.
 pub const CALLBACKS: [&str; 3] =
     ["/oauth/callback", "/v1/integrations/oauth/callback", "/api/v1/admin/oauth/callback"];
-/// Where Postern serves its Client ID Metadata Document.
+/// Path of Postern's Client ID Metadata Document.
 pub const DOCUMENT: &str = "/oauth/client-metadata.json";
 
-/// The client that an operator registered by hand.
+/// Returns the client that an operator registered by hand.
 pub fn given(
     metadata: Option<&ServerMetadata>,
     client_id: &str,
@@ -33,7 +34,8 @@ pub fn given(
     OauthClient { client_id: client_id.to_owned(), client_secret: secret, auth_method, registered: false }
 }
 
-/// The origin that Postern is reached at; without it there is nowhere to come back to.
+/// Returns the origin at which Postern is reached. Fails if `PUBLIC_URL` is not set, because an authorization server
+/// could not redirect back.
 pub fn public_url(platform: &Platform) -> Result<&str> {
     let url = platform.settings.public_url.as_deref();
     url.ok_or_else(|| {
@@ -41,7 +43,8 @@ pub fn public_url(platform: &Platform) -> Result<&str> {
     })
 }
 
-/// The client to use at the issuer of `metadata` when the operator gave none.
+/// Returns the client to use at the issuer of `metadata` if the operator configured none. Registers a new one if need
+/// be.
 pub async fn identify(platform: &Platform, metadata: &ServerMetadata) -> Result<OauthClient, OauthError> {
     if metadata.client_id_metadata_document_supported
         && let Some(url) = document_url(platform)
@@ -56,7 +59,8 @@ pub async fn identify(platform: &Platform, metadata: &ServerMetadata) -> Result<
     register(platform, metadata, origin).await
 }
 
-/// The URL of Postern's Client ID Metadata Document: an https URL with a path, as authorization servers want it.
+/// Returns the URL of Postern's Client ID Metadata Document; `None` if the URL is not https, which authorization
+/// servers demand.
 fn document_url(platform: &Platform) -> Option<String> {
     let url = match &platform.settings.client_metadata_url {
         Some(url) => url.clone(),
@@ -65,7 +69,7 @@ fn document_url(platform: &Platform) -> Option<String> {
     url.starts_with("https://").then_some(url)
 }
 
-/// Postern's Client ID Metadata Document.
+/// Returns Postern's Client ID Metadata Document. Fails if the document has no https URL.
 pub fn document(platform: &Platform) -> Result<Value> {
     let url = document_url(platform).ok_or_else(|| {
         Error::not_found("there is no client metadata document: PUBLIC_URL must be an https origin")
@@ -77,7 +81,7 @@ pub fn document(platform: &Platform) -> Result<Value> {
     Ok(document)
 }
 
-/// What Postern says about itself (RFC 7591 §2).
+/// Returns the client metadata of Postern (RFC 7591 §2).
 fn description(origin: &str, auth_method: AuthMethod) -> Value {
     let redirect_uris: Vec<String> = CALLBACKS.iter().map(|path| format!("{origin}{path}")).collect();
     let is_loopback = Url::parse(origin).is_ok_and(|url| url.scheme() == "http");
@@ -132,7 +136,7 @@ async fn register(
     Ok(client)
 }
 
-/// The members of a registration that Postern uses (RFC 7591 §3.2.1).
+/// The members of a registration response that Postern uses (RFC 7591 §3.2.1).
 #[derive(Deserialize)]
 struct Registration {
     client_id: String,
@@ -144,7 +148,8 @@ struct Registration {
     token_endpoint_auth_method: Option<AuthMethod>,
 }
 
-/// How to register: with a secret where the server takes one, since refresh tokens are then bound to it.
+/// Returns the authentication method to register with: one with a secret if the server accepts that, because refresh
+/// tokens are then bound to the secret.
 fn registered_method(metadata: &ServerMetadata) -> AuthMethod {
     match &metadata.token_endpoint_auth_methods_supported {
         Some(methods) if !methods.iter().any(|method| method.starts_with("client_secret_")) => {

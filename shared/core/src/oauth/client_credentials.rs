@@ -1,4 +1,4 @@
-//! The client credentials grant (RFC 6749 §4.4): the organization's own access, without any person.
+//! The client credentials grant (RFC 6749 §4.4): the organization's own access, without a person's consent.
 
 use super::OauthError;
 use super::discovery::{client, find_server, resource, scope};
@@ -13,7 +13,7 @@ use crate::model::token_set::TokenSet;
 use crate::store::auth_events;
 use kernel::Result;
 
-/// Asks for a token for the client of `set`.
+/// Requests a token for the client of `set`.
 pub(super) async fn request(platform: &Platform, set: &TokenSet) -> Result<Granted, OauthError> {
     let mut form = vec![("grant_type", "client_credentials")];
     for (name, value) in [("scope", &set.scope), ("resource", &set.resource)] {

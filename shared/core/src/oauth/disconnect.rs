@@ -1,4 +1,5 @@
-//! Ending a connection: at the provider (RFC 7009), then here. The provider's failure does not keep it alive here.
+//! Ending a connection: revokes the tokens at the authorization server (RFC 7009), then deletes the credential, also
+//! if the revocation fails.
 
 use super::tokens::revoke;
 use crate::model::auth_event::EventType;
@@ -7,7 +8,7 @@ use crate::store::{auth_events, credentials};
 use crate::{Platform, vault};
 use kernel::Result;
 
-/// Ends `owner`'s own connection; there need not be one.
+/// Ends `owner`'s own connection. Changes nothing if there is none.
 pub async fn disconnect(
     platform: &Platform,
     integration: &Integration,

@@ -1,5 +1,5 @@
-//! What an authorization has to know before it begins: the upstream's authorization server, Postern's client there, the
-//! scope and the resource. What the operator configured beats what is discovered.
+//! What Postern finds out before an authorization: the upstream's authorization server, Postern's client there, the
+//! scope and the resource. What the operator configured takes precedence over what is discovered.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::store::credentials;
 use crate::{Platform, vault};
 use kernel::net::SafeUrl;
 
-/// What was found out about the upstream's authorization server.
+/// What was found out about an upstream's authorization server.
 pub(super) struct Server {
     pub(super) metadata: Option<ServerMetadata>,
     pub(super) resource: Option<ProtectedResource>,
@@ -26,7 +26,8 @@ pub(super) struct Server {
     pub(super) token_endpoint: String,
 }
 
-/// Finds the authorization server: what the operator named beats what is discovered.
+/// Finds the authorization server. No request is sent if the operator configured the endpoints and no issuer. Fails
+/// if the server cannot be found or has no token endpoint.
 pub(super) async fn find_server(
     platform: &Platform,
     integration: &Integration,
@@ -63,15 +64,15 @@ pub(super) async fn find_server(
     })
 }
 
-/// What connecting to a server by OAuth would take.
+/// What an OAuth connection to an MCP server needs.
 pub struct Discovered {
-    /// Its authorization server.
+    /// Metadata of the server's authorization server.
     pub metadata: ServerMetadata,
-    /// The scopes that it asks for, else those that it knows.
+    /// The scopes that the MCP server's challenge demands, else those that its protected resource metadata lists.
     pub scopes: Vec<String>,
 }
 
-/// Finds out what connecting to the MCP server at `endpoint` would take.
+/// Finds out what an OAuth connection to the MCP server at `endpoint` needs.
 pub async fn discover_server(platform: &Platform, endpoint: &SafeUrl) -> Result<Discovered, OauthError> {
     let challenge = challenge(platform, endpoint).await;
     let resource = protected_resource::discover(platform, endpoint, challenge.as_deref()).await?;
@@ -89,7 +90,8 @@ fn issuer(config: &OauthConfig, resource: Option<&ProtectedResource>, endpoint: 
     match (&config.issuer, resource) {
         (Some(issuer), _) => issuer.clone(),
         (None, Some(resource)) => resource.authorization_servers.first().cloned().unwrap_or_default(),
-        // MCP 2025-03-26: the server's origin is its own authorization server.
+        // MCP 2025-03-26: without protected resource metadata, the origin of the MCP server is its own authorization
+        // server.
         (None, None) => endpoint.as_url().origin().ascii_serialization(),
     }
 }
@@ -110,9 +112,11 @@ pub(super) async fn client(
     }
 }
 
-/// The operator's scopes, else those of the challenge, else those of the resource; together with what was asked for
-/// before and what a refused call has asked for since. `offline_access` only where the server knows it
-/// and a person consents.
+/// Returns the scope to request: the operator's scopes, else those of the challenge, else those of the resource. The
+/// scopes that were recorded when an upstream demanded more rights are added (see [`credentials::want_scope`]).
+///
+/// `offline_access` is added if the authorization server lists it and a person consents; otherwise it is left out,
+/// unless the operator configured it.
 pub(super) async fn scope(
     platform: &Platform,
     integration: &Integration,
@@ -146,7 +150,8 @@ fn words(scope: &str) -> BTreeSet<String> {
     scope.split_ascii_whitespace().map(ToOwned::to_owned).collect()
 }
 
-/// The resource indicator (RFC 8707), unless the operator leaves it out: some servers refuse the parameter.
+/// Returns the resource indicator (RFC 8707), `None` if the operator turned the parameter off: some servers refuse
+/// it.
 pub(super) fn resource(config: &OauthConfig, integration: &Integration, server: &Server) -> Option<String> {
     if config.omit_resource {
         return None;

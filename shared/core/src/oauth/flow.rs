@@ -1,8 +1,9 @@
-//! Starting an authorization (RFC 6749 §4.1.1 with PKCE, RFC 8707 and MCP's rules).
+//! Starting an authorization (RFC 6749 §4.1.1 with PKCE, RFC 8707 and the rules of MCP).
 //!
-//! (1) The upstream is asked without a credential, for its challenge; (2) its authorization server is found, as far as
-//! the operator has not named it; (3) the client; (4) the scope; (5) everything that the callback will need is put
-//! under a fresh state, once, for ten minutes; (6) the URL is made.
+//! (1) A request without a credential gets the upstream's challenge; (2) the authorization server is discovered, as
+//! far as the operator has not configured it; (3) the client is found or registered; (4) the scope is put together;
+//! (5) everything that the callback needs is stored under a fresh state, for one use within ten minutes; (6) the
+//! authorization URL is built.
 
 use std::time::Duration;
 
@@ -25,39 +26,40 @@ use kernel::ports::Timestamp;
 use kernel::secret::Secret;
 use kernel::{Error, Result};
 
-/// How long a person may take.
+/// How long a person may take to finish an authorization.
 pub const LIFETIME: Duration = Duration::from_mins(10);
 
-/// Who starts an authorization, and for whom.
+/// What is to be authorized, by whom and for whom.
 pub struct Start<'a> {
     /// The integration to connect.
     pub integration: &'a Integration,
-    /// Whose credential it will be: a caller's subject, or the organization.
+    /// Owner of the future credential: a caller's subject, or the organization.
     pub owner: &'a str,
-    /// Who asks for it.
+    /// Subject of the caller that starts the authorization.
     pub actor: &'a str,
     /// The callback path, one of [`super::client::CALLBACKS`].
     pub callback: &'static str,
-    /// Where the person goes afterwards, checked by [`check_return_url`].
+    /// Where the person is sent afterwards, checked by [`check_return_url`].
     pub return_url: Option<String>,
-    /// The secret of the browser that started it, where one did: only that one may finish it.
+    /// The secret in the cookie of the browser that starts the authorization, if a browser does: only that browser
+    /// may finish.
     pub browser: Option<&'a str>,
 }
 
-/// An authorization that was started.
+/// A started authorization.
 #[derive(Debug)]
 pub struct Started {
-    /// Where the person goes.
+    /// Where the person is sent.
     pub authorization_url: String,
     /// The state parameter.
     pub state: String,
-    /// Where they come back to.
+    /// Where the authorization server redirects the person to.
     pub redirect_uri: String,
-    /// Until when.
+    /// When the authorization expires.
     pub expires_at: Timestamp,
 }
 
-/// Starts an authorization.
+/// Starts an authorization. Fails if the authorization server cannot be found, reached or used.
 pub async fn begin(platform: &Platform, start: &Start<'_>) -> Result<Started, OauthError> {
     let integration = start.integration;
     let config = integration.content.oauth.clone().unwrap_or_default();
@@ -105,7 +107,7 @@ pub async fn begin(platform: &Platform, start: &Start<'_>) -> Result<Started, Oa
     Ok(Started { authorization_url, state, redirect_uri, expires_at })
 }
 
-/// RFC 6749 §4.1.1; what the endpoint's URL has in its query already stays.
+/// Returns the authorization URL (RFC 6749 §4.1.1). Parameters in the query of the endpoint's own URL stay.
 fn authorization_url(
     mut url: Url,
     flow: &Flow,
@@ -130,7 +132,7 @@ fn authorization_url(
     url.into()
 }
 
-/// A safe place to go to afterwards: a path on Postern's own origin.
+/// Checks the URL that a person is sent to afterwards: a path on Postern's own origin.
 pub fn check_return_url(url: Option<String>) -> Result<Option<String>> {
     let Some(url) = url else { return Ok(None) };
     let is_relative = url.starts_with('/') && !url.starts_with("//") && !url.starts_with("/\\");
@@ -142,7 +144,8 @@ pub fn check_return_url(url: Option<String>) -> Result<Option<String>> {
     }
 }
 
-/// Refuses integrations that people do not connect to.
+/// Fails with a conflict if no person can connect to the integration: without OAuth, or with the client credentials
+/// grant.
 pub fn check_connectable(integration: &Integration) -> Result<()> {
     let config = integration.content.oauth.as_ref();
     if integration.content.auth_mode != AuthMode::Oauth
@@ -158,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_are_sent_to_own_paths_only() {
+    fn return_urls_must_be_paths_on_posterns_own_origin() {
         let check = |url: &str| check_return_url(Some(url.to_owned()));
         for good in ["/", "/portal?x=1&y=%3A", "/a/b#c"] {
             assert_eq!(check(good).unwrap().as_deref(), Some(good));

@@ -9,10 +9,10 @@ use crate::model::token_set::TokenSet;
 use crate::store::credentials::{self, TokenTimes};
 use crate::{Platform, vault};
 
-/// How far ahead of its end the scheduled job renews a token.
+/// How long before its end the scheduled job renews a token, and how long after a failed renewal the job tries again.
 pub(super) const AHEAD: Duration = Duration::from_mins(5);
 
-/// When a token ends and when to renew it, `expires_in` seconds from now.
+/// Returns when a token that lasts `expires_in` seconds from now ends, and when to renew it.
 pub(super) fn schedule(platform: &Platform, expires_in: Option<u64>) -> TokenTimes {
     let now = platform.now();
     let Some(seconds) = expires_in else { return TokenTimes { expires_at: None, refresh_at: None } };
@@ -22,7 +22,8 @@ pub(super) fn schedule(platform: &Platform, expires_in: Option<u64>) -> TokenTim
     TokenTimes { expires_at: Some(now + lifetime), refresh_at: Some(now + until_refresh) }
 }
 
-/// Stores the tokens of a new grant for `owner`. Whether the integration still takes them.
+/// Stores the tokens of a new grant for `owner`. Returns `true` if they were stored, `false` if the integration was
+/// archived or no longer uses OAuth.
 pub(super) async fn store_set(
     platform: &Platform,
     integration: &Integration,

@@ -1,4 +1,5 @@
-//! Exchanges with authorization servers: small JSON documents, bounded in time and size, redirects never followed.
+//! HTTP exchanges with authorization servers: small JSON documents, bounded in time and size. Redirects are never
+//! followed.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ pub const METADATA: Limits =
 pub const TOKEN: Limits =
     Limits { idle: Duration::from_secs(20), total: Duration::from_secs(30), max_bytes: 1024 * 1024 };
 
-/// A peer's answer.
+/// The answer of a peer.
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
@@ -29,12 +30,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Whether it is a success.
+    /// Returns `true` if the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// How long its `Cache-Control` lets it be kept (RFC 9111 §5.2.2), at most an hour; zero without one.
+    /// Returns how long `Cache-Control` allows the answer to be kept (RFC 9111 §5.2.2): at most an hour, zero without
+    /// that header.
     pub fn lifetime(&self) -> Duration {
         const LONGEST: u64 = 3600;
         let fields = self.headers.get_all(CACHE_CONTROL).iter().filter_map(|field| field.to_str().ok());
@@ -48,18 +50,18 @@ impl Answer {
     }
 }
 
-/// GETs a JSON document.
+/// Sends a GET for a JSON document.
 pub async fn get(platform: &Platform, url: SafeUrl) -> Result<Answer, FetchError> {
     send(platform, Method::GET, url, HeaderMap::new(), Bytes::new(), METADATA).await
 }
 
-/// POSTs a JSON document.
+/// Sends a JSON document by POST.
 pub async fn post_json(platform: &Platform, url: SafeUrl, body: &Value) -> Result<Answer, FetchError> {
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
     send(platform, Method::POST, url, headers, body.to_string().into(), METADATA).await
 }
 
-/// POSTs a form (RFC 6749 §4.1.3).
+/// Sends a form by POST (RFC 6749 §4.1.3).
 pub async fn post_form(
     platform: &Platform,
     url: SafeUrl,

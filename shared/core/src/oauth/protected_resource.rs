@@ -1,7 +1,8 @@
 //! Protected resource metadata (RFC 9728): which authorization servers an MCP server trusts.
 //!
-//! Looked for (1) where the `resource_metadata` parameter of its `WWW-Authenticate` challenge points to, (2) at the
-//! well-known place with the endpoint's path inserted, (3) at the well-known place of its origin.
+//! The document is looked for (1) at the URL in the `resource_metadata` parameter of the server's `WWW-Authenticate`
+//! challenge, (2) at the well-known URL with the endpoint's path inserted, (3) at the well-known URL of the
+//! endpoint's origin.
 
 use http_auth::ChallengeRef;
 use http_auth::parser::ChallengeParser;
@@ -14,7 +15,7 @@ use crate::Platform;
 use kernel::net::SafeUrl;
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
-/// Longest challenge that is read.
+/// Longest challenge that is parsed, in bytes.
 const LONGEST_CHALLENGE: usize = 8 * 1024;
 
 /// The members of the metadata that Postern uses.
@@ -22,16 +23,17 @@ const LONGEST_CHALLENGE: usize = 8 * 1024;
 pub struct ProtectedResource {
     /// The resource identifier; the value of `resource` in authorization and token requests (RFC 8707).
     pub resource: String,
-    /// Issuer identifiers of its authorization servers.
+    /// Issuer identifiers of the authorization servers that the resource trusts.
     #[serde(default)]
     pub authorization_servers: Vec<String>,
-    /// Scopes that it knows.
+    /// Scopes that the resource lists.
     #[serde(default)]
     pub scopes_supported: Vec<String>,
 }
 
 impl ProtectedResource {
-    /// RFC 9728 §3.3, as MCP reads it: the identifier is the endpoint's, or that of a place above it on the same origin.
+    /// Returns `true` if the metadata is for `endpoint` (RFC 9728 §3.3, as MCP reads it): the identifier is the
+    /// endpoint's URL, or a URL above the endpoint on the same origin.
     pub fn covers(&self, endpoint: &Url) -> bool {
         Url::parse(&self.resource).is_ok_and(|resource| {
             let path = resource.path().trim_end_matches('/');
@@ -42,8 +44,9 @@ impl ProtectedResource {
     }
 }
 
-/// The metadata of the MCP server at `endpoint`, whose 401 carried `challenge`; `None` when it publishes none. The first
-/// document that is found decides: one that names another resource is an error, not a reason to look further.
+/// Returns the metadata of the MCP server at `endpoint`, whose 401 carried `challenge`; `None` if the server
+/// publishes none or names no authorization server. The first document found decides: if it is for another resource,
+/// `discover` fails and does not look further.
 pub async fn discover(
     platform: &Platform,
     endpoint: &SafeUrl,
@@ -85,8 +88,8 @@ fn places(endpoint: &Url, challenge: Option<&str>) -> Vec<String> {
     places
 }
 
-/// A parameter of the `Bearer` challenge in a `WWW-Authenticate` header (RFC 9110 §11.6.1). Nothing that a peer sends
-/// makes it fail: what does not parse has no parameters.
+/// Returns a parameter of the `Bearer` challenge in a `WWW-Authenticate` header (RFC 9110 §11.6.1). A header that
+/// does not parse has no parameters: no peer can make this function fail.
 pub fn bearer_parameter(challenge: &str, name: &str) -> Option<String> {
     if challenge.len() > LONGEST_CHALLENGE {
         return None;
@@ -103,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn challenges_are_read_leniently_and_safely() {
+    fn only_a_bearer_challenge_that_parses_has_parameters() {
         let header =
             r#"Basic realm="x", Bearer error="invalid_token", resource_metadata="https://a.example/\"m""#;
         assert_eq!(bearer_parameter(header, "resource_metadata").as_deref(), Some("https://a.example/\"m"));
@@ -121,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_looked_at_in_order() {
+    fn the_announced_url_is_tried_before_the_well_known_ones() {
         let endpoint = Url::parse("https://mcp.example/a/mcp?x=1").unwrap();
         let challenge = r#"Bearer resource_metadata="https://meta.example/m""#;
         assert_eq!(
@@ -136,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_of_another_resource_does_not_count() {
+    fn metadata_covers_its_own_resource_and_paths_below() {
         let endpoint = Url::parse("https://mcp.example/a/mcp").unwrap();
         let covers = |resource: &str| {
             let (authorization_servers, scopes_supported) = (Vec::new(), Vec::new());

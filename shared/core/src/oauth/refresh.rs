@@ -1,9 +1,10 @@
-//! Keeping tokens alive (RFC 6749 §6, RFC 9700 §4.14.2).
+//! Renewing tokens (RFC 6749 §6, RFC 9700 §4.14.2).
 //!
-//! Of all instances one renews a credential: (1) it takes a lease in SQL, the others wait for what it stores; (2) it asks
-//! the token endpoint; (3) the rotated token is stored before anybody uses it; (4) a failure that may pass keeps the
-//! token, one that will not marks the credential once, and nobody tries again. A lease that its holder does not give back
-//! ends by itself.
+//! Of all instances only one renews a credential at a time: (1) it takes a lease in SQL, and the others wait for the
+//! tokens that it stores; (2) it requests new tokens at the token endpoint; (3) it stores them, with the rotated
+//! refresh token, before they are used; (4) if the grant or the client is no longer valid, the credential is marked
+//! once and no instance tries again; after any other failure the credential stays as it was. A lease that its holder
+//! does not end expires by itself.
 
 use std::time::Duration;
 
@@ -20,14 +21,15 @@ use crate::store::{auth_events, oauth_clients};
 use crate::{Platform, vault};
 use kernel::Result;
 
-/// A token that lives less long than this is renewed before it is used.
+/// A token that ends sooner than this is renewed before it is used.
 pub const LEAST_LEFT: Duration = Duration::from_mins(1);
-/// How long one refresh may hold a credential; longer than the token endpoint's time limit.
+/// How long a lease lasts: longer than the token endpoint's time limit.
 const LEASE: Duration = Duration::from_secs(40);
-/// How long the others wait for it.
+/// How long an instance waits for another one that holds the lease.
 const PATIENCE: Duration = Duration::from_secs(35);
+/// Time between two reads of an instance that waits.
 const POLL: Duration = Duration::from_millis(150);
-/// How often storing a rotated token is tried.
+/// How many times storing a rotated token is tried.
 const STORE_ATTEMPTS: u32 = 3;
 
 /// Why there is no token to use.
@@ -35,11 +37,11 @@ const STORE_ATTEMPTS: u32 = 3;
 pub enum Stale {
     /// The grant is gone: the owner has to connect again.
     NeedsReauth,
-    /// The authorization server could not be asked; the text is public.
+    /// There is no new token for now; the text is public.
     Unavailable(String),
 }
 
-/// A credential that lives long enough to be used: `credential` itself, or what a refresh made of it.
+/// Returns a credential that lasts long enough to be used: `credential` itself, or its renewed form.
 pub async fn usable(
     platform: &Platform,
     integration: &str,
@@ -52,7 +54,8 @@ pub async fn usable(
     renewed(platform, integration, credential).await
 }
 
-/// What a refresh makes of `credential`, whoever does it.
+/// Returns the renewed form of `credential`: renews it here, or waits for the instance that is renewing it. If
+/// another credential is stored by now, returns that one.
 pub async fn renewed(
     platform: &Platform,
     integration: &str,
@@ -61,7 +64,7 @@ pub async fn renewed(
     renewed_for(platform, integration, credential, None).await
 }
 
-/// `credential`, of the client credentials grant, with the rights of `scope` besides its own.
+/// Renews `credential`, of the client credentials grant, and requests `scope` instead of its former scope.
 pub async fn widened(
     platform: &Platform,
     integration: &str,
@@ -104,10 +107,10 @@ fn unavailable(error: &kernel::Error) -> Stale {
     Stale::Unavailable("the token could not be renewed".to_owned())
 }
 
-/// What follows for those who need `credential`, whose grant is gone.
+/// Returns the failure for an exchange that needs `credential`, whose grant is gone.
 pub fn ended(platform: &Platform, credential: &SealedCredential) -> Stale {
     match vault::open_tokens(platform, credential) {
-        // Nobody can connect: the next validation asks for a new token.
+        // No person can connect here: the next validation requests a new token.
         Some(set) if set.is_client_credentials => {
             Stale::Unavailable("the authorization server refused the organization's client".to_owned())
         }
@@ -161,7 +164,7 @@ async fn renew(
             give_up(platform, &leased).await;
             Err(ended(platform, &leased.credential))
         }
-        // Who is not granted more keeps what they have.
+        // A client that is not granted more scopes keeps its token.
         Err(error) => {
             event(EventType::RefreshFailedTransient, Some(error.to_string())).await;
             release(platform, &leased).await;
@@ -181,7 +184,8 @@ async fn ask(platform: &Platform, set: &TokenSet) -> Result<Granted, OauthError>
     request(platform, &set.token_endpoint, &set.client, &form).await
 }
 
-/// The next authorization registers anew. (A refresh token belongs to the client that it was issued to.)
+/// Deletes the registered client, so that the next authorization registers a new one. The refresh token is of no more
+/// use, because it belongs to the client that it was issued to.
 async fn forget_client(platform: &Platform, set: &TokenSet) {
     if let Some(issuer) = &set.issuer
         && let Err(error) = oauth_clients::forget(platform, issuer).await
@@ -197,7 +201,7 @@ async fn store(
     granted: Granted,
 ) -> Option<SealedCredential> {
     let times = schedule(platform, granted.expires_in);
-    // A client goes on asking for what it asked for; a person's grant is what it was narrowed to.
+    // A client requests the same scope at each renewal; a person may have granted less than was requested.
     let scope =
         if set.is_client_credentials { set.scope.or(granted.scope) } else { granted.scope.or(set.scope) };
     let (access_token, refresh_token) = (granted.access_token, granted.refresh_token.or(set.refresh_token));
@@ -214,7 +218,7 @@ async fn store(
             SealedCredential { sealed, expires_at: times.expires_at, ..leased.credential.clone() };
         match credentials::renew(platform, leased, &credential, times).await {
             Ok(Renewal::Stored) => return Some(credential),
-            // Somebody connected anew or disconnected meanwhile: what they did counts.
+            // During the renewal the owner connected anew or disconnected: the row as it is now counts.
             Ok(Renewal::Superseded) => return None,
             Err(error) => log::error!("refresh: {}", error.report()),
         }
@@ -234,12 +238,12 @@ async fn release(platform: &Platform, leased: &Leased) {
     }
 }
 
-/// Renews the credentials that are due, at most `limit`. How many there were.
+/// Renews at most `limit` credentials that are due. Returns how many were due.
 pub async fn sweep(platform: &Platform, limit: u32) -> Result<usize> {
     let due: Vec<(String, SealedCredential)> = credentials::due(platform, limit).await?;
     let count = due.len();
     for (integration, credential) in due {
-        // Failures are recorded where they happen.
+        // `renewed` records its failures; the other credentials are renewed all the same.
         let _: Result<SealedCredential, Stale> = renewed(platform, &integration, &credential).await;
     }
     Ok(count)

@@ -1,5 +1,5 @@
-//! What an upstream's refusal of a token means (RFC 6750 §3.1, MCP "Scope Challenge Handling"): another token, a person who
-//! has to consent again, or neither.
+//! What follows when an upstream refuses a token (RFC 6750 §3.1, MCP "Scope Challenge Handling"): a renewed token, a
+//! person who has to consent again, or neither.
 
 use std::collections::BTreeSet;
 
@@ -10,15 +10,16 @@ use crate::model::credential::{Kind, SealedCredential};
 use crate::store::credentials::want_scope;
 use crate::{Platform, vault};
 
-/// How often somebody is sent to grant the same rights before the upstream is believed not to want them at all.
+/// How many times in a row a person is sent to grant the same scopes. An upstream that refuses the token even then is
+/// not satisfied by a grant, and the call fails.
 const MOST_STEP_UPS: i64 = 3;
 
 /// Why a credential cannot be used.
 #[derive(Debug)]
 pub enum NotReady {
-    /// Its owner has to connect, or connect again; why.
+    /// The owner has to connect, or connect again; the text says why.
     Connect(&'static str),
-    /// Nothing helps now; the text is public.
+    /// Connecting does not help; the text is public.
     Failed(String),
 }
 
@@ -31,8 +32,9 @@ impl From<Stale> for NotReady {
     }
 }
 
-/// What follows from `error` where `credential` was presented: a renewed one, to be tried once, or none. `None` for
-/// everything but a refused token. A refused request never ran, so it may be sent again.
+/// Decides what follows from `error`, the upstream's answer to a request with `credential`. Returns `None` unless the
+/// credential is an OAuth token and the answer is 401, or 403 with `insufficient_scope`. Otherwise returns the
+/// credential for one retry, or why there is none. The retry is safe, because a refused request never ran.
 pub async fn consider(
     platform: &Platform,
     integration: &str,
@@ -54,8 +56,8 @@ pub async fn consider(
     }
 }
 
-/// What was granted and what is wanted now is asked for together: at once where the organization is the client, else by the
-/// next authorization; a bounded number of times.
+/// Requests the granted scopes and the demanded ones together: at once if the organization is the client, else by the
+/// owner's next authorization, a bounded number of times.
 async fn step_up(
     platform: &Platform,
     integration: &str,
@@ -86,7 +88,7 @@ async fn step_up(
     }
 }
 
-/// Both sets of scopes as one, always in the same order.
+/// Returns both sets of scopes as one text, sorted.
 fn union(one: &str, other: &str) -> String {
     let scopes: BTreeSet<&str> = one.split_ascii_whitespace().chain(other.split_ascii_whitespace()).collect();
     scopes.into_iter().collect::<Vec<_>>().join(" ")
@@ -97,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_scopes_are_the_same_text() {
+    fn equal_sets_of_scopes_give_the_same_text() {
         assert_eq!(union("b a", "c  a"), "a b c");
         assert_eq!(union("c a b", ""), union("", "b c a"));
         assert_eq!(union("", ""), "");

@@ -1,7 +1,9 @@
-//! Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0): where to send people and requests.
+//! Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0): an authorization server's endpoints and
+//! features.
 //!
-//! (1) The places are tried in the order that MCP names; (2) the document's `issuer` must be the identifier that was
-//! asked for, byte for byte; (3) PKCE with S256 must be announced; (4) an endpoint that `net` refuses is as good as none.
+//! (1) The well-known URLs are tried in the order that MCP names; (2) the document's `issuer` must be the identifier
+//! that was asked for, byte for byte; (3) PKCE with S256 must be announced; (4) an endpoint that `net` refuses counts
+//! as absent.
 
 use std::time::Duration;
 
@@ -21,16 +23,16 @@ use kernel::net::{Policy, SafeUrl};
 pub struct ServerMetadata {
     /// The issuer identifier.
     pub issuer: String,
-    /// Where people are sent.
+    /// Endpoint that people are sent to.
     #[serde(default)]
     pub authorization_endpoint: Option<String>,
-    /// Where codes become tokens.
+    /// Endpoint that issues tokens.
     #[serde(default)]
     pub token_endpoint: Option<String>,
-    /// Where clients register (RFC 7591).
+    /// Endpoint that registers clients (RFC 7591).
     #[serde(default)]
     pub registration_endpoint: Option<String>,
-    /// Where tokens are revoked (RFC 7009).
+    /// Endpoint that revokes tokens (RFC 7009).
     #[serde(default)]
     pub revocation_endpoint: Option<String>,
     /// PKCE methods (RFC 7636).
@@ -39,18 +41,19 @@ pub struct ServerMetadata {
     /// How clients authenticate at the token endpoint; absent means `client_secret_basic`.
     #[serde(default)]
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
-    /// Scopes.
+    /// Scopes that the server lists.
     #[serde(default)]
     pub scopes_supported: Vec<String>,
     /// Whether the callback carries `iss` (RFC 9207).
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
-    /// Whether a client id may be the URL of a document (Client ID Metadata Document).
+    /// Whether a client id may be the URL of a Client ID Metadata Document.
     #[serde(default)]
     pub client_id_metadata_document_supported: bool,
 }
 
-/// Documents that may be kept as long as their server says. Nobody's in particular: they are public.
+/// Documents in KV, kept as long as the server's `Cache-Control` allows. Documents are public, so the key carries no
+/// owner.
 struct Cached;
 
 impl Family for Cached {
@@ -59,7 +62,8 @@ impl Family for Cached {
     type Value = ServerMetadata;
 }
 
-/// The metadata of `issuer`.
+/// Returns the metadata of `issuer`, from KV or from the server. Fails if the server cannot be reached, publishes no
+/// metadata, or publishes metadata that is not usable.
 pub async fn discover(platform: &Platform, issuer: &str) -> Result<ServerMetadata, OauthError> {
     let refused = || OauthError::refused("the issuer identifier of the authorization server is not usable");
     SafeUrl::parse(issuer, platform.settings.net).map_err(|_| refused())?;
@@ -98,8 +102,8 @@ pub async fn discover(platform: &Platform, issuer: &str) -> Result<ServerMetadat
 }
 
 impl ServerMetadata {
-    /// The metadata as it may be used: of the issuer that was asked for, with PKCE, and without endpoints that neither
-    /// Postern may dial nor people may be sent to.
+    /// Checks the metadata: it must name the issuer that was asked for and announce PKCE with S256. Returns the
+    /// metadata without the endpoints that Postern may not dial or send people to.
     pub fn vetted(mut self, issuer: &str, policy: Policy) -> Result<Self, OauthError> {
         if self.issuer != issuer {
             return Err(OauthError::refused("the authorization server's metadata names another issuer"));
@@ -123,8 +127,8 @@ impl ServerMetadata {
     }
 }
 
-/// RFC 8414 §3.1 with the path inserted, then OpenID Connect with it inserted and appended. The root of an issuer that
-/// has a path is never asked.
+/// Returns the URLs to try: RFC 8414 §3.1 with the path inserted, then OpenID Connect Discovery with the path
+/// inserted and with the path in front. If the issuer has a path, the well-known URLs of its origin are never tried.
 fn places(issuer: &Url) -> Vec<String> {
     let at = |path: String| {
         let mut url = issuer.clone();
@@ -147,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_follow_the_issuers_path() {
+    fn the_well_known_urls_contain_the_issuers_path() {
         let of = |issuer: &str| places(&Url::parse(issuer).unwrap());
         assert_eq!(
             of("https://as.example/t1"),
@@ -187,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_may_not_be_used_is_none() {
+    fn an_endpoint_that_may_not_be_dialled_is_dropped() {
         let issuer = "https://as.example";
         let found = ServerMetadata {
             issuer: issuer.to_owned(),

@@ -1,5 +1,6 @@
-//! The link that lets a person connect: signed, for one user and one integration, for ten minutes. It grants nothing
-//! by itself: opening it shows who will be connected to what, and only then an authorization starts.
+//! The link that lets a person connect: signed, for one user and one integration, valid for ten minutes. The link
+//! grants nothing by itself: the page behind it shows who will be connected to what, and only its button starts an
+//! authorization.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,21 +10,21 @@ use crate::Platform;
 use kernel::Result;
 
 const PURPOSE: &str = "oauth connect";
-/// Where the link leads.
+/// Path of the link.
 pub const PATH: &str = "/oauth/connect";
 
-/// Whom to connect to what.
+/// Which user connects to which integration.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
     /// Id of the integration.
     pub integration_id: String,
     /// The user's subject.
     pub subject: String,
-    /// End of its life, milliseconds since the epoch.
+    /// When the ticket expires, in milliseconds since the Unix epoch.
     pub expires_at: i64,
 }
 
-/// The link for `subject` to connect to the integration.
+/// Returns the link for `subject` to connect to `integration`. Fails if `PUBLIC_URL` is not set.
 pub fn link(platform: &Platform, integration: &str, subject: &str) -> Result<String> {
     let ticket = Ticket {
         integration_id: integration.to_owned(),
@@ -35,7 +36,7 @@ pub fn link(platform: &Platform, integration: &str, subject: &str) -> Result<Str
     Ok(format!("{}{PATH}?ticket={token}", public_url(platform)?))
 }
 
-/// Reads a ticket; `None` when it is forged or has expired.
+/// Reads a ticket; `None` if the ticket is forged or has expired.
 pub fn read(platform: &Platform, token: &str) -> Option<Ticket> {
     let payload = platform.settings.keys.verify(PURPOSE, token)?;
     let ticket: Ticket = serde_json::from_slice(&payload).ok()?;

@@ -1,4 +1,5 @@
-//! The token endpoint (RFC 6749 §3.2): codes, refresh tokens and client credentials become token sets.
+//! The token endpoint (RFC 6749 §3.2), which exchanges codes, refresh tokens and client credentials for tokens, and
+//! the revocation endpoint (RFC 7009).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,22 +17,22 @@ use kernel::net::SafeUrl;
 use kernel::ports::FetchError;
 use kernel::secret::Secret;
 
-/// Longest token that is taken.
+/// Longest token that is accepted, in bytes.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
-/// What a grant gave.
+/// A successful token response.
 pub struct Granted {
     /// The access token.
     pub access_token: Secret<String>,
     /// The refresh token.
     pub refresh_token: Option<Secret<String>>,
-    /// Its lifetime in seconds.
+    /// Lifetime of the access token in seconds.
     pub expires_in: Option<u64>,
-    /// The granted scope, where it differs from what was asked for.
+    /// The granted scope, if the server stated it.
     pub scope: Option<String>,
 }
 
-/// RFC 6749 §5.1. `expires_in` is a number, but some send text.
+/// RFC 6749 §5.1. `expires_in` is a number, but some servers send text.
 #[derive(Deserialize)]
 struct Success {
     access_token: Secret<String>,
@@ -45,7 +46,7 @@ struct Success {
     scope: Option<String>,
 }
 
-/// Asks the token endpoint for tokens, as `client`.
+/// Sends `form` to the token endpoint, authenticated as `client`, and returns the tokens.
 pub async fn request(
     platform: &Platform,
     endpoint: &str,
@@ -61,7 +62,7 @@ pub async fn request(
     read(answer)
 }
 
-/// Revokes a token (RFC 7009). The answer does not matter: locally it is gone in any case.
+/// Revokes a token set (RFC 7009). The answer is ignored: Postern deletes its own copy in any case.
 pub async fn revoke(platform: &Platform, set: &TokenSet) {
     let Some(endpoint) = &set.revocation_endpoint else { return };
     let Ok(url) = SafeUrl::parse(endpoint, platform.settings.net) else { return };
@@ -97,7 +98,7 @@ async fn post(
     post_form(platform, url, headers, &form).await
 }
 
-/// RFC 6749 §2.3.1: both parts form-encoded before they are joined.
+/// RFC 6749 §2.3.1: identifier and secret are form-encoded before they are joined.
 fn basic(id: &str, secret: &str) -> HeaderValue {
     let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let pair = Zeroizing::new(format!("{}:{}", encode(id), encode(secret)));
@@ -108,7 +109,7 @@ fn basic(id: &str, secret: &str) -> HeaderValue {
     value
 }
 
-/// What the answer means. Errors are told apart by their code only; a peer's words go no further.
+/// Reads an answer of the token endpoint. Errors are told apart by their code only; a peer's text is never repeated.
 fn read(answer: Answer) -> Result<Granted, OauthError> {
     let status = answer.status;
     let code = answer.json.as_ref().and_then(|json| json.get("error")?.as_str()).map(ToOwned::to_owned);
@@ -140,7 +141,7 @@ fn is_usable(token: &Secret<String>) -> bool {
     (1..=LONGEST_TOKEN).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// RFC 6749 §5.2. 5xx, 429 and silence may pass; a refusal does not.
+/// RFC 6749 §5.2. Without a known code, 5xx and 429 may pass; any other status does not.
 fn failure(status: u16, code: Option<&str>) -> OauthError {
     match code {
         Some("invalid_grant") => OauthError::terminal("invalid_grant"),
@@ -167,10 +168,10 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_told_apart() {
+    fn each_answer_is_read_as_tokens_or_as_the_right_kind_of_error() {
         let good =
             read(answer(200, r#"{"access_token":"a","token_type":"bearer","expires_in":"60","scope":""}"#));
-        let good = good.unwrap_or_else(|_| panic!("refused"));
+        let good = good.unwrap_or_else(|_| panic!("a good answer was read as an error"));
         assert_eq!((good.expires_in, good.scope, good.refresh_token.is_some()), (Some(60), None, false));
         for (status, json, terminal, transient) in [
             (400, r#"{"error":"invalid_grant","error_description":"canary"}"#, true, false),
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn basic_encodes_both_parts() {
+    fn basic_authentication_encodes_identifier_and_secret() {
         assert_eq!(
             basic("a:b", "p w%").to_str().unwrap(),
             format!("Basic {}", STANDARD.encode("a%3Ab:p+w%25"))
