@@ -1,23 +1,24 @@
--- The catalogue holds whatever an upstream offers, not only tools.
+-- The catalogue holds everything that upstreams offer: tools, resources, resource templates and prompts. Table
+-- `catalogue_entries` takes the place of `tools`.
 
--- An entry of an integration's catalogue.
+-- One tool, resource, resource template or prompt of an integration's upstream, and its review.
 CREATE TABLE catalogue_entries (
-    id TEXT PRIMARY KEY,            -- 24 hex characters, the same for the same (integration, kind, name) for ever
+    id TEXT PRIMARY KEY,            -- 24 hex characters, the same for ever for the same (integration, kind, name)
     integration_id TEXT NOT NULL REFERENCES integrations (id) ON DELETE CASCADE,
     kind TEXT NOT NULL CHECK (kind IN ('tool', 'resource', 'template', 'prompt')),
     name TEXT NOT NULL,             -- the upstream's own name: of a resource its URI, of a template its URI template
-    definition TEXT NOT NULL,       -- JSON object without its name member: the approved one, or the one found first
-    param_headers TEXT,             -- JSON array of {header, path}: arguments a modern upstream wants mirrored
-    hash TEXT NOT NULL,             -- SHA-256 of the definition
-    found_definition TEXT,          -- what the last probe found, where that is not what stands above
-    found_param_headers TEXT,
-    found_hash TEXT,
-    rejected_hash TEXT,             -- definition that an operator refused: hidden until the upstream changes it again
+    definition TEXT NOT NULL,       -- JSON object without its name member: the approved one, or the newest if none was
+    param_headers TEXT,             -- JSON array of {header, path}: arguments that a modern upstream wants in headers
+    hash TEXT NOT NULL,             -- SHA-256 of what an agent's model sees of the entry (RFC 8785 form)
+    found_definition TEXT,          -- what the last probe found if it differs from `definition`, else NULL
+    found_param_headers TEXT,       -- the same for `param_headers`
+    found_hash TEXT,                -- the same for `hash`
+    rejected_hash TEXT,             -- the rejected definition's hash: the entry stays hidden until that changes
     status TEXT NOT NULL CHECK (status IN ('approved', 'new', 'changed', 'removed', 'rejected')),
-    first_seen_at INTEGER NOT NULL,
-    last_seen_at INTEGER NOT NULL,
-    changed_at INTEGER,             -- when the status last changed
-    approved_at INTEGER,            -- when the definition above was approved, NULL: never
+    first_seen_at INTEGER NOT NULL, -- when a probe first found the entry
+    last_seen_at INTEGER NOT NULL,  -- when the last probe that found the entry was recorded
+    changed_at INTEGER,             -- when `status` or `definition` last changed
+    approved_at INTEGER,            -- when `definition` was approved, NULL: never
     UNIQUE (integration_id, kind, name)
 ) STRICT;
 
@@ -30,8 +31,8 @@ SELECT id, integration_id, 'tool', name, definition, param_headers, hash, found_
        found_hash, rejected_hash, status, first_seen_at, last_seen_at, changed_at, approved_at
 FROM tools;
 
--- `tools` stays until a later migration drops it: code of the former version may still write to it. The next probe
--- of each integration writes its catalogue anew, so that nothing that was written there meanwhile is missed.
+-- A later migration drops `tools`: during a deployment code of the former version still writes to that table. Without a
+-- hash the next probe of each integration writes its whole catalogue, so that nothing that such code found is missed.
 UPDATE integrations SET catalogue_hash = NULL;
 
 INSERT INTO schema_versions (version) VALUES (4);
