@@ -1,4 +1,4 @@
-//! Between the Worker's request and response and `web`'s.
+//! Conversion of the Worker's request into `web`'s, and of `web`'s response into the Worker's.
 
 use bytes::Bytes;
 use futures_util::{AsyncReadExt as _, StreamExt as _, stream};
@@ -11,13 +11,13 @@ use web::body::LONGEST_WHOLE;
 use web::{Body, Response};
 use worker::{Headers, Request, ResponseBuilder};
 
-/// How much of a streamed request is read at once, in bytes.
+/// Bytes of a streamed request that are read at once.
 const CHUNK: usize = 64 * 1024;
 
-/// What was read, and what reads on.
+/// A chunk of a body, and the reader of the rest.
 type Chunk = (Bytes, IntoAsyncRead<'static>);
 
-/// The request, its body read whole when it is announced to be small.
+/// Converts the request. A body whose announced length is at most [`LONGEST_WHOLE`] is read whole, any other streamed.
 pub async fn to_web(mut request: Request) -> http::Request<Body> {
     let mut shared = http::Request::new(Body::Empty);
     *shared.method_mut() = request.inner().method().parse().unwrap_or(Method::GET);
@@ -44,7 +44,8 @@ async fn body(request: &mut Request, headers: &http::HeaderMap) -> worker::Resul
     Ok(Body::Stream(stream::try_unfold(reader, next_chunk).boxed_local()))
 }
 
-/// Reads into a buffer of its own: the runtime's own chunks are of 4 KiB, and each costs a turn through JavaScript.
+/// Reads the next chunk; `None` at the end of the body. The buffer is Postern's own, because the runtime's chunks have
+/// 4 KiB and each of them costs a call into JavaScript.
 async fn next_chunk(mut reader: IntoAsyncRead<'static>) -> Result<Option<Chunk>, FetchError> {
     let mut chunk = vec![0; CHUNK];
     let length = reader.read(&mut chunk).await.map_err(|error| FetchError::Broken(error.to_string()))?;
@@ -52,7 +53,8 @@ async fn next_chunk(mut reader: IntoAsyncRead<'static>) -> Result<Option<Chunk>,
     Ok((length > 0).then(|| (Bytes::from(chunk), reader)))
 }
 
-/// The runtime gives an absolute, normalised URL. Only what follows the authority matters: the host is the client's word.
+/// Returns path and query of the absolute, normalised URL that the runtime gives. The host is left out, because the
+/// client chooses it.
 fn path_and_query(url: &str) -> Uri {
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
     let path = after_scheme.find('/').and_then(|start| after_scheme.get(start..)).unwrap_or("/");
@@ -60,7 +62,7 @@ fn path_and_query(url: &str) -> Uri {
     path.parse().unwrap_or_else(|_| Uri::from_static("/"))
 }
 
-/// The response.
+/// Converts the response; a streamed body stays a stream. A header whose value is not ASCII text is left out.
 pub fn to_worker(response: Response) -> worker::Result<worker::Response> {
     let (parts, body) = response.into_parts();
     let headers = Headers::new();

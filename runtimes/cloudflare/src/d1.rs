@@ -1,7 +1,8 @@
 //! The SQL port over D1.
 //!
-//! Values cross as JavaScript's: numbers are doubles (exact to 2^53), a BLOB goes in as bytes and comes back as an array
-//! of numbers. `batch` is D1's implicit transaction. Errors come as text only and are read by `SqlError::classify`.
+//! Values travel as JavaScript values: numbers are doubles (exact up to 2^53), a BLOB is written as bytes and read as
+//! an array of numbers. D1 runs a `batch` as one transaction. D1 reports an error as text only, which
+//! `SqlError::classify` reads.
 
 use async_trait::async_trait;
 use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
@@ -10,7 +11,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use worker::{D1Database, D1PreparedStatement, Env};
 
-/// Name of the binding.
+/// Name of the binding in `wrangler.toml`.
 const BINDING: &str = "DB";
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 
@@ -76,7 +77,7 @@ fn to_row(columns: &Array) -> Row {
     Row(columns.iter().map(|column| to_value(&column)).collect())
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // guarded, or bytes
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole numbers within 2^53, and bytes
 fn to_value(value: &JsValue) -> Value {
     if let Some(number) = value.as_f64() {
         return if number.fract() == 0.0 && number.abs() <= LARGEST_EXACT {
@@ -97,7 +98,8 @@ fn to_value(value: &JsValue) -> Value {
     Value::Null
 }
 
-/// `batch` gives rows as objects; their values are in the order of the columns, which need different names.
+/// Returns the rows of one result of a `batch`. D1 gives such a row as an object, with the values in the order of the
+/// columns; the columns of a statement therefore need different names.
 fn rows(result: &JsValue) -> Vec<Row> {
     let rows = Reflect::get(result, &"results".into()).unwrap_or(JsValue::NULL);
     let rows = rows.dyn_ref::<Array>().map(|rows| {
@@ -109,7 +111,7 @@ fn rows(result: &JsValue) -> Vec<Row> {
     rows.unwrap_or_default()
 }
 
-#[allow(clippy::needless_pass_by_value)] // the shape that map_err wants
+#[allow(clippy::needless_pass_by_value)] // `map_err` passes the error by value
 fn failed(error: JsValue) -> SqlError {
     let text = match error.dyn_ref::<js_sys::Error>() {
         Some(error) => String::from(error.message()),

@@ -15,7 +15,7 @@ use crate::convert::{to_web, to_worker};
 use crate::platform::platform;
 use crate::system::Later;
 
-/// What an isolate keeps: routes, settings and the isolate's memory. Nothing of it belongs to a request.
+/// What an isolate keeps between requests: routes, settings and memory. No part of it belongs to a single request.
 struct Isolate {
     router: Result<Router>,
     settings: Result<Rc<Settings>>,
@@ -51,9 +51,9 @@ fn start() {
     cheaper_wake_ups();
 }
 
-/// Lets wasm-bindgen wake futures by `Promise.prototype.then`, which it falls back to, rather than by
-/// `queueMicrotask`: in workerd that one leaves the engine for C++ and back at every wake-up (about a tenth of what a
-/// tool call costs). Nothing else in the Worker uses it.
+/// Hides `queueMicrotask`, so that wasm-bindgen wakes futures by its fallback, `Promise.prototype.then`: in workerd
+/// `queueMicrotask` leaves the JavaScript engine for C++ and returns at every wake-up, which costs about a tenth of a
+/// tool call. Nothing else in the Worker uses `queueMicrotask`.
 fn cheaper_wake_ups() {
     let name = "queueMicrotask".into();
     if let Err(error) = js_sys::Reflect::set(&js_sys::global(), &name, &wasm_bindgen::JsValue::UNDEFINED) {

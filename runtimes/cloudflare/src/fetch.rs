@@ -1,4 +1,5 @@
-//! The Fetch port over the Worker's `fetch`. Redirects stay answers; dropping a body cancels it.
+//! The Fetch port over the Worker's `fetch`. A redirect is returned and not followed; dropping a body cancels the
+//! body.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use worker::{ByteStream, web_sys};
 
-/// A body announced to be at most this long is read in one step rather than chunk by chunk.
+/// A body whose announced length is at most this many bytes is read in one step rather than chunk by chunk.
 const SMALL: u64 = 64 * 1024;
 
 pub(crate) struct WorkerFetch;
@@ -19,7 +20,8 @@ pub(crate) struct WorkerFetch;
 #[async_trait(?Send)]
 impl Fetch for WorkerFetch {
     async fn fetch(&self, request: Outgoing) -> Result<UpstreamResponse, FetchError> {
-        // A controller and its signal cost several calls into the runtime: not for every tool call.
+        // A controller and its signal cost several calls into the runtime, so tool calls (`WithCaller`) do without
+        // them.
         let abort = match request.release {
             Release::AtOnce => Some(Abort::new()?),
             Release::WithCaller => None,
@@ -48,7 +50,7 @@ impl Fetch for WorkerFetch {
     }
 }
 
-/// Aborts the request unless its body was read to the end.
+/// Aborts the request when this value is dropped, unless the response's body was read to its end.
 struct Abort {
     controller: web_sys::AbortController,
     finished: bool,
@@ -61,7 +63,7 @@ impl Abort {
     }
 }
 
-/// The body was read to its end: nothing to abort any more.
+/// Marks the body as read to its end: the request needs no abort any more.
 fn finish(abort: Option<Abort>) {
     if let Some(mut abort) = abort {
         abort.finished = true;
@@ -120,7 +122,7 @@ fn body(response: &web_sys::Response, headers: &HeaderMap, abort: Option<Abort>)
     .boxed_local()
 }
 
-#[allow(clippy::needless_pass_by_value)] // the shape that map_err wants
+#[allow(clippy::needless_pass_by_value)] // `map_err` passes the error by value
 fn unreachable(error: JsValue) -> FetchError {
     FetchError::Unreachable(text(&error))
 }

@@ -7,9 +7,10 @@ use kernel::ports::Kv;
 use kernel::{Code, Error, Result};
 use worker::{Env, KvError, KvStore};
 
-/// Name of the binding.
+/// Name of the binding in `wrangler.toml`.
 const BINDING: &str = "CACHE";
-/// KV refuses shorter lives; the true expiry is inside the value.
+/// Shortest lifetime in seconds that Workers KV accepts. The true expiry is inside the value, so a longer one is
+/// harmless.
 const SHORTEST_TTL: u64 = 60;
 
 pub(crate) struct WorkerKv(Env);
@@ -35,7 +36,7 @@ impl Kv for WorkerKv {
 
     async fn put(&self, key: &str, value: &str, gc_after: Duration) -> Result<()> {
         let ttl = gc_after.as_secs().max(SHORTEST_TTL);
-        // A string goes in as it is: anything else would pass through a serializer that turns maps into `{}`.
+        // A string is stored unchanged: any other type would pass through a serializer that turns maps into `{}`.
         self.store()?.put(key, value).map_err(failed)?.expiration_ttl(ttl).execute().await.map_err(failed)
     }
 
@@ -44,7 +45,7 @@ impl Kv for WorkerKv {
     }
 }
 
-#[allow(clippy::needless_pass_by_value)] // the shape that map_err wants
+#[allow(clippy::needless_pass_by_value)] // `map_err` passes the error by value
 fn failed(error: KvError) -> Error {
     Error::new(Code::Unavailable, "the cache is unavailable").with_internal(error.to_string())
 }

@@ -1,7 +1,8 @@
-//! The Worker: binds Cloudflare's D1, KV, fetch and timers to the ports, mounts every function, dispatches cron.
+//! The Worker: binds Cloudflare's D1, KV, fetch and timers to the ports, mounts every function, and runs the jobs of
+//! cron triggers.
 //!
-//! Architecture invariant: the only crate that names a type of `worker`. Its handlers are infallible: an error becomes
-//! a response in the router, so nobody ever sees the runtime's plain-text 500.
+//! Architecture invariant: this is the only crate of the product that names a type of `worker`. The router turns every
+//! error into a response, so no client sees the runtime's plain-text 500.
 
 mod convert;
 mod d1;

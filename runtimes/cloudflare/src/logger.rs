@@ -1,4 +1,4 @@
-//! `log` to the Worker's console.
+//! The backend of `log` that writes to the Worker's console.
 
 use worker::{console_error, console_log, console_warn};
 
@@ -23,7 +23,7 @@ impl log::Log for Console {
     fn flush(&self) {}
 }
 
-/// Sends `log` output and panics to the console. Safe to call again.
+/// Sends `log` records and panics to the console. A second call changes nothing.
 pub fn init() {
     console_error_panic_hook::set_once();
     if log::set_logger(&Console).is_ok() {

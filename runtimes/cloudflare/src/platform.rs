@@ -1,4 +1,4 @@
-//! One request's [`Platform`] on Cloudflare.
+//! The [`Platform`] of one request on Cloudflare.
 
 use std::rc::Rc;
 
@@ -13,12 +13,12 @@ use crate::fetch::WorkerFetch;
 use crate::kv::WorkerKv;
 use crate::system::{Later, WaitUntil, WorkerClock, WorkerRandom};
 
-/// Binds the bindings of `env` (`DB`, `CACHE`) to the ports.
+/// Returns a platform whose ports use the bindings `DB` and `CACHE` of `env`.
 pub fn platform(env: &Env, later: Later, settings: Rc<Settings>, memory: Rc<Memory>) -> Platform {
     Platform { ports: ports(env, later, memory), settings }
 }
 
-/// The ports alone, for test Workers that have no settings.
+/// Returns the ports alone, for test Workers, which have no settings.
 pub fn ports(env: &Env, later: Later, memory: Rc<Memory>) -> Ports {
     Ports {
         sql: Rc::new(D1::new(env.clone())),

@@ -1,4 +1,4 @@
-//! Clock, randomness and after-response work.
+//! The ports Clock, Random and Background on Cloudflare.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl Clock for WorkerClock {
     }
 }
 
-/// `crypto.getRandomValues`.
+/// Randomness from `crypto.getRandomValues`.
 pub(crate) struct WorkerRandom;
 
 impl Random for WorkerRandom {
@@ -34,10 +34,10 @@ impl Random for WorkerRandom {
     }
 }
 
-/// Keeps a future running after the response.
+/// Runs a future to its end after the response was sent (`ctx.waitUntil`).
 pub type Later = Rc<dyn Fn(LocalBoxFuture<'static, ()>)>;
 
-/// `ctx.waitUntil`.
+/// Work after the response, through `ctx.waitUntil`.
 pub(crate) struct WaitUntil(pub(crate) Later);
 
 impl Background for WaitUntil {

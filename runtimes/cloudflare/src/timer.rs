@@ -1,7 +1,7 @@
-//! A timer that may be polled by one task and awaited by another.
+//! A timer that one task may poll first and another task may await later.
 //!
-//! `worker::Delay` wakes whoever polled it first. A watchdog is armed while a response's head is awaited and goes on
-//! watching its body, which another task reads: it has to wake the last one.
+//! `worker::Delay` wakes only the task that polled it first. A watchdog's timer is started by the task that awaits a
+//! response's head, and then guards the body, which another task reads: this timer wakes the task that polled it last.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -22,11 +22,11 @@ struct State {
 
 struct Started {
     id: i32,
-    // Has to live until it is called.
+    // The closure has to live until the runtime calls it.
     _callback: Closure<dyn FnMut()>,
 }
 
-/// Completes after a duration, counted from its first poll. Dropping it clears the timeout.
+/// A future that completes after a duration, counted from its first poll. Dropping the future clears the timeout.
 pub(crate) struct Timer {
     duration: Duration,
     state: Rc<RefCell<State>>,
@@ -54,7 +54,7 @@ impl Timer {
         let function = callback.as_ref().unchecked_ref();
         match scope().set_timeout_with_callback_and_timeout_and_arguments_0(function, millis) {
             Ok(id) => self.started = Some(Started { id, _callback: callback }),
-            // Without timers nothing may wait for one.
+            // Without a timeout the future would never complete: it completes at once instead.
             Err(_) => self.state.borrow_mut().fired = true,
         }
     }

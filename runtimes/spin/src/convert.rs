@@ -1,7 +1,7 @@
-//! Between WASI's request and response and `web`'s.
+//! Conversion of WASI's request into `web`'s, and of `web`'s response into WASI's.
 //!
-//! Headers that Spin adds (`spin-full-url`, `spin-client-addr`, …) are left alone and never read: a client can send
-//! them too.
+//! The headers that Spin adds (`spin-full-url`, `spin-client-addr`, …) stay in the request and are never read: a
+//! client can send the same headers.
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -15,10 +15,10 @@ use spin_sdk::wasip3::http_compat::http_into_wasi_response;
 use web::body::LONGEST_WHOLE;
 use web::{Body, Response};
 
-/// The request, its body read whole when it is announced to be small.
+/// Converts the request. A body whose announced length is at most [`LONGEST_WHOLE`] is read whole, any other streamed.
 pub(crate) async fn to_web(request: types::Request) -> Result<http::Request<Body>, ErrorCode> {
     let (mut parts, body) = spin_sdk::http::Request::from_request(request)?.into_parts();
-    // Only what follows the authority matters: the host is the client's word.
+    // The host is left out, because the client chooses it.
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     parts.uri = path.parse().unwrap_or_else(|_| http::Uri::from_static("/"));
     let body = match announced_length(&parts.headers) {
@@ -36,7 +36,7 @@ pub(crate) async fn to_web(request: types::Request) -> Result<http::Request<Body
     Ok(http::Request::from_parts(parts, body))
 }
 
-/// The response; a stream goes out chunk by chunk.
+/// Converts the response; a streamed body stays a stream.
 pub(crate) fn to_spin(response: Response) -> Result<types::Response, ErrorCode> {
     let (parts, body) = response.into_parts();
     let chunks = match body {

@@ -1,4 +1,4 @@
-//! The Fetch port over WASI's outbound HTTP, which follows no redirects. Dropping the response closes the exchange.
+//! The Fetch port over WASI's outbound HTTP, which follows no redirects. Dropping a response ends its exchange.
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;

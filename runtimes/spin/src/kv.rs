@@ -1,4 +1,5 @@
-//! The key-value port over Spin's store `default`. It has no expiry of its own: the one inside the value counts.
+//! The key-value port over Spin's store `default`. The store itself drops no entry: only the expiry inside a value
+//! counts.
 
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ async fn open() -> Result<Store> {
     Store::open_default().await.map_err(failed)
 }
 
-#[allow(clippy::needless_pass_by_value)] // the shape that map_err wants
+#[allow(clippy::needless_pass_by_value)] // `map_err` passes the error by value
 fn failed(error: impl std::fmt::Debug) -> Error {
     Error::new(Code::Unavailable, "the cache is unavailable").with_internal(format!("{error:?}"))
 }

@@ -1,7 +1,8 @@
 //! Spin: binds SQLite, key-value, outbound HTTP, variables and clocks to the ports, and turns a function's routes into
 //! a component.
 //!
-//! Architecture invariant: the only crate that names a type of `spin_sdk`. It is empty on every target but WASI.
+//! Architecture invariant: this is the only crate of the product that names a type of `spin_sdk`. The crate is empty
+//! on every target but WASI.
 
 #![cfg(target_os = "wasi")]
 
@@ -16,7 +17,7 @@ mod system;
 pub use serve::{platform, ports, serve};
 pub use spin_sdk::wasip3;
 
-/// Makes the crate a Spin component that answers the routes of its function `families`.
+/// Makes the calling crate a Spin component that answers the routes which its function `families` returns.
 #[macro_export]
 macro_rules! component {
     () => {

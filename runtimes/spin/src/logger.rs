@@ -1,4 +1,4 @@
-//! `log` to standard error, which Spin keeps per component.
+//! The backend of `log` that writes to standard error, which Spin keeps per component.
 
 struct Stderr;
 
@@ -16,7 +16,7 @@ impl log::Log for Stderr {
     fn flush(&self) {}
 }
 
-/// Switches it on. Safe to call again.
+/// Sends `log` records to standard error. A second call changes nothing.
 pub(crate) fn init() {
     if log::set_logger(&Stderr).is_ok() {
         log::set_max_level(log::LevelFilter::Info);

@@ -1,4 +1,4 @@
-//! One request on Spin: settings once per instance, migrations once per instance, then the router.
+//! Answers one request on Spin: loads settings and applies migrations once per instance, then asks the router.
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
@@ -18,12 +18,12 @@ use crate::sqlite;
 use crate::sqlite::SpinSqlite;
 use crate::system::{Spawn, SpinClock, SpinRandom};
 
-/// What an instance keeps: routes, settings and its memory. Nothing of it belongs to a request.
+/// What an instance keeps between requests: routes, settings and memory. No part of it belongs to a single request.
 struct Kept {
     router: Result<Router>,
     settings: Result<Rc<Settings>>,
     memory: Rc<Memory>,
-    /// Whether this instance knows the schema to be current.
+    /// Whether this instance has found the database's schema current.
     migrated: Cell<bool>,
 }
 
@@ -53,11 +53,11 @@ async fn kept(families: impl FnOnce() -> Vec<Routes>) -> Rc<Kept> {
     let settings = settings().await.map(Rc::new);
     let kept =
         Kept { router: Router::new(families()), settings, memory: Rc::default(), migrated: Cell::new(false) };
-    // Several first requests may come here at once; the first one's stays.
+    // Several first requests may reach this point before the cell is filled: the value of the first one is kept.
     KEPT.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(kept))))
 }
 
-/// Spin's variables are lower case.
+/// Loads the settings from Spin's variables, whose names are in lower case.
 async fn settings() -> Result<Settings> {
     let mut found = Vec::new();
     for name in NAMES {
@@ -68,7 +68,7 @@ async fn settings() -> Result<Settings> {
     Settings::load(|name| found.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()))
 }
 
-/// A platform whose database has the schema.
+/// Returns a platform whose database has the current schema.
 async fn ready(kept: &Kept) -> Result<Platform> {
     let settings = kept.settings.as_ref().map_err(Error::clone)?;
     let platform = platform(Rc::clone(settings), Rc::clone(&kept.memory));
@@ -80,12 +80,12 @@ async fn ready(kept: &Kept) -> Result<Platform> {
     Ok(platform)
 }
 
-/// Binds the component's database and store `default` to the ports.
+/// Returns a platform whose ports use the component's SQLite database and key-value store, both named `default`.
 pub fn platform(settings: Rc<Settings>, memory: Rc<Memory>) -> Platform {
     Platform { ports: ports(memory), settings }
 }
 
-/// The ports alone, for test components that have no settings.
+/// Returns the ports alone, for test components, which have no settings.
 pub fn ports(memory: Rc<Memory>) -> Ports {
     Ports {
         sql: Rc::new(SpinSqlite),

@@ -1,11 +1,12 @@
 //! The SQL port over Spin's SQLite database `default`.
 //!
-//! Each open connection is SQLite's own, so `BEGIN IMMEDIATE … COMMIT` on one of them is atomic and isolated, and dropping
-//! it undoes what was not committed. Errors, of syntax too, arrive only in a statement's trailing result: rows are
-//! drained first, then the result is awaited, then the next statement may start.
+//! Each open connection is a SQLite connection of its own: `BEGIN IMMEDIATE … COMMIT` on one connection is atomic and
+//! isolated, and dropping the connection rolls back what was not committed. Errors, even of syntax, arrive only in the
+//! result that follows a statement's rows: the rows are read first, then the result is awaited, and only then may the
+//! next statement start.
 //!
-//! Idle connections are kept by the instance, for a few seconds. One whose statement failed, or whose request went away,
-//! is not given back.
+//! An instance keeps idle connections for a few seconds. A connection whose statement failed, or whose request was
+//! dropped, is closed instead.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -15,13 +16,13 @@ use kernel::ports::{Row, Sql, SqlError, Statement, Value};
 use spin_sdk::sqlite::{Connection, Error, Value as Native};
 
 thread_local! {
-    /// With the moment when each was given back, the oldest first.
+    /// The idle connections, each with the time at which it became idle, the oldest first.
     static IDLE: RefCell<Vec<(Instant, Connection)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Connections kept for later.
+/// Most idle connections that an instance keeps.
 const MOST_IDLE: usize = 8;
-/// How long a connection may have been idle and still be used. A libSQL server forgets one after 10 s.
+/// Longest idle time after which a connection is still used. A libSQL server forgets an idle connection after 10 s.
 const LONGEST_IDLE: Duration = Duration::from_secs(5);
 
 pub(crate) struct SpinSqlite;
@@ -47,7 +48,8 @@ impl Sql for SpinSqlite {
             match run(&connection, statement).await {
                 Ok(rows) => all.push(rows),
                 Err(error) => {
-                    // Dropping the connection would undo it too; doing it now lets others write sooner.
+                    // Dropping the connection would roll back, too; an explicit rollback lets other connections write
+                    // sooner.
                     let _ = plain(&connection, "ROLLBACK").await;
                     return Err(error);
                 }
@@ -59,7 +61,8 @@ impl Sql for SpinSqlite {
     }
 }
 
-/// Lets readers go on while somebody writes, from now on. The file remembers it; an engine that knows better stays as it is.
+/// Switches the database to write-ahead logging, so that readers do not wait for a writer. The database file keeps the
+/// setting; an engine that refuses the statement stays as it is.
 pub(crate) async fn prepare() -> Result<(), SqlError> {
     let connection = open().await?;
     if let Err(error) = plain(&connection, "PRAGMA journal_mode = WAL").await {
@@ -75,12 +78,12 @@ async fn open() -> Result<Connection, SqlError> {
         return Ok(connection);
     }
     let connection = Connection::open_default().await.map_err(failed)?;
-    // Not every engine behind this interface has it on by itself.
+    // Not every engine behind Spin's interface enforces foreign keys by default.
     plain(&connection, "PRAGMA foreign_keys = ON").await?;
     Ok(connection)
 }
 
-/// The connection that was given back last; those that have been idle for too long are closed.
+/// Takes the connection that became idle last, and closes those that have been idle for [`LONGEST_IDLE`] or longer.
 fn take_idle() -> Option<Connection> {
     let now = now();
     IDLE.with_borrow_mut(|idle| {
@@ -135,7 +138,7 @@ fn to_value(value: Native) -> Value {
     }
 }
 
-#[allow(clippy::needless_pass_by_value)] // the shape that map_err wants
+#[allow(clippy::needless_pass_by_value)] // `map_err` passes the error by value
 fn failed(error: Error) -> SqlError {
     match error {
         Error::Io(text) => SqlError::classify(&text),

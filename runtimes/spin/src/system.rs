@@ -1,4 +1,4 @@
-//! Clock, randomness and after-response work on WASI.
+//! The ports Clock, Random and Background on WASI.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ impl Clock for SpinClock {
     }
 }
 
-/// `wasi:random`.
+/// Randomness from `wasi:random`.
 pub(crate) struct SpinRandom;
 
 impl Random for SpinRandom {
@@ -32,7 +32,7 @@ impl Random for SpinRandom {
     }
 }
 
-/// A task that the instance finishes after the response.
+/// Work after the response, as a task that the instance finishes.
 pub(crate) struct Spawn;
 
 impl Background for Spawn {
