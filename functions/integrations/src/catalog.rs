@@ -9,15 +9,15 @@ use postern_core::model::integration::AuthMode;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::Type;
 
-/// Packed by `build.rs`: a JSON array, by id.
+/// The entries as `build.rs` packed them: a JSON array, in order of id.
 const PACKED: &str = include_str!(concat!(env!("OUT_DIR"), "/catalog.json"));
-/// What an entry may be about.
+/// The categories of entries.
 pub(crate) const CATEGORIES: [&str; 6] = ["devtools", "productivity", "communication", "data", "cloud", "ai"];
-/// What callers may append to an id.
+/// A suffix that callers may append to an id.
 const ALIAS: &str = "-connector";
 const LONGEST_VALUE: usize = 100;
 
-/// A hosted MCP server. Its serialized form is the API's.
+/// A catalogue entry: a hosted MCP server. Its serialized form is the one that the API returns.
 #[derive(Clone, Deserialize, Serialize, utoipa::ToSchema)]
 #[schema(as = CatalogServer, description = "A hosted MCP server that can be installed by id.")]
 pub(crate) struct Entry {
@@ -27,7 +27,7 @@ pub(crate) struct Entry {
     pub(crate) name: String,
     /// One line.
     pub(crate) description: String,
-    /// One of six.
+    /// One of `CATEGORIES`.
     #[schema(schema_with = categories)]
     pub(crate) category: String,
     /// MCP endpoint; with `{key}` for each of `variables`.
@@ -40,18 +40,18 @@ pub(crate) struct Entry {
     pub(crate) verified: bool,
     /// Words to search for.
     pub(crate) tags: Vec<String>,
-    /// How its authorization server is met, where it has one.
+    /// The server's authorization server, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) oauth: Option<Oauth>,
-    /// Where the credentials go.
+    /// Templates of the headers that carry the credentials.
     #[serde(default, skip_serializing)]
     pub(crate) headers: Vec<HeaderTemplate>,
     /// What an organization or a user may bring instead of consent.
     #[serde(default)]
     #[schema(required = true)]
     pub(crate) credentials: Vec<Credential>,
-    /// What the URL needs to know.
+    /// The variables in the URL, which an install gives in `config`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) variables: Vec<Variable>,
 }
@@ -61,7 +61,7 @@ fn categories() -> utoipa::openapi::Object {
     utoipa::openapi::ObjectBuilder::new().schema_type(Type::String).enum_values(Some(CATEGORIES)).build()
 }
 
-/// How an entry's authorization server is met.
+/// The authorization server of a catalogue entry.
 #[derive(Clone, Deserialize, Serialize, utoipa::ToSchema)]
 #[schema(as = CatalogOauth)]
 pub(crate) struct Oauth {
@@ -111,13 +111,14 @@ pub(crate) struct Variable {
     pub(crate) example: String,
 }
 
-/// The entry that `source` names: an id, or an id with `-connector` appended.
+/// Returns the entry that `source` names (an id, or an id with `-connector` appended), if there is one.
 pub(crate) fn find(source: &str) -> Result<Option<Entry>> {
     let id = source.strip_suffix(ALIAS).unwrap_or(source);
     Ok(entries()?.into_iter().find(|entry| entry.id == id))
 }
 
-/// The entries of `category` in which `q` occurs (in id, name, description or a tag; in whatever case), by id.
+/// Returns the entries of `category` that contain `q` in id, name, description or a tag, in any case, in order of id.
+/// An unknown category is an error.
 pub(crate) fn search(q: Option<&str>, category: Option<&str>) -> Result<Vec<Entry>> {
     if category.is_some_and(|category| !CATEGORIES.contains(&category)) {
         let rule = format!("must be one of {}", CATEGORIES.join(", "));
@@ -129,19 +130,20 @@ pub(crate) fn search(q: Option<&str>, category: Option<&str>) -> Result<Vec<Entr
     Ok(found)
 }
 
-/// All entries. Installing and browsing are rare, so the catalogue is parsed each time and not kept in memory.
+/// Returns all entries. Installing and browsing are rare, so the catalogue is parsed each time and not kept in memory.
 fn entries() -> Result<Vec<Entry>> {
     serde_json::from_str(PACKED).map_err(|error| Error::internal(format!("catalogue: {error}")))
 }
 
 impl Entry {
-    /// Whether `q`, in lower case, occurs in it.
+    /// Whether the entry contains `q`, which is in lower case.
     fn mentions(&self, q: &str) -> bool {
         let texts = [&self.id, &self.name, &self.description];
         texts.into_iter().chain(&self.tags).any(|text| text.to_lowercase().contains(q))
     }
 
-    /// The URL with its variables filled in. Further `variables` are ignored.
+    /// Returns the URL with its variables filled in. A missing or malformed value is an error; further `variables` are
+    /// ignored.
     pub(crate) fn url_with(&self, variables: &BTreeMap<String, String>) -> Result<String> {
         let mut url = self.url.clone();
         for Variable { key, example, .. } in &self.variables {
@@ -172,7 +174,7 @@ mod tests {
 
     use super::*;
 
-    /// An entry with one of everything, as the build packs it.
+    /// An entry with every kind of field, as the build packs it.
     const SAMPLE: &str = r#"{
         "id": "sample", "name": "Sample", "description": "What it does.", "category": "data",
         "url": "https://{shop}.example.com/{area_2}/mcp", "auth_mode": "oauth",
@@ -262,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn search_looks_everywhere_in_whatever_case() {
+    fn search_looks_at_every_text_in_any_case() {
         let all = ids(None, None);
         assert!(all.is_sorted() && all.len() > 20, "{all:?}");
         assert_eq!(ids(Some("  "), None), all, "nothing to look for");

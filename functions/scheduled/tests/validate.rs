@@ -1,6 +1,6 @@
-//! The scheduled validation: what is due, in bounded ticks, never twice at once.
+//! The scheduled validation: ticks validate what is due, are bounded, and never work on the same integration at once.
 
-// A test program: whatever is not as expected has to end the test.
+// A test may panic, also in the functions that it calls.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -32,14 +32,14 @@ async fn count(app: &App, sql: &'static str) -> i64 {
 
 const PENDING: &str = "SELECT count(*) FROM integrations WHERE validation_status = 'pending'";
 
-/// One tick of the job `validate`.
+/// Runs one tick of the job `validate`.
 async fn validate_due(app: &App) -> kernel::Result<usize> {
     let job = scheduled::JOBS.iter().find(|job| job.name == "validate").unwrap();
     (job.run)(&app.platform).await
 }
 
 #[tokio::test]
-async fn ticks_are_bounded_and_go_on_where_the_last_one_ended() {
+async fn a_tick_is_bounded_and_the_next_one_continues_with_the_rest() {
     let (app, stub) = (App::new(integrations::families(), &[]), Stub::start(Options::default()).unwrap());
     register(&app, 20, &stub.url("/modern")).await;
     for left in [12, 4, 0, 0] {
@@ -66,7 +66,7 @@ async fn two_ticks_never_hold_the_same_integration() {
 }
 
 #[tokio::test]
-async fn what_a_lost_tick_held_is_due_again_when_its_lease_ends() {
+async fn the_work_of_a_lost_tick_is_due_again_when_its_lease_ends() {
     let (app, stub) = (App::new(integrations::families(), &[]), Stub::start(Options::default()).unwrap());
     register(&app, 1, &stub.url("/modern")).await;
     assert_eq!(postern_core::store::validations::claim_due(&app.platform, 10).await.unwrap().len(), 1);
@@ -97,7 +97,7 @@ async fn a_failing_upstream_backs_off_and_delays_no_other() {
 }
 
 #[tokio::test]
-async fn an_unknown_expression_does_nothing() {
+async fn an_unknown_cron_expression_does_nothing() {
     let app = App::new(integrations::families(), &[]);
     register(&app, 1, "http://127.0.0.1:1/mcp").await;
     scheduled::run(&app.platform, "0 0 1 1 *").await;

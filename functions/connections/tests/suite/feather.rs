@@ -31,7 +31,7 @@ fn assert_error(reply: &Reply, status: u16, message: &str) {
 }
 
 #[tokio::test]
-async fn a_connection_is_made_read_tried_and_removed() {
+async fn a_connection_is_made_read_probed_and_removed() {
     let (app, stub) = (app(), Stub::start(Options::default()).unwrap());
     let body = json!({
         "nickname": " Tickets ", "server_url": stub.url("/modern"), "auth_type": "bearer", "token": "canary",
@@ -71,7 +71,7 @@ async fn a_connection_is_made_read_tried_and_removed() {
 }
 
 #[tokio::test]
-async fn broken_rules_are_named() {
+async fn an_error_names_the_broken_rule() {
     let app = app();
     let url = "https://mcp.example.com/mcp";
     for (fields, message) in [
@@ -111,7 +111,7 @@ async fn an_authorization_that_cannot_begin_leaves_no_connection() {
 #[tokio::test]
 async fn unknown_and_malformed_ids_answer_alike_and_only_administrators_are_served() {
     let app = app();
-    // The bootstrap key becomes the admin's only while there is no other.
+    // The first request stores the bootstrap key, which works only while no other key is stored.
     assert_eq!(app.admin(Method::GET, CONNECTIONS, None).await.json(), json!([]));
     let developer = format!("Bearer {}", app.key("dev", &["developer"], None).await);
     for (method, suffix) in [(Method::GET, ""), (Method::DELETE, ""), (Method::POST, "/test-lease")] {
@@ -125,7 +125,7 @@ async fn unknown_and_malformed_ids_answer_alike_and_only_administrators_are_serv
 }
 
 #[tokio::test]
-async fn a_list_goes_on_where_its_link_says() {
+async fn the_link_header_leads_to_the_next_page() {
     let app = app();
     let mut ids = Vec::new();
     for number in 0..201 {

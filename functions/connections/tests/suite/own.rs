@@ -16,7 +16,7 @@ fn app() -> App {
     App::new(connections::families(), &[("PERSONAS", PERSONAS)])
 }
 
-/// Registers an integration; its id.
+/// Registers an integration and returns its id.
 async fn register(app: &App, name: &str, auth_mode: AuthMode, state: State) -> String {
     let schema = |json: &str| serde_json::value::RawValue::from_string(json.to_owned()).unwrap();
     let draft = Draft {
@@ -52,9 +52,9 @@ fn assert_error(reply: &Reply, status: u16, message: &str) {
 }
 
 #[tokio::test]
-async fn a_caller_sees_what_runs_and_what_their_persona_allows() {
+async fn a_caller_sees_the_running_integrations_that_the_persona_allows() {
     let app = app();
-    // The bootstrap key becomes the admin's only while there is no other.
+    // The first request stores the bootstrap key, which works only while no other key is stored.
     assert_eq!(app.admin(Method::GET, LIST, None).await.json(), json!({ "items": [] }));
     let user = app.key("dev", &["developer"], None).await;
     for (name, mode, state) in [

@@ -1,4 +1,4 @@
-//! A Postern with stub upstreams behind it, and requests of both eras.
+//! Helpers of the tests: a Postern with stub upstreams, and requests of both eras.
 
 #![allow(clippy::needless_pass_by_value, reason = "JSON written at the place of use reads best without `&`")]
 
@@ -18,7 +18,7 @@ pub(crate) fn stub() -> Stub {
     Stub::start(Options::default()).unwrap()
 }
 
-/// Registers and validates an upstream; its id.
+/// Registers an upstream, probes it and returns the integration's id.
 pub(crate) async fn register(app: &App, name: &str, url: &str) -> String {
     let created = app.admin(Method::POST, "/api/v1/integrations", json!({ "name": name, "url": url })).await;
     let id = created.json()["integration"]["id"].as_str().expect("created").to_owned();
@@ -27,13 +27,13 @@ pub(crate) async fn register(app: &App, name: &str, url: &str) -> String {
     id
 }
 
-/// A message of the legacy era.
+/// Sends a message of the legacy era.
 pub(crate) async fn legacy(app: &App, key: &str, path: &str, body: Value) -> Reply {
     let headers = [("x-api-key", key), ("accept", "application/json, text/event-stream")];
     app.send(Method::POST, path, &headers, body.to_string()).await
 }
 
-/// A request of the modern era with its headers and envelope.
+/// Sends a request of the modern era, with its headers and envelope.
 pub(crate) async fn modern(app: &App, key: &str, path: &str, method: &str, mut params: Value) -> Reply {
     params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
     if params["_meta"].get("io.modelcontextprotocol/clientCapabilities").is_none() {
@@ -52,12 +52,12 @@ pub(crate) fn call(id: Value, name: &str, arguments: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": name, "arguments": arguments } })
 }
 
-/// The JSON of a reply, or of the last event of an event stream.
+/// Returns the JSON of a reply, or of the last event of an event stream.
 pub(crate) fn last(reply: &Reply) -> Value {
     events(reply).pop().unwrap_or_else(|| reply.json())
 }
 
-/// The JSON of every event.
+/// Returns the JSON of every event; nothing for a reply that is not an event stream.
 pub(crate) fn events(reply: &Reply) -> Vec<Value> {
     if reply.header("content-type") != "text/event-stream" {
         return Vec::new();
@@ -70,12 +70,12 @@ pub(crate) fn events(reply: &Reply) -> Vec<Value> {
         .collect()
 }
 
-/// The text of a tool result's first block.
+/// Returns the text of a tool result's first block.
 pub(crate) fn text(reply: &Reply) -> String {
     last(reply)["result"]["content"][0]["text"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Audit rows as (tool, success, authorized, error), oldest first.
+/// Returns the audit rows as (tool, success, authorized, error), oldest first.
 pub(crate) async fn audit(app: &App) -> Vec<(String, i64, i64, Option<String>)> {
     app.settle().await;
     let rows = app

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::common::{VERSION, app, call, events, last, legacy, modern, register, stub, text};
 
 #[tokio::test]
-async fn initialize_settles_a_legacy_revision_and_a_session_of_the_caller() {
+async fn initialize_negotiates_a_revision_and_opens_the_callers_session() {
     let app = app(&[]);
     for (asked, settled) in [
         ("2025-11-25", "2025-11-25"),
@@ -44,7 +44,7 @@ async fn initialize_settles_a_legacy_revision_and_a_session_of_the_caller() {
 }
 
 #[tokio::test]
-async fn notifications_and_responses_are_taken_without_an_answer() {
+async fn notifications_and_responses_are_accepted_without_an_answer() {
     let app = app(&[]);
     for body in [
         json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
@@ -69,7 +69,7 @@ async fn discover_names_the_revision_and_postern() {
 }
 
 #[tokio::test]
-async fn methods_that_are_not_there_say_so_in_each_era() {
+async fn an_unknown_method_gets_the_error_of_each_era() {
     let app = app(&[]);
     for method in ["initialize", "ping", "logging/setLevel", "resources/subscribe", "no/such"] {
         let reply = modern(&app, &app.admin, "/mcp", method, json!({})).await;
@@ -236,7 +236,7 @@ async fn an_agent_without_event_streams_gets_the_response_alone() {
 }
 
 #[tokio::test]
-async fn batches_are_answered_together_in_their_one_revision() {
+async fn a_batch_gets_one_answer_in_the_revision_that_has_batches() {
     let (app, stub) = (app(&[]), stub());
     register(&app, "Up", &stub.url("/legacy?sse=1")).await;
     let batch = json!([
@@ -279,7 +279,7 @@ async fn modern_upstreams_get_exact_headers_and_their_own_envelope() {
         assert_eq!(
             (request.header("x-api-key"), request.header("authorization")),
             (None, None),
-            "the agent's key stays here"
+            "the agent's key is not sent upstream"
         );
         let body = request.json().unwrap();
         assert_ne!(body["id"], "m-1", "ids are Postern's own");
@@ -291,7 +291,7 @@ async fn modern_upstreams_get_exact_headers_and_their_own_envelope() {
 }
 
 #[tokio::test]
-async fn a_lost_upstream_session_is_opened_anew_once() {
+async fn a_lost_upstream_session_is_opened_again_once() {
     let (app, stub) = (app(&[]), stub());
     register(&app, "Up", &stub.url("/legacy")).await;
     let echo = || legacy(&app, &app.admin, "/mcp", call(json!(1), "up__echo", json!({ "message": "x" })));
@@ -310,7 +310,7 @@ async fn a_lost_upstream_session_is_opened_anew_once() {
 async fn callers_do_not_share_upstream_sessions() {
     let (app, stub) = (app(&[]), stub());
     let other = app.key("other", &["admin"], None).await;
-    // The bootstrap key needs an empty table, so a second named admin stands in for it.
+    // The bootstrap key is stored only while no other key is, so another admin key takes its place.
     let first = app.key("first", &["admin"], None).await;
     let created = app
         .send(

@@ -1,4 +1,4 @@
-//! Failing upstreams, bad messages, policy, and what is recorded of all that.
+//! Failing upstreams, malformed messages, policy, and the audit rows of all of them.
 
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -97,7 +97,7 @@ async fn unknown_and_denied_tools_answer_alike_and_are_recorded() {
             modern(&app, &reader, "/mcp", "tools/call", json!({ "name": tool, "_meta": {} })).await,
         ] {
             if tool.is_empty() && reply.status == StatusCode::BAD_REQUEST {
-                continue; // A modern call without a name header.
+                continue; // A modern call without the header `Mcp-Name` is refused before that.
             }
             let error = &reply.json()["error"];
             assert_eq!(reply.status, StatusCode::OK, "{tool}: {}", reply.text);
@@ -107,7 +107,7 @@ async fn unknown_and_denied_tools_answer_alike_and_are_recorded() {
             );
         }
     }
-    assert!(stub.requests().is_empty(), "no upstream heard of it");
+    assert!(stub.requests().is_empty(), "no upstream was asked");
     let rows = audit(&app).await;
     let denied: Vec<_> = rows.iter().filter(|row| row.2 == 0).map(|row| row.0.as_str()).collect();
     assert!(denied.contains(&"up__fail") && denied.contains(&"other__echo") && !denied.contains(&"up__nope"));
@@ -152,7 +152,7 @@ async fn what_is_listed_can_be_called_and_nothing_else() {
             json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }),
         )
         .await;
-        assert_eq!(one.status, StatusCode::NOT_FOUND, "a connection that is not allowed is not there");
+        assert_eq!(one.status, StatusCode::NOT_FOUND, "a denied connection answers like an unknown one");
     }
 }
 
@@ -229,13 +229,13 @@ async fn http_level_refusals_are_json_rpc_too() {
 }
 
 #[tokio::test]
-async fn an_audit_row_tells_the_call_and_keeps_no_secret() {
+async fn an_audit_row_describes_the_call_and_contains_no_secret() {
     let (app, stub) = (app(&[]), stub());
     register(&app, "Up", &stub.url("/modern")).await;
     let arguments =
         json!({ "message": "hello", "Password": "canary-1", "nested": { "api_key": "canary-2" } });
     let reply = legacy(&app, &app.admin, "/mcp", call(json!(1), "up__echo", arguments)).await;
-    assert_eq!(app.database.count("audit_events"), 0, "not before the answer");
+    assert_eq!(app.database.count("audit_events"), 0, "the row is written after the answer");
     app.settle().await;
     let rows = app.rows("SELECT id, request_id, user_id, persona, connection, parameters, success, response_chars, content_blocks FROM audit_events").await.unwrap();
     let mut row = rows.into_iter().next().unwrap().read();
@@ -268,7 +268,7 @@ async fn concurrent_calls_share_a_write_and_lose_no_row() {
 }
 
 #[tokio::test]
-async fn an_archived_integration_is_refused_at_once() {
+async fn calls_of_an_archived_integration_are_refused_at_once() {
     let (app, stub) = (app(&[]), stub());
     let id = register(&app, "Up", &stub.url("/modern")).await;
     let echo = || legacy(&app, &app.admin, "/mcp", call(json!(1), "up__echo", json!({ "message": "x" })));

@@ -1,4 +1,5 @@
-//! An upstream that turns a token down: whose problem that is, and how often somebody is asked for more rights.
+//! Upstreams that refuse a token: what that means for the connection and for the integration, and how often a user is
+//! asked for more scopes.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -31,7 +32,7 @@ impl Refusing {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let (mut stream, mut buffer) = (stream.unwrap(), [0; 16 * 1024]);
-                // Every request of a probe fits one read; what it says does not matter.
+                // Every request of a probe fits one read; its content does not matter.
                 let _ = stream.read(&mut buffer);
                 let (status, challenge) = current.lock().unwrap().clone();
                 let head = format!(
@@ -48,7 +49,7 @@ impl Refusing {
     }
 }
 
-/// An integration at `url` to which the admin is connected, without a refresh token; its id.
+/// Registers an integration at `url`, connects the admin without a refresh token, and returns the integration's id.
 async fn connected(app: &App, url: &str) -> String {
     let body = json!({ "name": "Guarded", "url": url, "authMode": "oauth" });
     let created = app.admin(Method::POST, "/api/v1/integrations", body).await;
@@ -79,7 +80,7 @@ async fn grant(app: &App, id: &str) {
     assert!(put_tokens(&app.platform, id, &credential, TokenTimes::default()).await.unwrap());
 }
 
-/// (validationStatus, validationMessage, whether the caller is connected)
+/// Probes the integration and returns (`validationStatus`, `validationMessage`, whether the caller is connected).
 async fn validate(app: &App, id: &str) -> (String, String, bool) {
     let validated = app.admin(Method::POST, &format!("/api/v1/integrations/{id}/validate"), None).await;
     let integration: Value = validated.json()["integration"].clone();
@@ -109,14 +110,14 @@ async fn a_token_that_is_refused_ends_the_connection_and_not_the_integration() {
     assert!(!is_connected);
 }
 
-/// Another instance may still hold the former credential when its token is refused.
+/// Another instance may still use the former credential when the upstream refuses its token.
 #[tokio::test]
-async fn who_connected_anew_meanwhile_is_connected() {
+async fn a_refused_former_token_does_not_end_a_newer_connection() {
     let app = app();
     let id = connected(&app, "http://127.0.0.1:1/mcp").await;
     let former = resolve(&app.platform, &id, OWNER).await.unwrap().expect("connected");
     grant(&app, &id).await;
-    let fresh = renewed(&app.platform, &id, &former).await.expect("connected anew");
+    let fresh = renewed(&app.platform, &id, &former).await.expect("the newer credential");
     let current = resolve(&app.platform, &id, OWNER).await.unwrap().expect("connected");
     assert_eq!((&fresh.id, &fresh.sealed), (&current.id, &current.sealed));
     assert_ne!(fresh.sealed, former.sealed);
@@ -133,7 +134,7 @@ async fn more_rights_are_asked_for_a_bounded_number_of_times() {
         assert_eq!(found, ("valid".to_owned(), MORE.to_owned(), true), "attempt {attempt}");
         let wanted = wanted_scope(&app.platform, &id, OWNER).await.unwrap();
         assert_eq!(wanted.as_deref(), Some("read write"));
-        // What a person who consents again changes is not what the upstream wants.
+        // The user consents again and is granted the same scope, so the upstream asks for more again.
         grant(&app, &id).await;
     }
     let (status, message, _) = validate(&app, &id).await;
@@ -141,14 +142,14 @@ async fn more_rights_are_asked_for_a_bounded_number_of_times() {
         (status.as_str(), message.as_str()),
         ("invalid", "the upstream keeps asking for more rights than it is granted")
     );
-    // Other rights are another matter.
+    // A challenge for another scope is counted from zero.
     upstream.answers(403, "Bearer error=\"insufficient_scope\", scope=\"admin\"");
     assert_eq!(validate(&app, &id).await.1, MORE);
     assert_eq!(wanted_scope(&app.platform, &id, OWNER).await.unwrap().as_deref(), Some("admin read"));
 }
 
 #[tokio::test]
-async fn a_403_without_a_scope_challenge_is_no_wish_for_more_rights() {
+async fn a_403_without_a_scope_challenge_asks_for_no_more_rights() {
     let (app, upstream) = (app(), Refusing::start());
     let id = connected(&app, &upstream.url).await;
     upstream.answers(403, "Bearer error=\"invalid_request\"");

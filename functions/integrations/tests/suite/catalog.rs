@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 #[path = "../../catalog/check.rs"]
 mod check;
 
-/// An entry with one of everything.
+/// An entry with every kind of field.
 const SAMPLE: &str = r#"id = "sample"
 name = "Sample"
 description = "What it does."

@@ -35,7 +35,7 @@ fn assert_error(reply: &Reply, status: u16, category: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_whole_life_of_one() {
+async fn an_integration_is_installed_started_stopped_and_removed() {
     let (app, stub) = (app(), Stub::start(Options { extra_tools: 2, ..Options::default() }).unwrap());
     let source = json!({ "url": stub.url("/modern"), "name": "GitHub" });
     let installed = install(&app, json!({ "source": source, "id": "github-connector" })).await;
@@ -74,7 +74,7 @@ async fn the_whole_life_of_one() {
         let stopped = act(&app, "github-connector", "stop").await;
         assert_eq!(stopped.json(), json!({ "id": "github-connector", "status": "stopped" }));
     }
-    assert_eq!(get(&app, status).await["tools_count"], tools, "a stopped one keeps its catalogue");
+    assert_eq!(get(&app, status).await["tools_count"], tools, "a stopped integration keeps its catalogue");
     act(&app, "github-connector", "start").await;
     let removed = app.admin(Method::DELETE, "/integrations/github-connector?force=true", None).await;
     assert_eq!(removed.json(), json!({ "id": "github-connector", "installed": false }));
@@ -84,7 +84,7 @@ async fn the_whole_life_of_one() {
         json!({ "source": { "url": stub.url("/legacy"), "name": "GitHub" }, "id": "github-connector" }),
     )
     .await;
-    assert_eq!(again.status, StatusCode::CREATED, "what was removed can be installed again: {}", again.text);
+    assert_eq!(again.status, StatusCode::CREATED, "a removed one can be installed again: {}", again.text);
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn sources_are_catalogue_ids_urls_and_templates() {
         let installed = install(&app, json!({ "source": source })).await;
         assert_eq!(installed.json(), json!({ "id": id, "installed": true }), "{source}");
     }
-    // The entry's name is taken, its id is not.
+    // The entry's display name is taken, its id is free.
     assert_eq!(install(&app, json!({ "source": "github" })).await.json()["id"], "github");
     assert_error(&install(&app, json!({ "source": "github" })).await, 409, "Duplicate");
     let catalog = get(&app, "/integrations/catalog?q=GITHUB").await;
@@ -115,7 +115,7 @@ async fn sources_are_catalogue_ids_urls_and_templates() {
 }
 
 #[tokio::test]
-async fn bad_installs_are_named_and_write_nothing() {
+async fn a_bad_install_gets_an_error_and_stores_nothing() {
     let app = app();
     let template = |extra: Value| {
         let mut template = json!({ "url": "https://mcp.example.com/mcp" });
@@ -179,7 +179,7 @@ async fn missing_credentials_are_named_and_can_be_given() {
     let refused = act(&app, "vendor", "start").await;
     let error = assert_error(&refused, 409, "InvalidState");
     assert_eq!(error["details"]["missing"], json!(["VENDOR_TOKEN"]));
-    assert!(stub.requests().is_empty(), "nothing is dialled without them");
+    assert!(stub.requests().is_empty(), "no request is sent without them");
     let path = "/integrations/vendor/start";
     let wrong = app.admin(Method::POST, path, json!({ "credentials": { "OTHER": "x" } })).await;
     assert_error(&wrong, 400, "ValidationError");
@@ -225,7 +225,7 @@ async fn a_dead_upstream_is_an_error_after_three_failures_and_recovers() {
 }
 
 #[tokio::test]
-async fn the_list_is_paged_when_it_is_asked_to_be() {
+async fn the_list_is_paged_where_a_limit_is_given() {
     let app = app();
     for number in 0..5 {
         install(&app, json!({ "source": "http://127.0.0.1:1/mcp", "id": format!("i-{number}"), "name": number.to_string() })).await;

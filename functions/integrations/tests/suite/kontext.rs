@@ -14,7 +14,7 @@ async fn create(app: &App, body: Value) -> Reply {
     app.admin(Method::POST, BASE, body).await
 }
 
-/// An integration at an address where nobody listens.
+/// The body of an integration at an address where no server listens.
 fn sample(name: &str) -> Value {
     json!({ "name": name, "url": "http://127.0.0.1:1/mcp" })
 }
@@ -138,7 +138,7 @@ async fn malformed_paging_is_refused() {
 }
 
 #[tokio::test]
-async fn bad_input_is_named_and_writes_nothing() {
+async fn an_error_names_the_bad_field_and_nothing_is_stored() {
     let app = app();
     let with = |field: &str, value: Value| {
         let mut body = sample("Bad");
@@ -204,7 +204,7 @@ async fn an_archived_integration_is_gone_until_it_is_revived() {
     let one = format!("{BASE}/{id}");
     let archived = app.admin(Method::DELETE, &one, None).await;
     assert_eq!((archived.status, archived.text.as_str()), (StatusCode::NO_CONTENT, ""));
-    assert_eq!(app.database.count("credentials"), 0, "secrets go with it");
+    assert_eq!(app.database.count("credentials"), 0, "archiving deletes the secrets");
     for method in [Method::GET, Method::DELETE] {
         assert_kontext_error(
             &app.admin(method, &one, None).await,
@@ -218,7 +218,7 @@ async fn an_archived_integration_is_gone_until_it_is_revived() {
     let mut revival = sample("Phoenix");
     revival["confirmUnarchive"] = json!(true);
     let revived = create(&app, revival.clone()).await;
-    assert_eq!(id_of(&revived), id, "it keeps its id");
+    assert_eq!(id_of(&revived), id, "a revived integration keeps its id");
     assert_eq!(revived.json()["integration"]["slug"], "phoenix", "and its slug");
     assert_eq!(revived.json()["integration"]["serverTokenConfigured"], false);
     assert_eq!(revived.json()["integration"]["validationStatus"], "pending");
@@ -277,12 +277,12 @@ async fn only_a_valid_admin_key_manages() {
 }
 
 #[tokio::test]
-async fn keys_expire_and_the_bootstrap_key_works_only_first() {
+async fn keys_expire_and_the_bootstrap_key_works_only_before_other_keys() {
     let app = app();
     let lifetime = std::time::Duration::from_secs(60);
     let short = app.key("short", &["admin"], Some(lifetime)).await;
     assert_eq!(app.send(Method::GET, BASE, &[("x-api-key", &short)], "").await.status, StatusCode::OK);
-    // There is a key already, so the bootstrap key was never made.
+    // Another key is stored already, so the bootstrap key is not accepted.
     assert_eq!(app.admin(Method::GET, BASE, None).await.status, StatusCode::UNAUTHORIZED);
     app.clock.advance(lifetime);
     assert_eq!(
@@ -293,7 +293,7 @@ async fn keys_expire_and_the_bootstrap_key_works_only_first() {
 }
 
 #[tokio::test]
-async fn methods_and_paths_that_do_not_exist_say_so() {
+async fn unknown_methods_and_paths_get_the_error_form_of_their_family() {
     let app = app();
     let reply = app.admin(Method::PUT, BASE, None).await;
     assert_kontext_error(&reply, StatusCode::METHOD_NOT_ALLOWED, "method");
@@ -323,11 +323,11 @@ async fn a_body_that_breaks_off_is_the_callers_error() {
     let key = [("x-api-key", app.admin.as_str())];
     let reply = app.send_body(Method::POST, BASE, &key, web::Body::broken("connection reset")).await;
     assert_kontext_error(&reply, StatusCode::BAD_REQUEST, "broke off");
-    assert!(!reply.text.contains("reset"), "the runtime's words stay in the log");
+    assert!(!reply.text.contains("reset"), "the runtime's own text goes to the log only");
 }
 
 #[tokio::test]
-async fn foreign_pages_are_refused() {
+async fn pages_of_foreign_origins_are_refused() {
     let app = App::new(
         integrations::families(),
         &[("PUBLIC_URL", "https://postern.example.com"), ("ALLOWED_ORIGINS", "https://console.example.com")],

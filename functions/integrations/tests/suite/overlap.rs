@@ -1,4 +1,4 @@
-//! Probes of one integration that overlap: the one that began last has the last word, whichever ends first.
+//! Overlapping probes of one integration: the result of the probe that began last counts, whichever probe ends first.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -56,7 +56,7 @@ impl World {
         Self { app, held, stub: Stub::start(Options::default()).unwrap() }
     }
 
-    /// Creates an integration; its first probe waits for `settle`.
+    /// Creates an integration and returns its path; its first probe runs in `settle`.
     async fn create(&self, policy: &str) -> String {
         let body = json!({ "name": "Upstream", "url": self.stub.url("/modern"), "toolPolicy": policy });
         let created = self.app.admin(Method::POST, BASE, body).await;
@@ -74,8 +74,8 @@ impl World {
         self.app.admin(Method::GET, path, None).await.json()["integration"].clone()
     }
 
-    /// Lets the first probe begin, holds it back at `method`, and lets it end only after a second one, which finds what
-    /// `change` made of the upstream. The integration after the second one, and in the end.
+    /// Starts the first probe, holds it back at `method`, and lets it end only after a second probe, which finds the
+    /// upstream as `change` leaves it. Returns the integration after the second probe, and after both.
     async fn overtake(&self, path: &str, method: &'static str, change: impl FnOnce()) -> (Value, Value) {
         self.held.method.set(Some(method));
         let second = async {
@@ -101,7 +101,7 @@ async fn an_older_success_does_not_hide_a_newer_failure() {
     assert_eq!(newer["validationStatus"], "invalid");
     assert_eq!(last, newer);
     assert_eq!(last["consecutiveFailures"], 1);
-    assert_eq!(world.app.database.count("catalogue_entries"), 0, "its catalogue is as old as the probe");
+    assert_eq!(world.app.database.count("catalogue_entries"), 0, "the older catalogue is not stored");
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn an_older_catalogue_does_not_replace_a_newer_one() {
     assert!(last["validationMessage"].as_str().unwrap().ends_with(&format!("{count} tools")), "{last}");
 }
 
-/// What is decided while a probe runs counts for what the probe finds, also where that is nothing new.
+/// A policy that is set while a probe runs applies to the tools that the probe finds, also if none of them is new.
 #[tokio::test]
 async fn a_policy_that_changes_during_a_probe_is_applied() {
     let world = World::new();
@@ -147,13 +147,13 @@ async fn a_policy_that_changes_during_a_probe_is_applied() {
     assert_eq!(validated["validationStatus"], "valid");
     assert!(
         world.app.rows(waiting).await.unwrap().is_empty(),
-        "the tools wait for a review that nobody owes them"
+        "no tool waits for a review under the policy `auto`"
     );
 }
 
-/// A verdict from beyond now was timed by a clock that ran ahead: it does not stand for ever.
+/// A `last_validated_at` in the future comes from a clock that ran ahead: later probes replace it.
 #[tokio::test]
-async fn a_clock_that_is_set_back_locks_nobody_out() {
+async fn a_clock_that_is_set_back_blocks_no_validation() {
     let world = World::new();
     let path = world.create("auto").await;
     world.app.settle().await;

@@ -1,4 +1,4 @@
-//! Tool drift: what a probe finds new, changed or gone, under both policies, through the whole router.
+//! Tool drift: what a probe finds new, changed or removed, under both policies, through the whole router.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ fn definition(description: &str) -> Value {
 }
 
 #[tokio::test]
-async fn under_auto_what_is_found_is_offered_at_once() {
+async fn under_auto_every_found_tool_is_offered_at_once() {
     let registry = Registry::start("auto").await;
     registry.stub.set_tool(definition("one"));
     registry.probe().await;
@@ -86,14 +86,14 @@ async fn under_auto_what_is_found_is_offered_at_once() {
 }
 
 #[tokio::test]
-async fn under_review_nothing_is_offered_that_nobody_approved() {
+async fn under_review_only_approved_tools_are_offered() {
     let registry = Registry::start("review").await;
     assert_eq!(registry.tools("&status=approved").await, Vec::<Value>::new());
     registry.approve_all().await;
     registry.stub.set_tool(definition("one"));
     registry.probe().await;
     assert_eq!(registry.status("drifting").await, "new");
-    // A new one that changes again before anybody looked has one definition: the newest.
+    // A new tool that changes again before its review has one definition: the newest.
     registry.stub.set_tool(definition("two"));
     registry.probe().await;
     let tool = registry.tool("drifting").await.unwrap();
@@ -126,7 +126,7 @@ async fn under_review_nothing_is_offered_that_nobody_approved() {
 }
 
 #[tokio::test]
-async fn what_goes_back_to_what_was_approved_is_approved() {
+async fn a_tool_that_returns_to_its_approved_definition_is_approved() {
     let registry = Registry::start("review").await;
     registry.stub.set_tool(definition("one"));
     registry.probe().await;
@@ -153,7 +153,7 @@ async fn what_goes_back_to_what_was_approved_is_approved() {
 }
 
 #[tokio::test]
-async fn what_was_rejected_stays_hidden_until_it_changes_again() {
+async fn a_rejected_tool_stays_hidden_until_it_changes_again() {
     for policy in ["auto", "review"] {
         let registry = Registry::start(policy).await;
         registry.stub.set_tool(definition("bad"));
@@ -169,7 +169,7 @@ async fn what_was_rejected_stays_hidden_until_it_changes_again() {
         assert_eq!(registry.status("drifting").await, expected, "{policy}");
         registry.stub.set_tool(definition("bad"));
         registry.probe().await;
-        assert_eq!(registry.status("drifting").await, "rejected", "{policy}: the refused one came back");
+        assert_eq!(registry.status("drifting").await, "rejected", "{policy}: the rejected one came back");
         assert_eq!(
             registry.decide("drifting", "approve").await.json()["tool"]["status"],
             "approved",
@@ -179,7 +179,7 @@ async fn what_was_rejected_stays_hidden_until_it_changes_again() {
 }
 
 #[tokio::test]
-async fn a_switch_to_auto_offers_what_waited() {
+async fn a_switch_to_auto_offers_the_waiting_tools() {
     let registry = Registry::start("review").await;
     let waiting = registry.tools("&status=new").await.len();
     assert!(waiting > 0);
@@ -192,7 +192,7 @@ async fn a_switch_to_auto_offers_what_waited() {
 }
 
 #[tokio::test]
-async fn pages_cover_every_tool_once_and_bad_queries_are_named() {
+async fn pages_cover_every_tool_once_and_bad_queries_are_refused() {
     let registry = Registry::start("auto").await;
     let all = registry.tools("").await.len();
     let mut seen = std::collections::BTreeSet::new();

@@ -55,7 +55,7 @@ async fn absent_and_null_and_present_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_change_of_url_or_mode_resets_what_was_known() {
+async fn a_change_of_url_or_mode_resets_the_validation() {
     let app = app();
     let id = create(&app, json!({})).await;
     let known = app.admin(Method::GET, &format!("{BASE}/{id}"), None).await.json();
@@ -74,7 +74,7 @@ async fn a_change_of_url_or_mode_resets_what_was_known() {
 }
 
 #[tokio::test]
-async fn leaving_a_mode_deletes_the_credentials_that_hang_on_it() {
+async fn leaving_a_mode_deletes_its_credentials() {
     let app = app();
     let id = create(&app, json!({ "authMode": "user_token" })).await;
     for name in ["ann", "bob"] {
@@ -145,7 +145,7 @@ async fn an_archived_integration_comes_back_by_an_update_that_confirms_it() {
 }
 
 #[tokio::test]
-async fn of_two_updates_at_once_none_is_lost() {
+async fn two_updates_at_once_are_both_applied() {
     let app = app();
     let id = create(&app, json!({})).await;
     let (one, two) = futures_util::join!(
@@ -224,7 +224,7 @@ async fn a_connection_is_its_users_own() {
 }
 
 #[tokio::test]
-async fn what_is_pasted_must_match_the_schema_and_the_headers() {
+async fn a_pasted_credential_must_match_the_schema_and_the_headers() {
     let app = app();
     let schema =
         json!({ "type": "object", "required": ["email"], "properties": { "email": { "pattern": "@" } } });

@@ -46,7 +46,7 @@ async fn the_era_is_found_and_every_page_is_read() {
 }
 
 #[tokio::test]
-async fn a_second_probe_keeps_tool_ids_and_forgets_what_is_gone() {
+async fn a_second_probe_keeps_tool_ids_and_deletes_removed_tools() {
     let stub = Stub::start(Options { extra_tools: 3, ..Options::default() }).unwrap();
     let app = app();
     let integration = validate(&app, &stub.url("/modern")).await;
@@ -124,7 +124,7 @@ async fn a_create_is_answered_before_the_upstream_is_probed() {
     let stub = Stub::start(Options::default()).unwrap();
     let app = app();
     let created = app.admin(Method::POST, BASE, json!({ "name": "Later", "url": stub.url("/modern") })).await;
-    assert!(stub.requests().is_empty(), "nobody was dialled before the answer");
+    assert!(stub.requests().is_empty(), "no request was sent before the answer");
     app.settle().await;
     let id = created.json()["integration"]["id"].as_str().unwrap().to_owned();
     let read = app.admin(Method::GET, &format!("{BASE}/{id}"), None).await;

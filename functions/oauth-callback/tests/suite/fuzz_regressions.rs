@@ -1,6 +1,6 @@
-//! The fuzz target of the callback over its seeds and some thousand mutants of them: what the fuzzer checks, in every run.
+//! Runs the fuzz target of the callback over its seeds and 10 000 mutants of them, in every test run.
 
-// The bodies are public in the crate of the fuzz targets.
+// The included modules are public in the crate of the fuzz targets.
 #![allow(clippy::missing_panics_doc, unreachable_pub)]
 
 #[path = "../../../../fuzz/src/callback.rs"]
@@ -38,7 +38,7 @@ const WORDS: [&str; 24] = [
 ];
 
 #[test]
-fn callbacks_hold() {
+fn the_fuzz_target_of_the_callback_passes() {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
     replay::replay(&fuzz, "callback", Vec::new(), &WORDS, 10_000, callback::callback);
 }

@@ -1,5 +1,5 @@
-//! A hostile URL is refused where it enters and never dialled where it is discovered: as an integration's URL, in a
-//! challenge, in either kind of metadata, as the target of a redirect, on an event stream.
+//! A hostile URL is refused where a caller enters it, and never requested where Postern discovers it: in a challenge,
+//! in either kind of metadata, as the target of a redirect, on an event stream.
 
 #[path = "../../../../shared/core/tests/suite/corpus/mod.rs"]
 mod corpus;

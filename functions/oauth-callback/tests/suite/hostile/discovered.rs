@@ -7,9 +7,9 @@ use serde_json::json;
 use super::corpus::sample;
 use super::web::{ISSUER, Slot, UPSTREAM, Web, postern};
 
-/// Of each class.
+/// Most hostile URLs of each class that a test tries.
 const MOST: usize = 2;
-/// A URL that may be dialled, at a host that this internet does not have.
+/// A URL that may be requested, at a host that the simulated internet does not have.
 const ELSEWHERE: &str = "https://elsewhere.example.com/x";
 
 async fn integration(app: &App) -> String {
@@ -23,7 +23,7 @@ async fn init(app: &App, id: &str) -> Reply {
     app.admin(Method::POST, &format!("/mcp/integrations/{id}/oauth/init"), json!({})).await
 }
 
-/// Starts, finishes and ends a connection.
+/// Starts, finishes and revokes a connection; returns the three statuses.
 async fn round(app: &App, id: &str) -> [StatusCode; 3] {
     let started = init(app, id).await;
     assert_eq!(started.status, StatusCode::OK, "{}", started.text);
@@ -39,7 +39,7 @@ fn assert_nothing_strayed(web: &Web, about: &str) {
     assert!(web.strayed.borrow().is_empty(), "{about}: {:?} was dialled", web.strayed.borrow());
 }
 
-/// The way that all other tests of this file disturb.
+/// The undisturbed case, without a planted URL.
 #[tokio::test]
 async fn an_honest_internet_connects() {
     let (app, web) = postern();
@@ -49,7 +49,7 @@ async fn an_honest_internet_connects() {
     assert_nothing_strayed(&web, "an honest internet");
 }
 
-/// Every slot is one that Postern acts upon: what may be dialled there is.
+/// Postern uses the URL of every slot: a usable URL that is planted there is requested.
 #[tokio::test]
 async fn a_usable_url_is_used_in_every_slot() {
     for slot in [Slot::Challenge, Slot::Issuer, Slot::Registration, Slot::Token, Slot::Revocation] {
@@ -72,7 +72,7 @@ async fn a_usable_url_is_used_in_every_slot() {
 }
 
 #[tokio::test]
-async fn a_hostile_url_in_metadata_begins_nothing() {
+async fn a_hostile_url_in_metadata_starts_no_authorization() {
     let slots = [Slot::Challenge, Slot::Issuer, Slot::Authorization, Slot::Token, Slot::Registration];
     for slot in slots {
         let (app, web) = postern();
@@ -96,7 +96,7 @@ async fn a_hostile_url_in_metadata_begins_nothing() {
 }
 
 #[tokio::test]
-async fn a_hostile_revocation_endpoint_is_not_told_any_token() {
+async fn a_hostile_revocation_endpoint_gets_no_token() {
     let (app, web) = postern();
     let id = integration(&app).await;
     let forms = sample(MOST);
@@ -110,9 +110,9 @@ async fn a_hostile_revocation_endpoint_is_not_told_any_token() {
     assert_eq!(app.database.count("credentials"), 0);
 }
 
-/// What Feather's discovery repeats is fit to be used, or left out.
+/// Feather's discovery returns an endpoint only if it may be requested.
 #[tokio::test]
-async fn discovery_repeats_no_hostile_endpoint() {
+async fn discovery_returns_no_hostile_endpoint() {
     for (slot, field) in [
         (Slot::Authorization, "authorize_url"),
         (Slot::Token, "token_url"),

@@ -1,4 +1,4 @@
-//! URLs that a caller names.
+//! URLs that a caller enters.
 
 use http::{Method, StatusCode};
 use native::App;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::corpus::{ordinary, sample};
 use super::web::{UPSTREAM, Web, postern};
 
-/// Of each class.
+/// Most hostile URLs of each class that a test tries.
 const MOST: usize = 3;
 const KONTEXT: &str = "/api/v1/integrations";
 const FEATHER: &str = "/v1/integrations/connections/custom-mcp";
@@ -15,7 +15,7 @@ const FEATHER: &str = "/v1/integrations/connections/custom-mcp";
 /// A request that carries a URL.
 type Entry = (Method, String, fn(&str) -> Value);
 
-/// Every place where a caller names a URL, for the integrations `none` and `oauth`.
+/// Every place where a caller enters a URL, for the integrations `none` and `oauth`.
 fn entries(none: &str, oauth: &str) -> Vec<Entry> {
     let (none, oauth) = (format!("{KONTEXT}/{none}"), format!("{KONTEXT}/{oauth}"));
     let install = "/integrations/install".to_owned();
@@ -70,7 +70,7 @@ fn assert_untouched(app: &App, web: &Web, about: &str) {
 }
 
 #[tokio::test]
-async fn a_hostile_url_enters_nowhere() {
+async fn a_hostile_url_is_refused_everywhere() {
     let (app, web) = postern();
     let (none, oauth) = (existing(&app, "none").await, existing(&app, "oauth").await);
     app.settle().await;
@@ -92,7 +92,7 @@ async fn a_hostile_url_enters_nowhere() {
 }
 
 #[tokio::test]
-async fn an_ordinary_url_enters_everywhere() {
+async fn an_ordinary_url_is_accepted_everywhere() {
     let urls: Vec<String> = ordinary().into_iter().step_by(61).collect();
     assert!(urls.len() >= 30);
     for at in 0..entries("", "").len() {
@@ -101,7 +101,7 @@ async fn an_ordinary_url_enters_everywhere() {
             let (none, oauth) = (existing(&app, "none").await, existing(&app, "oauth").await);
             let (method, path, body) = entries(&none, &oauth).swap_remove(at);
             let answer = app.admin(method.clone(), &path, body(url)).await;
-            // This internet does not have the host, so that an authorization cannot begin.
+            // The simulated internet does not have the host, so an authorization cannot begin.
             let begun = path == FEATHER && answer.status == StatusCode::BAD_GATEWAY;
             assert!(answer.status.is_success() || begun, "{method} {path} {url}: {}", answer.text);
         }

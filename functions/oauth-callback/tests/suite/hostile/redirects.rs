@@ -1,4 +1,4 @@
-//! Redirects and the endpoint event of HTTP+SSE: where else an upstream can try to send Postern.
+//! Redirects, and the endpoint event of HTTP+SSE: further ways in which an upstream can try to send Postern to a URL.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -57,9 +57,9 @@ async fn no_redirect_is_followed_while_probing_or_discovering() {
     }
 }
 
-/// An endpoint that the stream names is a path of the stream's own origin, or the conversation ends.
+/// The endpoint that an event stream names must have the stream's own origin; otherwise the probe fails.
 #[tokio::test]
-async fn an_event_stream_leads_nowhere_else() {
+async fn an_event_stream_leads_to_no_other_origin() {
     let (app, web) = postern();
     let id = create(&app, &format!("https://{UPSTREAM}/mcp"), "none").await;
     let mut tried = 0;
@@ -75,10 +75,10 @@ async fn an_event_stream_leads_nowhere_else() {
     web.plant(Slot::Endpoint, "/messages?session=1");
     validate(&app, &id).await;
     let own = format!("https://{UPSTREAM}/messages?session=1");
-    assert!(web.asked.borrow().contains(&own), "an endpoint of its own is used: {:?}", web.asked);
+    assert!(web.asked.borrow().contains(&own), "an endpoint of the same origin is used: {:?}", web.asked);
 }
 
-/// The native port, which must not be asked for anything but the stub.
+/// The native Fetch port, with a record of the URLs that it was asked for: all must be the stub's.
 struct Watched {
     port: NativeFetch,
     asked: Rc<RefCell<Vec<String>>>,
@@ -92,9 +92,9 @@ impl Fetch for Watched {
     }
 }
 
-/// The same over real HTTP.
+/// Redirects over real HTTP: the redirect is the answer, and its target is not requested.
 #[tokio::test]
-async fn a_real_redirect_is_an_answer() {
+async fn a_real_redirect_is_not_followed() {
     let stub = Stub::start(Options::default()).unwrap();
     let mut tried = 0;
     for form in sample(1) {

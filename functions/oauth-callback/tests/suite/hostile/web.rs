@@ -1,4 +1,5 @@
-//! An internet of two hosts: an MCP server and its authorization server. Whatever else Postern asks for is noted.
+//! A simulated internet of two hosts, an MCP server and its authorization server, which records every URL that Postern
+//! requests.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -17,42 +18,42 @@ pub(crate) const ISSUER: &str = "https://as.example.com";
 const SERVER: &str = "as.example.com";
 const PRM: &str = "/.well-known/oauth-protected-resource";
 
-/// Where a URL is planted.
+/// A place where a URL is planted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slot {
     /// `resource_metadata` of the challenge.
     Challenge,
     /// `authorization_servers` of the resource's metadata.
     Issuer,
-    /// Authorization server metadata.
+    /// `authorization_endpoint` of the authorization server's metadata.
     Authorization,
-    /// The same.
+    /// `token_endpoint` of the same metadata.
     Token,
-    /// The same.
+    /// `registration_endpoint` of the same metadata.
     Registration,
-    /// The same.
+    /// `revocation_endpoint` of the same metadata.
     Revocation,
-    /// `Location` of whatever the upstream answers.
+    /// `Location` of every answer of the upstream.
     UpstreamRedirect,
-    /// `Location` of whatever the authorization server answers to GET.
+    /// `Location` of every answer of the authorization server to GET.
     ServerRedirect,
-    /// `Location` of its token endpoint's answer.
+    /// `Location` of every answer of the authorization server to POST.
     TokenRedirect,
     /// First event of the upstream's event stream.
     Endpoint,
 }
 
-/// The internet.
+/// The simulated internet.
 pub(crate) struct Web {
     planted: RefCell<Option<(Slot, String)>>,
     redirect: Cell<u16>,
-    /// Every URL that was asked for.
+    /// Every URL that was requested.
     pub(crate) asked: RefCell<Vec<String>>,
-    /// Those at hosts that it does not have.
+    /// Those of them at other hosts than the two.
     pub(crate) strayed: RefCell<Vec<String>>,
 }
 
-/// Postern in this internet, with the policy of a deployment.
+/// Returns a Postern in this internet, with the URL policy of a deployment.
 pub(crate) fn postern() -> (App, Rc<Web>) {
     let families = [oauth_callback::families(), connections::families(), integrations::families()];
     let tables = families.into_iter().flatten().collect();
@@ -69,7 +70,7 @@ pub(crate) fn postern() -> (App, Rc<Web>) {
 }
 
 impl Web {
-    /// From now on `url` stands in `slot`. Whether HTTP and JSON can carry it there.
+    /// Plants `url` in `slot`. Returns whether HTTP and JSON can carry the URL there.
     pub(crate) fn plant(&self, slot: Slot, url: &str) -> bool {
         let in_header = HeaderValue::from_str(url).is_ok() && url.len() < 4096;
         let carried = match slot {
@@ -83,7 +84,7 @@ impl Web {
         carried
     }
 
-    /// The status of redirects.
+    /// Sets the status of redirects.
     pub(crate) fn redirect_with(&self, status: u16) {
         self.redirect.set(status);
     }
