@@ -1,5 +1,5 @@
-//! Checks the files in `catalog` and packs them into one JSON file, which `src/catalog.rs` includes: no TOML parser
-//! gets into the WASM, and a mistake in an entry fails the build.
+//! Checks the files in `catalog` and packs them into one JSON file, which `src/catalog.rs` includes: the WASM needs no
+//! TOML parser, and a mistake in an entry fails the build.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,7 +30,7 @@ fn build() -> Result<(), String> {
     fs::write(PathBuf::from(out).join("catalog.json"), packed).map_err(|error| error.to_string())
 }
 
-/// Names and contents of the TOML files in `folder`.
+/// Returns names and contents of the TOML files in `folder`.
 fn entries(folder: &Path) -> Result<Vec<(String, String)>, String> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(|error| error.to_string())? {

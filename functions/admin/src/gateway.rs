@@ -1,4 +1,5 @@
-//! `/api/v1/admin/gateway/connections/{name}/…`: connections of the gateway; `{name}` is the slug.
+//! `/api/v1/admin/gateway/connections/{name}/…`: the organization's connections to upstreams; `{name}` is an
+//! integration's slug.
 
 use kernel::time::Timestamp;
 use kernel::{Error, Result};
@@ -23,7 +24,7 @@ pub(super) fn routes(family: Family<AdminKeys>) -> Family<AdminKeys> {
         .error(502, "The authorization server cannot be used.")
 }
 
-/// A connection's name: an integration's slug. Text that cannot be one leads nowhere.
+/// A connection's name: an integration's slug. Any text is accepted here; an unknown name is answered with 404.
 struct ConnectionName(String);
 
 impl PathParam for ConnectionName {
@@ -42,7 +43,7 @@ impl PathParam for ConnectionName {
     }
 }
 
-/// The body of `oauth-start`; it may be absent.
+/// The optional body of `oauth-start`.
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = OauthStart, description = "Where to go afterwards. The body may be left out.")]
@@ -57,16 +58,17 @@ struct StartRequest {
 struct StartResponse {
     /// Where to send the browser.
     authorization_url: String,
-    /// What the callback will know it by.
+    /// The `state` that the authorization server sends back to the callback (RFC 6749 §4.1.2).
     state: String,
     /// The callback.
     redirect_uri: String,
-    /// When it is too late to finish it.
+    /// When the authorization expires if it is not finished.
     expires_at: Timestamp,
 }
 
-/// 200 `{authorization_url, state, redirect_uri, expires_at}`: the organization's own connection begins. 404; 409 when the
-/// connection is not one that people sign in to; 502 when its authorization server cannot be used.
+/// Starts an authorization for the organization's own connection. Answers 200
+/// `{authorization_url, state, redirect_uri, expires_at}`; 404 without such an integration; 409 for an integration to
+/// which nobody connects by the authorization code grant; 502 when the authorization server cannot be used.
 async fn oauth_start(
     platform: &Platform,
     admin: Admin,

@@ -1,4 +1,5 @@
-//! The admin API (`/api/v1/admin/…`), in problem details, and the pages where an administrator's sign-in ends.
+//! The admin API (`/api/v1/admin/…`), whose errors are problem details (RFC 9457), and the page on which an
+//! administrator's sign-in ends.
 
 mod gateway;
 mod portal;

@@ -1,4 +1,4 @@
-//! `GET /portal/admin/connections`: where the sign-in that an administrator started ends.
+//! `GET /portal/admin/connections`: the page on which a sign-in ends that an administrator started.
 
 use http::StatusCode;
 use kernel::Result;
@@ -14,7 +14,7 @@ pub(super) fn routes(family: Family<Public>) -> Family<Public> {
         .returns("A page.")
 }
 
-#[allow(clippy::unused_async)] // a handler
+#[allow(clippy::unused_async)] // handlers are async
 async fn page(_platform: &Platform, _: Anyone) -> Result<Html> {
     Ok(connected(StatusCode::OK))
 }

@@ -1,5 +1,5 @@
-//! The one list of functions. The Worker mounts it, the OpenAPI document and the manifests are derived from it, and the
-//! tests walk through it; on Spin each function is a component of its own.
+//! The one list of functions. The Worker mounts their routes, the OpenAPI document and the manifests are derived from
+//! them, and the tests walk through them; on Spin each function is a component of its own.
 
 #[cfg(not(target_family = "wasm"))]
 pub mod openapi;
@@ -7,11 +7,11 @@ pub mod openapi;
 use postern_core::Routes;
 pub use scheduled::{JOBS, Job, run};
 
-/// A function: a crate of `functions/`.
+/// A function: a crate in the folder `functions`.
 pub struct Function {
-    /// Its folder, and its component's name on Spin.
+    /// Name of the function's folder, and of its component on Spin.
     pub name: &'static str,
-    /// The families of its routes.
+    /// Returns the function's families of routes.
     pub families: fn() -> Vec<Routes>,
 }
 
@@ -25,7 +25,7 @@ pub const FUNCTIONS: &[Function] = &[
     Function { name: "scheduled", families: scheduled::families },
 ];
 
-/// The families of all functions.
+/// Returns the families of all functions.
 pub fn families() -> Vec<Routes> {
     FUNCTIONS.iter().flat_map(|function| (function.families)()).collect()
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document of the whole product.
+//! The OpenAPI document of the whole product, derived from the routes of all functions.
 
 use utoipa::openapi::info::LicenseBuilder;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, ServerBuilder};
@@ -16,7 +16,7 @@ field, never a value.
 - A method that a path does not have gets 405 with `Allow`; HEAD is answered like GET.
 ";
 
-/// The whole document.
+/// Returns the whole document.
 pub fn document() -> OpenApi {
     let license = LicenseBuilder::new().name("Apache License 2.0").identifier(Some("Apache-2.0"));
     let info = InfoBuilder::new()
@@ -30,7 +30,7 @@ pub fn document() -> OpenApi {
     document
 }
 
-/// The document as it is committed: pretty-printed, with a newline at the end.
+/// Returns the document in the form of `docs/openapi.json`: pretty-printed, with a newline at the end.
 ///
 /// # Errors
 /// When the document cannot be written as JSON.

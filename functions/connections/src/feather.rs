@@ -1,5 +1,5 @@
-//! The Feather dialect: connecting an MCP server that a customer brings, with static credentials or OAuth. Such a connection
-//! belongs to the organization.
+//! The Feather dialect (`/v1/integrations/connections…`): MCP servers that a customer brings, connected with static
+//! credentials or OAuth. Such a connection is an integration whose credential belongs to the organization.
 
 mod custom_mcp;
 mod discover;
@@ -18,16 +18,16 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
     discover::routes(custom_mcp::routes(read::routes(family)))
 }
 
-/// The vendor of every connection of this kind.
+/// The `vendor` of every connection in this dialect.
 const VENDOR: &str = "custom_mcp";
 
 /// How to speak to the server: a hint. Streamable HTTP is tried first and HTTP+SSE last, whatever it says.
 #[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Transport {
-    /// Find out.
+    /// Postern finds out what the server speaks.
     Auto,
-    /// Feather's default, which means the same.
+    /// Feather's default; means the same as `auto`.
     Sse,
     /// Streamable HTTP.
     Http,
@@ -35,7 +35,7 @@ enum Transport {
     StreamableHttp,
 }
 
-/// A connection's UUID. A malformed one answers like an unknown one: 404.
+/// A connection's UUID. A malformed id is answered like an unknown one: 404.
 struct ConnectionId(IntegrationId);
 
 impl PathParam for ConnectionId {
@@ -51,7 +51,7 @@ impl PathParam for ConnectionId {
     }
 }
 
-/// The connection `id`, read for the organization, which owns its credential; 404.
+/// Reads the connection `id` for the organization, which owns its credential. The error is 404 if there is none.
 async fn load(platform: &Platform, ConnectionId(id): ConnectionId) -> Result<Integration> {
     let found = integrations::find(platform, ORGANIZATION, &id.to_string()).await?;
     found.ok_or_else(not_found)

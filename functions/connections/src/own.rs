@@ -56,7 +56,7 @@ enum ConnectType {
     UserToken,
     /// By filling in what `credentialSchema` asks for.
     Credentials,
-    /// Not at all.
+    /// Users have nothing to connect.
     None,
 }
 
@@ -97,7 +97,7 @@ struct Item {
 struct ItemConnection {
     /// Whether there is one that can be used.
     connected: bool,
-    /// The same in a word.
+    /// `connected` or `disconnected`.
     #[schema(example = "connected")]
     status: &'static str,
     /// When the credential ends, where that is known.
@@ -142,13 +142,13 @@ impl ItemConnection {
     }
 }
 
-/// Whether the user for whom the integration was read has a connection that can be used: one whose grant the provider
-/// has ended cannot.
+/// Whether the user for whom the integration was read has a connection that can be used. A connection whose grant has
+/// ended at the provider cannot.
 fn is_connected(integration: &Integration) -> bool {
     integration.user_connection.is_some_and(|connection| !connection.needs_reauth)
 }
 
-/// When that user's credential ends, where that is known.
+/// When the credential of the user for whom the integration was read expires; `None` if that is not known.
 fn expiry(integration: &Integration) -> Option<Timestamp> {
     integration.user_connection.and_then(|connection| connection.expires_at)
 }
@@ -166,8 +166,8 @@ struct Items {
     next_cursor: Option<String>,
 }
 
-/// 200 `{items, nextCursor?}`. A page is cut first; then the integrations that are stopped or that the caller may not use
-/// are left out of it.
+/// Answers 200 `{items, nextCursor?}`. The page is cut first and filtered after that: integrations that are stopped or
+/// that the caller may not use are left out, so a page may be shorter than others.
 async fn list(
     platform: &Platform,
     caller: Caller,
@@ -188,7 +188,7 @@ async fn list(
     Ok(Json(Items { items, next_cursor: next }))
 }
 
-/// The body of an init; it may be absent.
+/// The optional body of `oauth/init`.
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = OauthInit, description = "Where to go afterwards. The body may be left out.")]
@@ -204,13 +204,14 @@ struct InitRequest {
 struct InitResponse {
     /// Where to send the browser.
     authorization_url: String,
-    /// What the callback will know it by.
+    /// The `state` that the authorization server sends back to the callback (RFC 6749 §4.1.2).
     state: String,
-    /// When it is too late to finish it.
+    /// When the authorization expires if it is not finished.
     expires_at: Timestamp,
 }
 
-/// 200 `{authorizationUrl, state, expiresAt}`; 404; 409 where users do not connect by OAuth; 502 when the authorization
+/// Starts an authorization for the caller's own connection. Answers 200 `{authorizationUrl, state, expiresAt}`; 404
+/// for an integration that the caller may not use; 409 where users do not connect by OAuth; 502 when the authorization
 /// server cannot be used.
 async fn init(
     platform: &Platform,
@@ -249,7 +250,8 @@ struct OauthConnection {
     expires_at: Option<Timestamp>,
 }
 
-/// 200 `{connected, expires_at?}`; 404.
+/// Answers 200 `{connected, expires_at?}`, also without a connection; 404 for an integration that the caller may not
+/// use.
 async fn connection(
     platform: &Platform,
     user: User,
@@ -259,14 +261,14 @@ async fn connection(
     Ok(Json(OauthConnection { connected: is_connected(&integration), expires_at: expiry(&integration) }))
 }
 
-/// 204, also where there is no connection: the grant is revoked at the provider (RFC 7009), then deleted here.
+/// Revokes the grant at the provider (RFC 7009) and deletes the credential. Answers 204, also without a connection.
 async fn revoke(platform: &Platform, user: User, Path(id): Path<IntegrationId>) -> Result<NoContent> {
     let integration = usable(platform, &user, id).await?;
     disconnect(platform, &integration, &user.subject, &user.subject).await?;
     Ok(NoContent)
 }
 
-/// The integration `id`; 404 for one that the caller may not use.
+/// Reads the integration `id`. The error is 404 also for an integration that the caller may not use.
 async fn usable(platform: &Platform, caller: &Caller, id: IntegrationId) -> Result<Integration> {
     let found = integrations::find(platform, &caller.subject, &id.to_string()).await?;
     found

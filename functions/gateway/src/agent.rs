@@ -11,20 +11,20 @@ use crate::session::AgentSession;
 
 /// An MCP client.
 pub(crate) struct Agent<'a> {
-    /// On whose behalf it acts.
+    /// The caller on whose behalf the agent acts.
     pub(crate) caller: &'a Caller,
-    /// How it speaks MCP.
+    /// The era of MCP that the agent speaks.
     pub(crate) era: Era,
-    /// Its session, opened; only agents up to 2025-11-25 have one.
+    /// The agent's session, if its request names one; only agents up to 2025-11-25 have sessions.
     session: Option<AgentSession>,
 }
 
-/// The session that a request names belongs to somebody else, is forged, or has expired.
+/// The error for a request whose session belongs to another caller, is forged, or has expired.
 pub(crate) struct UnknownSession;
 
 impl<'a> Agent<'a> {
-    /// An agent up to 2025-11-25. A session is optional, since it holds nothing that a request needs; one that is sent
-    /// must be this caller's.
+    /// Returns an agent up to 2025-11-25. A session is optional, because every request can be answered without one; a
+    /// session that the request names must be this caller's.
     pub(crate) fn legacy(
         platform: &Platform,
         caller: &'a Caller,
@@ -41,13 +41,13 @@ impl<'a> Agent<'a> {
         Ok(Self { caller, era: Era::Legacy, session })
     }
 
-    /// An agent of 2026-07-28.
+    /// Returns an agent of 2026-07-28.
     pub(crate) fn modern(caller: &'a Caller) -> Self {
         Self { caller, era: Era::Modern, session: None }
     }
 
-    /// Whether the agent can open URLs for its user. Agents up to 2025-11-25 say so once, when their session begins;
-    /// later ones with each request: `declared` are the request's client capabilities.
+    /// Whether the agent can open URLs for its user. Agents up to 2025-11-25 declare that once, in `initialize`;
+    /// agents of 2026-07-28 declare it with each request, in the client capabilities `declared`.
     pub(crate) fn opens_urls(&self, declared: Option<&RawValue>) -> bool {
         match self.era {
             Era::Modern => declared.is_some_and(opens_urls),
@@ -56,7 +56,7 @@ impl<'a> Agent<'a> {
     }
 }
 
-/// Whether client capabilities have `elicitation.url`.
+/// Whether client capabilities have an object `elicitation.url`.
 pub(crate) fn opens_urls(capabilities: &RawValue) -> bool {
     let member = |object: &RawValue, key: &str| Some(RawObject::parse(object.get())?.get(key)?.to_owned());
     let url = member(capabilities, "elicitation").and_then(|elicitation| member(&elicitation, "url"));

@@ -11,7 +11,8 @@ use serde_json::value::RawValue;
 
 use crate::context::Context;
 
-/// Records its row when it is finished, or, when the agent went away before that, when it is dropped.
+/// An audit row that is not recorded yet. `finish` records the row; if the agent disconnects before that, dropping
+/// this value records a failed call.
 pub(crate) struct Audit {
     platform: Platform,
     started: Timestamp,
@@ -19,7 +20,7 @@ pub(crate) struct Audit {
 }
 
 impl Audit {
-    /// The row of a call of `exposed` with `arguments`.
+    /// Begins the row of a call of the tool `exposed` with `arguments`; `slug` is the integration's.
     pub(crate) fn begin(
         context: &Context<'_>,
         exposed: &str,
@@ -51,7 +52,7 @@ impl Audit {
         Ok(Self { platform, started, event: Some(event) })
     }
 
-    /// Policy refused the call.
+    /// Records a call that policy refused for `reason`.
     pub(crate) fn denied(mut self, reason: String) {
         if let Some(event) = &mut self.event {
             event.authorized = false;
@@ -59,14 +60,14 @@ impl Audit {
         self.finish(false, Some(reason), 0);
     }
 
-    /// Counts what was sent to the agent.
+    /// Adds `bytes` to the size of what was sent to the agent.
     pub(crate) fn sent(&mut self, bytes: usize) {
         if let Some(event) = &mut self.event {
             event.response_chars += bytes as u64;
         }
     }
 
-    /// The call is over.
+    /// Records the row. A second call does nothing.
     pub(crate) fn finish(&mut self, success: bool, error: Option<String>, content_blocks: u64) {
         let Some(mut event) = self.event.take() else {
             return;

@@ -1,4 +1,4 @@
-//! What every step of answering one message knows.
+//! What every step of answering one message needs to know.
 
 use http::HeaderMap;
 use postern_core::Platform;
@@ -7,13 +7,13 @@ use web::RequestId;
 
 use crate::agent::Agent;
 
-/// One message's surroundings.
+/// The context in which one message is answered.
 pub(crate) struct Context<'a> {
-    /// The product's view of its runtime.
+    /// The ports and the settings.
     pub(crate) platform: &'a Platform,
-    /// Who sent the message.
+    /// The agent that sent the message.
     pub(crate) agent: &'a Agent<'a>,
-    /// What the endpoint offers.
+    /// The tools that the endpoint offers.
     pub(crate) scope: &'a Scope,
     /// The HTTP request's headers.
     pub(crate) headers: &'a HeaderMap,

@@ -1,4 +1,4 @@
-//! Which catalogue an endpoint offers. A published server's endpoint will be one more function here.
+//! Finds the catalogue that an endpoint offers. A published server's endpoint will be one more function here.
 
 use kernel::Result;
 use postern_core::auth::Caller;
@@ -7,7 +7,8 @@ use postern_core::model::integration::IntegrationId;
 use postern_core::policy::authorize_connection;
 use postern_core::{Platform, store};
 
-/// The one integration that `reference` names, its slug or its UUID. To a caller who may not use it, it does not exist.
+/// Returns the scope of the running integration whose slug or UUID is `reference`. The error is 404 also for an
+/// integration that the caller may not use.
 pub(crate) async fn one(platform: &Platform, caller: &Caller, reference: &str) -> Result<Scope> {
     let slug = store::targets::slug_of(platform, reference).await?;
     let slug = slug.filter(|slug| authorize_connection(caller.persona.as_deref(), slug));

@@ -1,4 +1,5 @@
-//! A call whose upstream streams its answer: each event goes on as it arrives, until the response.
+//! A call that its upstream answers with an event stream: each message is passed on to the agent as it arrives, until
+//! the response.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,17 +16,18 @@ use postern_core::model::target::Upstream;
 use crate::audit::Audit;
 use crate::context::Context;
 
-/// Longest call, even while the upstream reports progress.
+/// Longest duration of a call, even while the upstream reports progress.
 const LONGEST_CALL: Duration = Duration::from_mins(10);
-/// Largest answer in bytes.
+/// Largest answer of an upstream, in bytes.
 const LARGEST_ANSWER: u64 = 10 * 1024 * 1024;
 
-/// The limits of a call.
+/// Returns the limits of a call's upstream request.
 pub(crate) fn limits(platform: &Platform) -> Limits {
     Limits { idle: platform.settings.upstream_timeout, total: LONGEST_CALL, max_bytes: LARGEST_ANSWER }
 }
 
-/// The exchange. Dropping it before its end cancels the upstream's stream, and the audit row says so.
+/// A call whose answer is being streamed. Dropping the exchange before its end cancels the upstream's stream and
+/// records the call as failed.
 pub(crate) struct Exchange {
     platform: Platform,
     subject: String,
@@ -37,7 +39,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Goes on where the upstream began to stream.
+    /// Begins to read the upstream's `events`.
     pub(crate) fn new(
         context: &Context<'_>,
         bridge: Bridge,
@@ -50,13 +52,13 @@ impl Exchange {
         Self { platform, subject, bridge, events, upstream, audit, done: false }
     }
 
-    /// Completes after `duration`; borrows nothing of the exchange.
+    /// Returns a future that completes after `duration` and borrows nothing of the exchange.
     pub(crate) fn sleep(&self, duration: Duration) -> LocalBoxFuture<'static, ()> {
         let clock = Rc::clone(&self.platform.clock);
         async move { clock.sleep(duration).await }.boxed_local()
     }
 
-    /// The next message for the agent; `None` after the response. Dropping the future loses nothing.
+    /// Returns the next message for the agent; `None` after the response. Dropping the future loses no message.
     pub(crate) async fn next(&mut self) -> Option<String> {
         if self.done {
             return None;
@@ -82,7 +84,7 @@ impl Exchange {
         }
     }
 
-    /// Only the response, for agents that take no event stream.
+    /// Returns only the response, for agents that do not accept event streams.
     pub(crate) async fn last(mut self: Box<Self>) -> String {
         let mut last = String::new();
         while let Some(json) = self.next().await {

@@ -1,10 +1,10 @@
-//! The gateway: MCP endpoints for agents, both eras on each (streamable HTTP).
+//! The gateway: MCP endpoints for agents over streamable HTTP. Each endpoint speaks both eras.
 //!
 //! `POST /mcp` offers the tools of all running integrations as `<slug>__<tool>`; `POST /integrations/{id}/mcp` offers
-//! one integration's, nothing renamed (`{id}` is its slug or UUID). GET and DELETE are 405: there is no stream without
-//! a request, and a session holds nothing that could be ended.
+//! the tools of one integration under their own names (`{id}` is the integration's slug or UUID). GET and DELETE are
+//! answered with 405: Postern opens no event stream without a request, and stores no session that could be ended.
 //!
-//! A message's way: `serve` → `agent` and `endpoint` → `methods` → `relay` → `reply`.
+//! The modules through which a message passes: `serve` → `agent` and `endpoint` → `methods` → `relay` → `reply`.
 
 mod agent;
 mod audit;
@@ -21,13 +21,14 @@ use postern_core::auth::ApiKeys;
 use postern_core::{Family, Routes};
 use web::dialect::JsonRpc;
 
-/// Largest message: 4 MiB, as the reference SDK's servers take.
+/// Largest body of a request in bytes: 4 MiB, the limit of the reference SDK's servers.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 /// The families of this function.
 pub fn families() -> Vec<Routes> {
     let family = |prefix| Family::new(prefix, &JsonRpc, ApiKeys).body_limit(BODY_LIMIT).tag(TAG, ABOUT);
-    // Unknown paths below `/integrations` belong to another family.
+    // The second family has no prefix, so that unknown paths below `/integrations` stay with the family of that
+    // prefix.
     vec![serve::all_routes(family("/mcp")).routes(), serve::one_routes(family("")).routes()]
 }
 

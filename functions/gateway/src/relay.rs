@@ -1,7 +1,7 @@
-//! Passing a call on to its upstream, and the answer back: (1) the call is made ready for the upstream; (2) it is sent under
-//! a credential; (3) the answer is translated into the agent's era.
+//! Passes a call on to its upstream and the answer back: (1) the request is made ready for the upstream; (2) the
+//! request is sent with a credential; (3) the answer is translated into the agent's era.
 //!
-//! What goes wrong upstream is a tool result with `isError`, so that the model can react.
+//! A failure of the upstream becomes a tool result with `isError`, so that the model can react.
 
 mod unconnected;
 
@@ -23,19 +23,20 @@ use crate::context::Context;
 use crate::exchange::{Exchange, limits};
 use crate::reply::Reply;
 
-/// A call that was authorized.
+/// An authorized call.
 pub(crate) struct Call<'a> {
-    /// The agent's id of the request.
+    /// The agent's request id.
     pub(crate) id: &'a RawValue,
     /// The upstream and its tool.
     pub(crate) target: Rc<Target>,
     /// The agent's parameters.
     pub(crate) params: RawObject<'a>,
-    /// Arguments to mirror in headers: a header's name without its prefix, and its value.
+    /// Arguments that the request repeats in headers: a header's name without the prefix `Mcp-Param-`, and its value.
     pub(crate) mirrored: Vec<(String, String)>,
 }
 
-/// Passes `call` on.
+/// Passes `call` on and returns the reply to the agent. Only an error of Postern's own is an `Err`; every other
+/// failure is a reply.
 pub(crate) async fn pass_on(context: &Context<'_>, call: Call<'_>, mut audit: Audit) -> Result<Reply> {
     // (1)
     let target = Rc::clone(&call.target);
@@ -46,7 +47,7 @@ pub(crate) async fn pass_on(context: &Context<'_>, call: Call<'_>, mut audit: Au
     // (2)
     let (platform, subject) = (context.platform, context.agent.caller.subject.as_str());
     let sending = async |upstream: &Upstream| {
-        // A tool is in the catalogue only after a probe found out the era.
+        // A tool is in the catalogue only after a probe has found the era.
         let era = upstream.era.unwrap_or(Era::Modern);
         Client::new(platform, upstream, subject, limits(platform))
             .released_with_caller()
@@ -88,8 +89,8 @@ pub(crate) async fn pass_on(context: &Context<'_>, call: Call<'_>, mut audit: Au
     }
 }
 
-/// The exchange to be bridged, and the request as the upstream is to get it: under the tool's own name, and without what
-/// concerns the agent and Postern only.
+/// Returns the bridge between agent and upstream, and the upstream's request: under the tool's own name, with `_meta`
+/// kept apart, and without the agent's answer to a request of Postern's own.
 fn ready<'a>(
     context: &Context<'_>,
     call: Call<'a>,
@@ -104,7 +105,7 @@ fn ready<'a>(
     let bridge = Bridge {
         agent,
         agent_id: id.to_owned(),
-        // Known once the request was sent; until then no answer can carry it.
+        // A placeholder: the upstream's id is known once the request was sent, and no answer arrives before that.
         upstream_id: id.to_owned(),
         logs: agent == Era::Legacy || meta.get(meta::LOG_LEVEL).is_some(),
         slug: target.upstream.slug.clone(),
@@ -112,7 +113,7 @@ fn ready<'a>(
     (bridge, client::Call { method: "tools/call", name: &target.tool, params, meta, mirrored })
 }
 
-/// An answer that came in one piece.
+/// Translates an answer that is not an event stream.
 fn in_one_piece(bridge: &Bridge, content: Content) -> Final {
     match content {
         Content::Json(body) => match std::str::from_utf8(&body) {

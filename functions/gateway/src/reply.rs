@@ -1,4 +1,4 @@
-//! What answering one message leads to, and its HTTP form.
+//! The answer to one message, and its conversion into an HTTP response.
 
 use std::time::Duration;
 
@@ -17,21 +17,21 @@ use crate::exchange::Exchange;
 
 /// The answer to one message.
 pub(crate) enum Reply {
-    /// A message with the HTTP status that carries it, and the session that it opens.
+    /// A message, the HTTP status that carries it, and the id of the session that `initialize` opened.
     Message { status: StatusCode, json: String, session_id: Option<String> },
-    /// The upstream streams: messages as they come, the response last.
+    /// An event stream: messages as the upstream sends them, the response last.
     Stream(Box<Exchange>),
-    /// A notification or a response was taken: there is nothing to answer.
+    /// No answer, because the message was a notification or a response.
     Accepted,
 }
 
 impl Reply {
-    /// A result.
+    /// Returns the reply to the request `id` with `result`.
     pub(crate) fn result(id: &RawValue, result: &RawValue) -> Self {
         Self::Message { status: StatusCode::OK, json: response(id, "result", result), session_id: None }
     }
 
-    /// The same message, with the session that it opens.
+    /// Adds the id of the session that was opened.
     pub(crate) fn with_session(self, id: String) -> Self {
         match self {
             Self::Message { status, json, .. } => Self::Message { status, json, session_id: Some(id) },
@@ -39,7 +39,8 @@ impl Reply {
         }
     }
 
-    /// The HTTP response. A stream becomes an event stream if the agent takes one, else only its last message.
+    /// Returns the HTTP response. A stream becomes an event stream if the agent accepts one, else a JSON body with the
+    /// last message only.
     pub(crate) async fn into_response(self, takes_events: bool) -> Response {
         match self {
             Self::Message { status, json, session_id } => {
@@ -55,7 +56,7 @@ impl Reply {
         }
     }
 
-    /// The message alone, for a batch; `None` for what has no response.
+    /// Returns the message alone, for a batch; `None` if there is no answer.
     pub(crate) async fn into_message(self) -> Option<String> {
         match self {
             Self::Message { json, .. } => Some(json),
@@ -71,8 +72,8 @@ impl From<RpcError> for Reply {
     }
 }
 
-/// Longest silence towards the agent: a comment goes out then, so that proxies keep the connection and a departed agent
-/// is noticed.
+/// Longest silence on an event stream. After it a comment is sent, so that proxies keep the connection and a
+/// disconnected agent is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 fn event_stream(exchange: Box<Exchange>) -> Response {
@@ -92,7 +93,7 @@ fn event_stream(exchange: Box<Exchange>) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
-    // Asks proxies in between not to gather the events.
+    // Asks proxies not to buffer the events.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }

@@ -1,7 +1,8 @@
 //! The MCP endpoints over HTTP: from the request's body to the answer's HTTP form.
 //!
-//! (1) The endpoint's scope is settled; (2) the body is classified by era; (3) the agent is identified, a legacy session
-//! checked against its caller; (4) each message is answered; (5) the answer takes its HTTP form.
+//! (1) The endpoint's scope is determined; (2) the body is classified by era; (3) the agent is identified, and a
+//! legacy session is checked against its caller; (4) each message is answered; (5) the answer becomes an HTTP
+//! response.
 
 use bytes::Bytes;
 use http::header::ACCEPT;
@@ -24,7 +25,7 @@ use crate::{endpoint, methods};
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
 
-/// All integrations together.
+/// The route of the endpoint for all integrations together.
 pub(super) fn all_routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
     let family = family.post("", all).summary("mcp", "The tools of all running integrations").description(
         "An MCP endpoint. Tools are named `<slug>__<tool>`; the caller sees those that its persona allows.",
@@ -32,7 +33,7 @@ pub(super) fn all_routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
     described(family).answer(404, "The session is not this caller's, or the method is not known.", &[JSON])
 }
 
-/// One integration.
+/// The route of the endpoints for one integration each.
 pub(super) fn one_routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
     let family = family
         .post("/integrations/{id}/mcp", one)
@@ -62,7 +63,7 @@ fn described(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .error(406, "`Accept` has neither of the two forms.")
 }
 
-/// What a URL calls an integration. What cannot be a slug or a UUID leads nowhere.
+/// The slug or UUID of an integration, in a path. Any text is accepted here; an unknown one is answered with 404.
 struct Reference(String);
 
 impl PathParam for Reference {
@@ -79,13 +80,14 @@ impl PathParam for Reference {
     }
 }
 
-/// `POST /mcp`.
+/// Answers `POST /mcp`.
 async fn all(platform: &Platform, caller: Caller, body: Bytes, head: Head) -> Result<Response, Failure> {
     // (1)
     serve(platform, &caller, &Scope::All, &head, &body).await
 }
 
-/// `POST /integrations/{id}/mcp`; 404 for an integration that is not there, not running or not for this caller.
+/// Answers `POST /integrations/{id}/mcp`; 404 for an integration that does not exist, is not running or is not for
+/// this caller.
 async fn one(
     platform: &Platform,
     caller: Caller,
@@ -131,7 +133,8 @@ fn unknown_session() -> Reply {
     RpcError::new(StatusCode::NOT_FOUND, -32001, "session not found: initialize again").into()
 }
 
-/// Whether the agent takes an event stream; 406 when it takes neither form. An absent header means anything.
+/// Whether the agent accepts an event stream. The error is 406 when `Accept` has neither form of an answer; without
+/// that header both are accepted.
 fn takes_events(headers: &HeaderMap) -> Result<bool, Failure> {
     let mut accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
     if accepts.peek().is_none() {
@@ -151,7 +154,7 @@ fn takes_events(headers: &HeaderMap) -> Result<bool, Failure> {
     }
 }
 
-/// One HTTP request's messages.
+/// What the messages of one HTTP request have in common.
 struct Incoming<'a> {
     platform: &'a Platform,
     scope: &'a Scope,
@@ -159,7 +162,7 @@ struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
-    /// Answers one message. A failure of Postern's own becomes the answer to that message, with its id.
+    /// Answers one message. An error of Postern's own becomes the answer to that message, with its id.
     async fn answer(&self, agent: &Agent<'_>, message: &Message<'_>) -> Reply {
         let context = Context {
             platform: self.platform,

@@ -1,5 +1,5 @@
-//! Sessions of agents up to 2025-11-25. The `Mcp-Session-Id` is a sealed value bound to its caller, which holds all that
-//! the session is: nothing is stored, and any instance can read it.
+//! Sessions of agents up to 2025-11-25. The `Mcp-Session-Id` is a sealed value that contains the whole session and is
+//! bound to its caller: nothing is stored, and any instance can read the session.
 
 use kernel::ports::Timestamp;
 use kernel::seal::Cell;
@@ -7,10 +7,10 @@ use kernel::{Error, Result};
 use postern_core::Platform;
 use serde::{Deserialize, Serialize};
 
-/// How long an agent's session lives.
+/// Lifetime of an agent's session.
 const LIFETIME: std::time::Duration = std::time::Duration::from_hours(24);
 
-/// What `initialize` settled with an agent.
+/// What `initialize` negotiated with an agent.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AgentSession {
     /// The negotiated revision.
@@ -18,24 +18,24 @@ pub(crate) struct AgentSession {
     /// Whether the agent can open URLs for its user (`elicitation.url`).
     #[serde(default)]
     pub(crate) url_elicitation: bool,
-    /// End of its life, milliseconds since the epoch.
+    /// When the session expires, in milliseconds since the Unix epoch.
     pub(crate) expires_at: i64,
 }
 
 impl AgentSession {
-    /// A session that starts now.
+    /// Returns a session that starts at `now`.
     pub(crate) fn new(protocol_version: &str, url_elicitation: bool, now: Timestamp) -> Self {
         let expires_at = (now + LIFETIME).millis();
         Self { protocol_version: protocol_version.to_owned(), url_elicitation, expires_at }
     }
 
-    /// The `Mcp-Session-Id` for `subject`.
+    /// Returns the `Mcp-Session-Id` of the session, for `subject`.
     pub(crate) fn seal(&self, platform: &Platform, subject: &str) -> Result<String> {
         let plain = serde_json::to_vec(self).map_err(|error| Error::internal(error.to_string()))?;
         platform.settings.keys.seal(platform.random.as_ref(), cell(subject), &plain)
     }
 
-    /// Reads an `Mcp-Session-Id`; `None` when it is forged, expired or another caller's.
+    /// Returns the session of an `Mcp-Session-Id`; `None` if the id is forged, expired or another caller's.
     pub(crate) fn open(platform: &Platform, subject: &str, id: &str) -> Option<Self> {
         let plain = platform.settings.keys.open(cell(subject), id)?;
         let session: Self = serde_json::from_slice(plain.expose()).ok()?;

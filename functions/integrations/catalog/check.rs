@@ -1,10 +1,11 @@
-//! The rules of the catalogue. `build.rs` applies them to every entry, `tests/suite/catalog.rs` breaks them.
+//! The rules for catalogue entries. `build.rs` checks every entry against them; `tests/suite/catalog.rs` tests each
+//! rule with an entry that breaks the rule.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-/// What an entry may be about.
+/// The categories of entries.
 const CATEGORIES: [&str; 6] = ["devtools", "productivity", "communication", "data", "cloud", "ai"];
 const AUTH_MODES: [&str; 4] = ["oauth", "server_token", "user_token", "none"];
 const REGISTRATIONS: [&str; 2] = ["dynamic", "manual"];
@@ -24,11 +25,11 @@ const ORDER: [&str; 13] = [
     "credentials",
     "variables",
 ];
-/// Ids become slugs, which are prefixes of tool names.
+/// Longest id in characters: an id becomes a slug, which is the prefix of tool names.
 const LONGEST_ID: usize = 40;
 const LONGEST_TEXT: usize = 200;
 
-/// What keeps a rule, or the sentence that says which one it breaks.
+/// A checked value, or the sentence that says which rule is broken.
 type Checked<T = ()> = Result<T, String>;
 
 #[derive(Deserialize, Serialize)]
@@ -86,8 +87,8 @@ struct Variable {
     example: String,
 }
 
-/// Checks all entries, given as file names and contents, and packs them into one JSON array, by id. Ids are unique
-/// because each equals its file's name.
+/// Checks all entries, given as file names and contents, and packs them into one JSON array, in order of id. Ids are
+/// unique because each equals its file's name.
 pub(crate) fn pack(files: &[(String, String)]) -> Checked<String> {
     let mut entries = Vec::with_capacity(files.len());
     let mut names = BTreeSet::new();
@@ -131,7 +132,7 @@ fn located(text: &str, error: &toml::de::Error) -> String {
     format!("line {}: {}", before.matches('\n').count() + 1, error.message())
 }
 
-/// Unknown keys pass here; the typed reading refuses them.
+/// Checks the order of the keys. Unknown keys are ignored here: deserialization refuses them.
 fn check_order(table: &toml::Table) -> Checked {
     let mut last = ("", 0);
     for key in table.keys() {
@@ -199,7 +200,8 @@ fn check_oauth(oauth: &Oauth) -> Checked {
     }
 }
 
-/// An https URL, as far as its own characters tell; the tests of the crate put it through the rules for upstreams.
+/// Checks, by its characters only, that `url` is an https URL. The tests of the crate check it against the rules for
+/// upstream URLs as well.
 fn check_https(field: &str, url: &str) -> Checked<()> {
     let rest =
         url.strip_prefix("https://").ok_or_else(|| format!("{field} `{url}` must begin with https://"))?;
@@ -242,7 +244,7 @@ fn check_url(url: &str, variables: &[Variable]) -> Checked {
         }
     }
     check_same("url", &used, "[[variables]]", &declared)?;
-    // Whoever installs an entry must not be able to choose another vendor's host.
+    // A caller who installs an entry must not be able to choose another vendor's host.
     if host(url.trim_start_matches("https://")).ends_with('}') {
         return Err("url: a variable must not be the end of the host".to_owned());
     }
@@ -288,7 +290,7 @@ fn is_credential_key(key: &str) -> bool {
     key.starts_with(|c: char| c.is_ascii_uppercase()) && key.bytes().all(allowed)
 }
 
-/// The keys in `{KEY}` and `{base64(A:B)}`.
+/// Returns the keys in the placeholders `{KEY}` and `{base64(A:B)}` of `value`.
 fn template_keys<'a>(field: &str, value: &'a str) -> Checked<Vec<&'a str>> {
     if !value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
         return Err(format!("{field}: `{value}` must be visible ASCII"));
@@ -308,7 +310,7 @@ fn template_keys<'a>(field: &str, value: &'a str) -> Checked<Vec<&'a str>> {
     Ok(keys)
 }
 
-/// What stands between braces.
+/// Returns the texts between braces in `text`.
 fn placeholders<'a>(field: &str, text: &'a str) -> Checked<Vec<&'a str>> {
     let unbalanced = || format!("{field}: `{text}` has unbalanced braces");
     let mut found = Vec::new();

@@ -1,5 +1,5 @@
-//! Whether this deployment can work (`/health`), and what it answers (`/openapi.json`). Neither needs a credential or
-//! says anything secret.
+//! `GET /health` (whether this deployment can work) and `GET /openapi.json` (the description of its routes). Neither
+//! needs a credential or returns a secret.
 
 use http::StatusCode;
 use kernel::Result;
@@ -32,16 +32,17 @@ struct Health {
     schema_version: i64,
 }
 
-/// 503 when a setting or a migration is missing.
+/// Answers 200 with the versions of Postern and of the database's schema; 503 when a setting or a migration is
+/// missing.
 async fn health(platform: &Platform, _: Anyone) -> Result<Json<Health>> {
     let schema_version = store::schema::check(platform).await?;
     Ok(Json(Health { status: "healthy", version: kernel::VERSION, schema_version }))
 }
 
-/// Written by `cargo xtask openapi` out of the code; a test holds it against the code and the routes.
+/// The OpenAPI document. `cargo xtask openapi` generates the file from the code; a test compares both.
 const OPENAPI: &str = include_str!("../../../docs/openapi.json");
 
-#[allow(clippy::unused_async)] // a handler
+#[allow(clippy::unused_async)] // handlers are async
 async fn openapi(_platform: &Platform, _: Anyone) -> Result<Response> {
     Ok(with_type(StatusCode::OK, "application/json", OPENAPI))
 }

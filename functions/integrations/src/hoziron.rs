@@ -1,4 +1,5 @@
-//! The Hoziron dialect: install, start, stop, restart and remove integrations, and look at them. `{id}` is the slug.
+//! The registry in the Hoziron dialect (`/integrations…`): installs, starts, stops, restarts, removes and shows
+//! integrations. `{id}` is the slug.
 
 mod install;
 mod lifecycle;
@@ -14,7 +15,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
     lifecycle::routes(install::routes(read::routes(family)))
 }
 
-/// The integration that is installed under a slug; 404.
+/// Reads the integration that is installed under a slug. The error is 404 if there is none.
 async fn load(platform: &Platform, Slug(slug): &Slug) -> Result<Integration> {
     let found = integrations::find_by_slug(platform, slug).await?;
     found.ok_or_else(|| Error::not_found(format!("no integration \"{slug}\" is installed")))

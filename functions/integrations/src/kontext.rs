@@ -1,4 +1,5 @@
-//! The Kontext dialect: integrations, their OAuth configuration, the caller's connections, and the review of tools.
+//! The registry in the Kontext dialect (`/api/v1/integrations…`): integrations, their OAuth configuration, the
+//! caller's connections, and the review of tools.
 
 mod connection;
 mod create;
@@ -22,12 +23,12 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
 /// How often a write is tried while other requests change the same integration.
 const ATTEMPTS: u32 = 5;
 
-/// The error after [`ATTEMPTS`].
+/// The error of a write that other requests overtook [`ATTEMPTS`] times.
 fn contended() -> Error {
     Error::conflict("others are changing this integration: try again")
 }
 
-/// The integration `id` as the caller sees it; 404.
+/// Reads the integration `id` for the caller. The error is 404 if there is none.
 async fn load(platform: &Platform, caller: &Caller, id: IntegrationId) -> Result<Integration> {
     let found = integrations::find(platform, &caller.subject, &id.to_string()).await?;
     found.ok_or_else(IntegrationId::not_found)

@@ -1,4 +1,4 @@
-//! JSON Schemas of fields whose Rust types say too little.
+//! JSON Schemas of fields for which the Rust types would give too general ones.
 
 use utoipa::openapi::schema::{
     AdditionalProperties, KnownFormat, Object, ObjectBuilder, SchemaFormat, SchemaType, Type,
@@ -14,7 +14,7 @@ pub(crate) fn capabilities() -> Object {
         .build()
 }
 
-/// The same where `null` removes them.
+/// Declared capabilities, where `null` removes them or stands for none.
 pub(crate) fn capabilities_or_null() -> Object {
     let schema_type = SchemaType::Array(vec![Type::Object, Type::Array, Type::Null]);
     ObjectBuilder::from(capabilities()).schema_type(schema_type).build()
@@ -34,7 +34,7 @@ pub(crate) fn credential_values() -> Object {
         .build()
 }
 
-/// `config` of an installation: two settings of Postern's, the rest are variables of the catalogue entry.
+/// The field `config` of an installation: two settings of Postern's, and the variables of the catalogue entry.
 pub(crate) fn config() -> Object {
     let text: Schema = ObjectBuilder::new().schema_type(Type::String).build().into();
     ObjectBuilder::new()

@@ -5,13 +5,14 @@ use postern_core::Platform;
 use postern_core::oauth::flow::LIFETIME;
 use web::Head;
 
-/// RFC 6265bis `__Host-`: only for https, this host and every path. Lax, because the callback comes from another site.
+/// Returns the cookie's name. Over https the prefix `__Host-` (RFC 6265bis) keeps other hosts from setting the cookie.
 fn name(platform: &Platform) -> &'static str {
     let is_https = platform.settings.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
     if is_https { "__Host-postern-connect" } else { "postern-connect" }
 }
 
-/// The `Set-Cookie` that gives `secret` to a browser.
+/// Returns the `Set-Cookie` that gives `secret` to a browser. `SameSite=Lax`, because the callback comes from another
+/// site.
 pub(super) fn cookie(platform: &Platform, secret: &str) -> String {
     let name = name(platform);
     let secure = if name.starts_with("__Host-") { "; Secure" } else { "" };
@@ -19,7 +20,7 @@ pub(super) fn cookie(platform: &Platform, secret: &str) -> String {
     format!("{name}={secret}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age}{secure}")
 }
 
-/// The secret that this browser was given.
+/// Returns the secret that this browser was given.
 pub(super) fn secret(platform: &Platform, head: &Head) -> Option<String> {
     let name = name(platform);
     let cookies = head.header(&COOKIE)?;

@@ -1,6 +1,8 @@
-//! `GET` of the callback paths: what an authorization server sends people back with.
+//! `GET` of the three callback paths, to which authorization servers send people back (RFC 6749 §4.1.2), and of
+//! `/oauth/connected`, the page on which a sign-in ends.
 //!
-//! 302 to where the authorization was started from; every failure is a 400 page in Postern's own words.
+//! A callback answers 302 to where the authorization was started from; every failure is a page with 400, in Postern's
+//! own words.
 
 use http::StatusCode;
 use kernel::Result;
@@ -13,7 +15,7 @@ use web::{Anyone, Head, Html, Public, Query, QueryParams, Redirect};
 
 use crate::browser;
 
-/// Where people go when nobody said where.
+/// Where people are sent if the authorization was started without a return URL.
 const CONNECTED: &str = "/oauth/connected";
 /// The same for authorizations that an administrator started.
 const PORTAL: &str = "/portal/admin/connections";
@@ -43,7 +45,7 @@ fn described(family: Family<Public>, id: &'static str, summary: &'static str) ->
         .page(400, "A page that says why it did not work.")
 }
 
-/// What the authorization server said (RFC 6749 §4.1.2, RFC 9207 §2).
+/// The parameters that an authorization server sends to a callback (RFC 6749 §4.1.2, RFC 9207 §2).
 struct Returned(Parameters);
 
 impl QueryParams for Returned {
@@ -87,7 +89,7 @@ async fn to_portal(
     end(platform, &returned.0, &head, PORTAL).await
 }
 
-/// Finishes the authorization, and sends the person on to where it was started from, else to `default`.
+/// Finishes the authorization, and sends the person back to its return URL, else to `default`.
 async fn end(platform: &Platform, returned: &Parameters, head: &Head, default: &str) -> Result<Redirect> {
     let browser = browser::secret(platform, head);
     let finished = match finish(platform, returned, browser.as_deref(), head.uri.path()).await {
@@ -98,12 +100,12 @@ async fn end(platform: &Platform, returned: &Parameters, head: &Head, default: &
         }
     };
     let Finished { integration, owner, return_url } = finished;
-    // Its tools may be readable only now.
+    // The upstream may list its tools only to connected users.
     validate_later(platform, integration, owner);
     Ok(Redirect::To(return_url.unwrap_or_else(|| default.to_owned())))
 }
 
-#[allow(clippy::unused_async)] // a handler
+#[allow(clippy::unused_async)] // handlers are async
 async fn last_page(_platform: &Platform, _: Anyone) -> Result<Html> {
     Ok(connected(StatusCode::OK))
 }

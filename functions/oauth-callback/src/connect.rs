@@ -1,7 +1,7 @@
-//! `GET` and `POST /oauth/connect`: a person opens the link that their agent was given.
+//! `GET` and `POST /oauth/connect`: the page behind the link that an agent was given for its user.
 //!
-//! (1) The page says who will be connected to what, because a link can be passed on; (2) the button starts the
-//! authorization and leaves a secret in this browser, which alone can finish it.
+//! (1) The page says which user will be connected to which upstream, because a link can be passed on; (2) the page's
+//! button starts the authorization and gives a secret to this browser: only this browser can finish the authorization.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -60,7 +60,7 @@ impl QueryParams for Token {
     }
 }
 
-/// 200: a page with a button; 400 for a ticket that is forged or has expired.
+/// Answers 200 with a page that has a button; 400 for a ticket that is forged or has expired.
 async fn ask(platform: &Platform, _: Anyone, Query(Token(token)): Query<Token>) -> Result<Html> {
     let Some((ticket, integration)) = redeem(platform, &token).await? else { return Ok(expired()) };
     let text = format!(
@@ -71,7 +71,8 @@ async fn ask(platform: &Platform, _: Anyone, Query(Token(token)): Query<Token>) 
     Ok(Html(page(StatusCode::OK, "Connect", &text, &action)))
 }
 
-/// 200: a page that leads to the authorization server, and a cookie; 400 as above, or when the server cannot be used.
+/// Answers 200 with a page that leads to the authorization server, and with a cookie; 400 for a ticket that is forged
+/// or has expired, or when the authorization server cannot be used.
 async fn start(platform: &Platform, _: Anyone, Form(Token(token)): Form<Token>) -> Result<Html> {
     let Some((ticket, integration)) = redeem(platform, &token).await? else { return Ok(expired()) };
     let secret = URL_SAFE_NO_PAD.encode(platform.random::<32>()?);

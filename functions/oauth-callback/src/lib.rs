@@ -1,5 +1,6 @@
-//! Where people and authorization servers meet Postern: the callbacks of all dialects, the page that starts an
-//! authorization in a browser, and Postern's Client ID Metadata Document. None needs a key: a state or a ticket says who.
+//! The routes for browsers and authorization servers: the callbacks of all dialects, the page that starts an
+//! authorization in a browser, and Postern's Client ID Metadata Document. No route needs an API key: a state or a
+//! ticket identifies the user.
 
 mod browser;
 mod callback;
@@ -17,7 +18,7 @@ pub fn families() -> Vec<Routes> {
             .tag("Sign-in", "For browsers and authorization servers; none of it needs a key.")
     };
     let sign_in = metadata::routes(connect::routes(callback::routes(family("/oauth"))));
-    // The callbacks of the other dialects stand below prefixes that belong to those dialects.
+    // The callback paths of the other dialects begin with those dialects' prefixes, so their family has no prefix.
     vec![sign_in.routes(), callback::routes_elsewhere(family("")).routes()]
 }
 

@@ -15,8 +15,8 @@ pub(super) fn routes(family: Family<Public>) -> Family<Public> {
         .error(404, "Postern is not reached by https.")
 }
 
-/// 200: the document (OAuth Client ID Metadata Document); 404 while Postern is not reached by https.
-#[allow(clippy::unused_async)] // a handler
+/// Answers 200 with the document; 404 while `PUBLIC_URL` is not an https origin.
+#[allow(clippy::unused_async)] // handlers are async
 async fn document(platform: &Platform, _: Anyone) -> Result<Response> {
     let document: Value = client::document(platform)?;
     json(http::StatusCode::OK, &document)

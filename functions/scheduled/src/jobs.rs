@@ -1,4 +1,4 @@
-//! The table of jobs, and one bounded, resumable tick of each.
+//! The table of jobs, and one bounded tick of each; the next tick continues with what is left.
 
 use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
@@ -11,11 +11,11 @@ use postern_core::upstream::validation::validate;
 
 /// A job that a scheduler starts.
 pub struct Job {
-    /// Name, in logs and routes.
+    /// The job's name, in logs and routes.
     pub name: &'static str,
-    /// Five fields, UTC; the same text stands in `wrangler.toml`.
+    /// The cron expression: five fields, UTC. `wrangler.toml` has the same text.
     pub cron: &'static str,
-    /// One tick. Returns how many things it worked on.
+    /// Runs one tick. Returns how many integrations or credentials the tick worked on.
     pub run: for<'a> fn(&'a Platform) -> LocalBoxFuture<'a, Result<usize>>,
 }
 
@@ -25,10 +25,10 @@ pub const JOBS: &[Job] = &[
     Job { name: "refresh", cron: "* * * * *", run: |platform| refresh_due(platform).boxed_local() },
 ];
 
-/// Probes at once: a Worker has six simultaneous connections.
+/// Most probes that run at the same time: a Worker may have six simultaneous connections.
 const AT_ONCE: usize = 4;
 
-/// Credentials that one tick renews: one exchange each.
+/// Most credentials that one tick renews; each costs one request to an authorization server.
 const RENEWALS: u32 = 20;
 
 /// Runs one tick of every job that `cron` starts; an unknown expression is logged and ignored.
@@ -46,7 +46,7 @@ pub async fn run(platform: &Platform, cron: &str) {
     }
 }
 
-/// Validates the integrations that are due, at most `VALIDATIONS_PER_TICK`. How many there were.
+/// Validates the integrations that are due, at most `VALIDATIONS_PER_TICK`. Returns how many were due.
 async fn validate_due(platform: &Platform) -> Result<usize> {
     let due = validations::claim_due(platform, platform.settings.validations_per_tick).await?;
     let count = due.len();
@@ -60,7 +60,7 @@ async fn validate_due(platform: &Platform) -> Result<usize> {
     Ok(count)
 }
 
-/// Nobody's credential is used but the organization's.
+/// Validates the integration `id` with the organization's credential, and with no user's.
 async fn validate_one(platform: &Platform, id: &str) -> Result<()> {
     if let Some(integration) = integrations::find(platform, integrations::NOBODY, id).await? {
         validate(platform, &integration, ORGANIZATION).await?;
@@ -68,7 +68,7 @@ async fn validate_one(platform: &Platform, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the authorizations that nobody finished in time, and renews the tokens that are due.
+/// Deletes the authorizations that expired unfinished, and renews the tokens that are due. Returns how many were due.
 async fn refresh_due(platform: &Platform) -> Result<usize> {
     oauth_flows::purge(platform).await?;
     refresh::sweep(platform, RENEWALS).await

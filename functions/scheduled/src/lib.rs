@@ -2,8 +2,8 @@
 //!
 //! Cloudflare starts jobs by their cron expressions; any other scheduler calls the route, one tick per call.
 //!
-//! A tick claims its work in SQL, so it may be lost or run twice at once without harm, and the next one goes on
-//! where it ended.
+//! A tick claims its work in SQL, so a lost tick or two ticks at once do no harm, and the next tick continues with
+//! what is left.
 
 mod jobs;
 mod route;

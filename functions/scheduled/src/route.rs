@@ -39,12 +39,12 @@ struct Tick {
     /// The job.
     #[schema(example = "validate")]
     job: &'static str,
-    /// How much of its work this tick took up.
+    /// How many integrations or credentials this tick worked on.
     processed: usize,
 }
 
-/// 200 `{job, processed}`; 401 without the token; 404 for an unknown job, and for every job while `SCHEDULER_TOKEN` is
-/// not set.
+/// Runs one tick. Answers 200 `{job, processed}`; 401 without the token; 404 for an unknown job, and for every job
+/// while `SCHEDULER_TOKEN` is not set.
 async fn tick(platform: &Platform, _: Scheduler, Path(job): Path<&'static Job>) -> Result<Json<Tick>> {
     let processed = (job.run)(platform).await?;
     Ok(Json(Tick { job: job.name, processed }))

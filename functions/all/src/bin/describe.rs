@@ -1,5 +1,5 @@
-//! `describe openapi | settings | routes | jobs`: prints what the product is, as JSON, for the commands that write the
-//! OpenAPI document and the manifests.
+//! `describe openapi | settings | routes | jobs`: prints that part of the product's description as JSON, for the
+//! commands of `cargo xtask` that write the OpenAPI document and the manifests.
 
 #[cfg(not(target_family = "wasm"))]
 fn main() -> Result<(), String> {
@@ -17,7 +17,7 @@ fn main() -> Result<(), String> {
 #[cfg(target_family = "wasm")]
 fn main() {}
 
-/// Name, secrecy, default and description of every setting.
+/// Returns name, secrecy, default and description of every setting.
 #[cfg(not(target_family = "wasm"))]
 fn settings() -> serde_json::Value {
     postern_core::settings::SETTINGS
@@ -33,7 +33,7 @@ fn settings() -> serde_json::Value {
         .collect()
 }
 
-/// Method and path of every route, by function.
+/// Returns method and path of every route, by function.
 #[cfg(not(target_family = "wasm"))]
 fn routes() -> serde_json::Value {
     let listing = |function: &all::Function| -> serde_json::Value {
@@ -44,7 +44,7 @@ fn routes() -> serde_json::Value {
     all::FUNCTIONS.iter().map(|function| (function.name.to_owned(), listing(function))).collect()
 }
 
-/// Name and cron expression of every job.
+/// Returns name and cron expression of every job.
 #[cfg(not(target_family = "wasm"))]
 fn jobs() -> serde_json::Value {
     all::JOBS.iter().map(|job| serde_json::json!({ "name": job.name, "cron": job.cron })).collect()

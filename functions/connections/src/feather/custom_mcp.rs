@@ -1,8 +1,8 @@
-//! `POST /v1/integrations/connections/custom-mcp`.
+//! `POST /v1/integrations/connections/custom-mcp`: connects a customer's MCP server.
 //!
-//! (1) Turn the body into a draft: what `auth_type` does not use must not be there; (2) store the draft, also in the place of
-//! a connection that was removed; (3) static credentials are active at once, OAuth begins; a connection that cannot begin is
-//! not kept.
+//! (1) The body becomes a draft; a field that does not go with its `auth_type` is refused; (2) the draft is stored,
+//! also in the place of an archived connection of the same name; (3) with static credentials the connection is active
+//! at once; with OAuth the authorization begins, and a connection whose authorization cannot begin is removed again.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum AuthType {
-    /// None.
+    /// No credential.
     #[default]
     None,
     /// `Authorization: Bearer`.
@@ -54,7 +54,7 @@ enum AuthType {
     Oauth,
 }
 
-/// The body of a connect. `null` is the same as absent.
+/// The body of a connect request; `null` means the same as an absent field.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(
@@ -100,7 +100,7 @@ struct ConnectRequest {
     oauth_scopes: Option<Vec<String>>,
 }
 
-/// The answer; both URL fields are null on the static paths.
+/// The answer to a connect request; `authorize_url` and `state` are null unless `auth_type` is `oauth`.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = CustomMcpConnected, description = "A new connection.")]
 struct ConnectResponse {
@@ -114,13 +114,14 @@ struct ConnectResponse {
     /// Where to send the browser; null unless `auth_type` is `oauth`.
     #[schema(required = true)]
     authorize_url: Option<String>,
-    /// What the callback will know the authorization by; null unless `auth_type` is `oauth`.
+    /// The `state` that the authorization server sends back to the callback (RFC 6749 §4.1.2); null unless `auth_type`
+    /// is `oauth`.
     #[schema(required = true)]
     state: Option<String>,
 }
 
-/// 201 `{connection_id, status, vendor, authorize_url, state}`; 400, 401, 403; 409 for a taken nickname; 502 when the
-/// authorization server cannot be used.
+/// Connects a server. Answers 201 `{connection_id, status, vendor, authorize_url, state}`; 400 for a broken rule; 409
+/// for a taken nickname; 502 when the authorization server cannot be used.
 async fn connect(
     platform: &Platform,
     admin: Admin,
@@ -144,7 +145,7 @@ async fn connect(
     Ok(Created { body, location: None })
 }
 
-/// Begins the organization's authorization; where that fails, the new connection is removed again.
+/// Begins the organization's authorization. If that fails, the new connection is archived and the error returned.
 async fn begin_or_remove(platform: &Platform, integration: &Integration, actor: &str) -> Result<Started> {
     let [_, callback, _] = CALLBACKS;
     let start = Start { integration, owner: ORGANIZATION, actor, callback, return_url: None, browser: None };
@@ -205,12 +206,12 @@ fn check_placed(body: &ConnectRequest, auth_type: AuthType) -> Result<()> {
     }
 }
 
-/// What an `auth_type` means to the registry.
+/// How the registry stores an `auth_type`.
 struct Credential {
     mode: AuthMode,
-    /// The header that carries the organization's token, where it has one.
+    /// The header that carries the organization's token; `None` without a token.
     template: Option<HeaderTemplate>,
-    /// The organization's token.
+    /// The organization's token; `None` without a token.
     values: Option<Values>,
 }
 
@@ -237,8 +238,10 @@ fn required(field: &'static str, secret: Option<&Secret<String>>) -> Result<Valu
     Ok(Values::token(secret.expose().clone()))
 }
 
-/// The credential's own header and the customer's further ones, all as sealed templates because their values may be
-/// secrets. Without them, or with `Authorization: Bearer` alone, the registry needs no templates.
+/// Returns the credential's own header and the customer's further headers as templates; they are sealed when they are
+/// stored, because their values may be secrets. Returns `None` if there is no further header and the credential's own
+/// is absent or named `Authorization`: without templates, Postern presents `Authorization: Bearer {token}`. A further
+/// header must not contain placeholders.
 fn headers(
     mode: AuthMode,
     first: Option<HeaderTemplate>,

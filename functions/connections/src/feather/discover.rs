@@ -1,4 +1,5 @@
-//! `POST /v1/integrations/connections/custom-mcp/discover`: what connecting a server by OAuth would take. Writes nothing.
+//! `POST /v1/integrations/connections/custom-mcp/discover`: tells what it takes to connect a server by OAuth. Stores
+//! nothing.
 
 use kernel::Result;
 use kernel::net::SafeUrl;
@@ -20,7 +21,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .error(400, "`server_url` may not be dialled.")
 }
 
-/// The body.
+/// The body of a discovery request.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(description = "Whom to ask.")]
@@ -51,8 +52,8 @@ struct DiscoverResponse {
     scopes: Vec<String>,
 }
 
-/// 200 `{supports_dcr, authorize_url?, token_url?, scopes}`, also for a server without OAuth; 400 for a URL that may not be
-/// dialled.
+/// Asks the server and its authorization server. Answers 200 `{supports_dcr, authorize_url?, token_url?, scopes}`,
+/// also for a server without OAuth; 400 for a URL that upstreams may not have (`kernel::net`).
 async fn discover(
     platform: &Platform,
     _: Admin,

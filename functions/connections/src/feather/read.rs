@@ -1,4 +1,4 @@
-//! `GET /v1/integrations/connections`, and `GET`, `DELETE`, `POST …/test-lease` of one.
+//! `GET /v1/integrations/connections`, and for one connection `GET` and `DELETE …/{id}` and `POST …/{id}/test-lease`.
 
 use http::HeaderValue;
 use http::header::LINK;
@@ -23,7 +23,7 @@ use super::{ConnectionId, load};
 
 const CURSOR: &str = "connections";
 const PAGE: u32 = 200;
-/// Tools shown with one connection.
+/// Most tools that are shown with one connection.
 const MOST_TOOLS: u32 = 500;
 
 pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
@@ -192,10 +192,10 @@ impl ToolView {
 #[schema(as = FeatherConnections)]
 struct Connections(Vec<ConnectionView>);
 
-/// 200: the connections, with a `Link` to the next page where there is one.
+/// The answer of a list: 200 with the connections, and a `Link` header (RFC 8288) to the next page if there is one.
 struct Listed {
     connections: Connections,
-    /// The cursor of the next page.
+    /// The cursor of the next page; `None` on the last one.
     next: Option<String>,
 }
 
@@ -227,7 +227,7 @@ async fn list(platform: &Platform, _: Admin, Query(cursor): Query<Cursor<Link>>)
     Ok(Listed { connections: Connections(rows.into_iter().map(Into::into).collect()), next })
 }
 
-/// 200: the connection with its tools; 404.
+/// Answers 200 with the connection and its tools; 404 for an unknown id.
 async fn get(platform: &Platform, _: Admin, Path(id): Path<ConnectionId>) -> Result<Json<ConnectionView>> {
     let integration = load(platform, id).await?;
     let found = tools::review(platform, &integration.id, None, None, MOST_TOOLS).await?;
@@ -241,7 +241,7 @@ async fn get(platform: &Platform, _: Admin, Path(id): Path<ConnectionId>) -> Res
 struct Lease {
     /// Whether the server can be used.
     ok: bool,
-    /// Who was asked.
+    /// The server's MCP endpoint, which was asked.
     #[schema(format = "uri")]
     url: String,
     /// Why it cannot be used.
@@ -250,7 +250,8 @@ struct Lease {
     detail: Option<String>,
 }
 
-/// 200 `{ok, url, detail?}`: the server was asked with the organization's credential; 404.
+/// Probes the server with the organization's credential. Answers 200 `{ok, url, detail?}`, also when the server cannot
+/// be used; 404 for an unknown id.
 async fn test_lease(platform: &Platform, _: Admin, Path(id): Path<ConnectionId>) -> Result<Json<Lease>> {
     let integration = load(platform, id).await?;
     let verdict = validate(platform, &integration, ORGANIZATION).await?;
@@ -265,7 +266,8 @@ async fn test_lease(platform: &Platform, _: Admin, Path(id): Path<ConnectionId>)
     Ok(Json(Lease { ok: detail.is_none(), url: integration.content.url, detail }))
 }
 
-/// 204: the grant is revoked at the provider, then the connection is deleted with all its secrets; 404.
+/// Revokes the grant at the provider, then archives the connection, which deletes its secrets. Answers 204; 404 for an
+/// unknown id.
 async fn remove(platform: &Platform, admin: Admin, Path(id): Path<ConnectionId>) -> Result<NoContent> {
     let integration = load(platform, id).await?;
     disconnect(platform, &integration, ORGANIZATION, &admin.subject).await?;

@@ -1,4 +1,5 @@
-//! What an agent asks first: `initialize` and `ping` (up to 2025-11-25), `server/discover` (from 2026-07-28 on).
+//! The methods by which an agent learns what Postern can do: `initialize` and `ping` (up to 2025-11-25),
+//! `server/discover` (from 2026-07-28 on).
 
 use kernel::Result;
 use mcp::message::{RawObject, RpcError, raw};
@@ -11,7 +12,7 @@ use crate::context::Context;
 use crate::reply::Reply;
 use crate::session::AgentSession;
 
-/// Negotiates the revision and opens a session.
+/// Answers `initialize`: negotiates the revision and opens a session.
 pub(super) fn initialize(context: &Context<'_>, id: &RawValue, params: Option<&RawValue>) -> Result<Reply> {
     let params = params.and_then(|params| RawObject::parse(params.get()));
     let wanted = params.as_ref().and_then(|params| params.text("protocolVersion"));
@@ -31,12 +32,12 @@ pub(super) fn initialize(context: &Context<'_>, id: &RawValue, params: Option<&R
     Ok(Reply::result(id, &result).with_session(session_id))
 }
 
-/// Says that Postern is there.
+/// Answers `ping`.
 pub(super) fn ping(id: &RawValue) -> Reply {
     Reply::result(id, &raw(&json!({})))
 }
 
-/// Says which revisions and capabilities Postern has.
+/// Answers `server/discover` with Postern's revisions and capabilities.
 pub(super) fn discover(id: &RawValue) -> Reply {
     let result = raw(&json!({
         "resultType": "complete",

@@ -1,8 +1,8 @@
 //! `tools/list` and `tools/call`.
 //!
-//! A list comes from the stored catalogue. A call: (1) its parameters are read; (2) the tool is found and (3) authorized;
-//! (4) the call is passed on. A tool that does not exist and one that the caller may not use answer alike: -32602 "Unknown
-//! tool".
+//! A list comes from the stored catalogue. The steps of a call: (1) its parameters are read; (2) policy authorizes it
+//! by the tool's name; (3) the tool is looked up; (4) the call is passed on. A tool that does not exist and one that
+//! the caller may not use get the same answer: -32602 "Unknown tool".
 
 use std::rc::Rc;
 
@@ -24,7 +24,7 @@ use crate::context::Context;
 use crate::relay::{Call, pass_on};
 use crate::reply::Reply;
 
-/// How long an agent may keep a list, in milliseconds: as long as the instance does.
+/// How long an agent may cache a list, in milliseconds: as long as an instance caches a page of the catalogue.
 const LIST_TTL_MS: u128 = FRESH.as_millis();
 
 /// Answers `tools/list`.
@@ -41,7 +41,7 @@ pub(super) async fn list(context: &Context<'_>, message: &Message<'_>, id: &RawV
     };
     let mut json = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"tools":{}"#, id.get(), page.tools);
     if let Some(next) = &page.next_cursor {
-        // base64url: no character of it needs escaping.
+        // A cursor is base64url: none of its characters needs escaping.
         json.push_str(",\"nextCursor\":\"");
         json.push_str(next);
         json.push('"');
@@ -53,7 +53,7 @@ pub(super) async fn list(context: &Context<'_>, message: &Message<'_>, id: &RawV
     Ok(Reply::Message { status: StatusCode::OK, json, session_id: None })
 }
 
-/// `params.cursor`: `Some(None)` when absent, `None` when the parameters or the cursor are of the wrong type.
+/// Returns `params.cursor`: `Some(None)` when absent, `None` when the parameters or the cursor are of the wrong type.
 #[allow(clippy::option_option)] // absent and wrong differ
 fn cursor(params: Option<&RawValue>) -> Option<Option<String>> {
     let Some(params) = params else { return Some(None) };
@@ -63,7 +63,7 @@ fn cursor(params: Option<&RawValue>) -> Option<Option<String>> {
     }
 }
 
-/// The members that a list result has since 2026-07-28, with a comma in front.
+/// Returns the members that a list result has since 2026-07-28 as JSON text, with a comma in front.
 fn modern_tail() -> String {
     format!(
         r#","resultType":"complete","ttlMs":{LIST_TTL_MS},"cacheScope":"private","_meta":{{"{}":{}}}"#,
@@ -84,7 +84,7 @@ pub(super) async fn call(context: &Context<'_>, message: &Message<'_>, id: &RawV
     // (2), (3)
     let unknown = || RpcError::invalid_params(format!("Unknown tool: {name}"));
     let place = context.scope.resolve(&name);
-    // Audit rows always have the name that the aggregated endpoint shows.
+    // An audit row names the tool as `POST /mcp` shows it, whichever endpoint was called.
     let exposed = place.map_or_else(|| name.clone(), |(slug, tool)| format!("{slug}__{tool}"));
     let mut audit = Audit::begin(context, &exposed, place.map(|(slug, _)| slug), arguments)?;
     let Some((slug, tool)) = place else {
@@ -146,7 +146,8 @@ async fn find(
     found
 }
 
-/// The arguments to mirror in headers. A modern agent has mirrored them already: what it sent must agree.
+/// Returns the arguments that the upstream's request repeats in headers, see [`Call::mirrored`]. A modern agent has
+/// sent the same headers already: one that differs from the argument is refused.
 fn mirrored(
     target: &Target,
     agent: Era,

@@ -1,7 +1,8 @@
-//! What an agent is told whose call cannot be made for want of a credential.
+//! The answer to a call for which the caller has no usable credential.
 //!
-//! An agent that can open URLs for its user is asked to (URL-mode elicitation: 2025-11-25 as error -32042, 2026-07-28 as
-//! an `input_required` result); any other gets a tool result with `isError` and the link.
+//! An agent that can open URLs for its user is asked to open a link (URL-mode elicitation: 2025-11-25 as error -32042,
+//! 2026-07-28 as an `input_required` result); any other agent gets a tool result with `isError` that contains the
+//! link.
 
 use http::StatusCode;
 use kernel::Result;
@@ -17,12 +18,13 @@ use serde_json::value::RawValue;
 
 use crate::context::Context;
 
-/// The name of Postern's own request among an upstream's.
+/// The key of Postern's own request in `inputRequests`, which may also have requests of an upstream.
 const REQUEST: &str = "postern-connect";
 /// JSON-RPC code `URLElicitationRequired` (MCP 2025-11-25).
 const URL_ELICITATION_REQUIRED: i64 = -32042;
 
-/// The answer to a call that cannot be made; `declared` are the client capabilities of the request.
+/// Returns the answer to a call that cannot be made for `reason`; `declared` are the client capabilities of the
+/// request.
 pub(crate) fn answer(
     context: &Context<'_>,
     bridge: &Bridge,
@@ -48,7 +50,7 @@ pub(crate) fn answer(
     let url = ticket::link(platform, &upstream.integration_id, &context.agent.caller.subject)?;
     if !context.agent.opens_urls(declared) {
         let told = bridge.failed(&format!("{reason}: open {url} in a browser"));
-        // The link is the caller's alone: the audit row gets the reason without it.
+        // Only the caller may see the link: the audit row gets the reason without the link.
         return Ok(Final { error: Some(reason.to_owned()), ..told });
     }
     let message = format!("Connect {} to go on.", upstream.slug);
@@ -68,7 +70,8 @@ pub(crate) fn answer(
     Ok(Final { json, status: 200, success: false, error: Some(reason.to_owned()), content_blocks: 0 })
 }
 
-/// Takes Postern's own request out of the answers that a retried call brings: the upstream never asked it.
+/// Removes the answer to Postern's own request from the `inputResponses` of a repeated call: the upstream never made
+/// that request.
 pub(crate) fn without_own_answer(params: &mut RawObject<'_>) {
     let Some(answers) = params.get("inputResponses").map(ToOwned::to_owned) else { return };
     let Some(mut answers) = RawObject::parse(answers.get()) else { return };

@@ -1,8 +1,8 @@
-//! Installing an integration.
+//! `POST /integrations/install`: installs an integration.
 //!
-//! (1) Turn the source (a catalogue id, an https URL or an inline template) into a draft; (2) store it, stopped, also in
-//! the place of one that was removed; (3) have the upstream probed after the answer, so that its tools are known before it
-//! is started; (4) answer 201.
+//! (1) The source (a catalogue id, an https URL or an inline template) becomes a draft; (2) the draft is stored as a
+//! stopped integration, also in the place of an archived one of the same name; (3) the upstream is probed after the
+//! answer, so that the tools are known before the integration is started; (4) the answer is 201.
 
 mod source;
 
@@ -42,7 +42,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .error(409, "Something of this id or name is already installed.")
 }
 
-/// The body of an install.
+/// The body of an install request.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(description = "What to install. Unknown fields are refused.")]
@@ -104,9 +104,9 @@ async fn is_installed(platform: &Platform, slug: &str) -> Result<bool> {
     Ok(integrations::find_by_slug(platform, slug).await?.is_some())
 }
 
-/// What a source became.
+/// What a source was turned into.
 struct Prepared {
-    /// The slug to install the draft under, where the client chose none.
+    /// The slug to install the draft under, if the client chose none.
     id: String,
     draft: Draft,
 }
@@ -208,7 +208,8 @@ fn from_template(
         oauth: oauth.map(OauthInput::from),
         capabilities: None,
         credential_schema: None,
-        // The default is not stored; without any credential there is nothing to put into placeholders.
+        // `Authorization: Bearer {token}` is the default and not stored; without a credential no placeholder can be
+        // filled in.
         headers: Some(headers).filter(|headers| {
             !is_bearer(headers) && (auth_mode != AuthMode::None || wanted_keys(headers).is_empty())
         }),
@@ -231,7 +232,8 @@ fn is_bearer(headers: &[HeaderTemplate]) -> bool {
     matches!(headers, [only] if only.name.eq_ignore_ascii_case(&bearer.name) && only.value == bearer.value)
 }
 
-/// Checks credentials: only keys that some header uses. Where the headers use one key, `token` may stand for that key.
+/// Checks that every key of the credentials `given` is one that some header uses. Where the headers use one key only,
+/// `token` may stand for that key.
 pub(super) fn check_keys(given: BTreeMap<String, Secret<String>>, wanted: &[String]) -> Result<Values> {
     let values = Values::check(given)?;
     let is_known =
@@ -242,12 +244,12 @@ pub(super) fn check_keys(given: BTreeMap<String, Secret<String>>, wanted: &[Stri
     Err(Error::invalid(format!("unknown credential key: this integration has {}", wanted.join(", "))))
 }
 
-/// There are credentials and the mode takes none from the organization.
+/// The error for credentials of the organization in an `auth_mode` that uses none.
 pub(super) fn credentials_misplaced() -> Error {
     Error::invalid_field("credentials", "are only for auth_mode \"server_token\"")
 }
 
-/// The slug of a URL's host and, where it is unusual, port.
+/// Returns the slug of a URL's host and, if it is not the default one, port.
 fn host_slug(url: &str) -> String {
     let authority = Url::parse(url).ok().map(|url| {
         let port = url.port().map_or_else(String::new, |port| format!("-{port}"));
@@ -256,7 +258,7 @@ fn host_slug(url: &str) -> String {
     slug(&authority.unwrap_or_default(), 0)
 }
 
-/// `config`: two settings of Postern's, the rest are variables of the catalogue entry.
+/// The field `config`: two settings of Postern's, and the variables of the catalogue entry.
 struct Config {
     auth_mode: Option<AuthMode>,
     tool_policy: ToolPolicy,
@@ -282,7 +284,7 @@ impl Config {
         })
     }
 
-    /// Refuses variables that the source does not have.
+    /// Refuses variables that are not in `known`, the variables of the source.
     fn no_variables(&self, known: &[&str]) -> Result<()> {
         match self.variables.keys().find(|key| !known.contains(&key.as_str())) {
             Some(unknown) => {

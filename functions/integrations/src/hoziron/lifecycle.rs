@@ -1,7 +1,7 @@
-//! Starting, stopping, restarting and removing installed integrations.
+//! Starts, stops, restarts and removes installed integrations.
 //!
-//! There is no process at the edge: starting probes the upstream, stores its catalogue and marks the integration as
-//! running; its `pid` counts how often that happened. Starting a running one and stopping a stopped one change nothing.
+//! There is no process at the edge: a start probes the upstream, stores its catalogue and marks the integration as
+//! running; `pid` counts the starts. Starting a running integration and stopping a stopped one change nothing.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .error(502, "The upstream is not usable; it stays as it was.")
 }
 
-/// The body of a start; it may be absent.
+/// The optional body of a start request.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(description = "Added to what the organization's credential has. The body may be left out.")]
@@ -137,7 +137,7 @@ async fn remove(
 ) -> Result<Json<Installation>> {
     let integration = load(platform, &slug).await?;
     if !integrations::archive(platform, &integration.id, force).await? {
-        // Either the integration is running, or another request removed it since: then this is a 404.
+        // Either the integration is running, or another request has removed it since: then `load` answers 404.
         load(platform, &slug).await?;
         return Err(Error::conflict(
             "the integration is running: stop it first, or remove it with ?force=true",
@@ -146,7 +146,9 @@ async fn remove(
     Ok(Json(Installation { id: integration.slug, installed: false }))
 }
 
-/// Adds to the organization's credential.
+/// Adds the values `given` to the organization's credential. An unknown key is refused, as are values for an
+/// integration whose mode is not `server_token`; the error is 409 if another request changed the integration at the
+/// same time.
 async fn keep(
     platform: &Platform,
     integration: &Integration,
@@ -160,7 +162,7 @@ async fn keep(
     let wanted: Vec<String> = wanted_keys(&templates).into_iter().map(ToOwned::to_owned).collect();
     let given = check_keys(given, &wanted)?;
     let stored = credentials::of_organization(platform, &integration.id).await?;
-    // A stored credential that does not open any more is replaced.
+    // A stored credential that cannot be decrypted any more is replaced.
     let values = match stored.and_then(|stored| vault::open(platform, &stored)) {
         Some(stored) => stored.merged(given),
         None => given,

@@ -1,4 +1,5 @@
-//! Installed integrations and the catalogue: the list, one's status and tools, and what can be installed.
+//! Reads of the Hoziron dialect: the list of installed integrations, the status and the tools of one, and the
+//! catalogue.
 
 use kernel::{Error, Result};
 use postern_core::auth::{Admin, ApiKeys};
@@ -14,7 +15,7 @@ use web::{Head, Json, Path, Query, QueryParams};
 use super::load;
 use crate::catalog;
 
-/// The list that this module's cursors belong to.
+/// Name of the list, to which its cursors are bound: a cursor of another list is refused.
 const LIST: &str = "installed integrations";
 
 pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
@@ -41,7 +42,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .error(409, "The upstream was never reached: start it first.")
 }
 
-/// What an operator sees first.
+/// Whether an integration is in use, and whether it works.
 #[derive(Clone, Copy, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = LifecycleStatus, description = "Whether an installed integration is in use, and whether it works.")]
@@ -109,7 +110,7 @@ async fn list(
     Ok(Json(List { integrations: rows.into_iter().map(line).collect(), next_cursor: next }))
 }
 
-/// What is known about one.
+/// What is known about one integration.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = InstalledStatus, description = "What is known about an installed integration.")]
 struct StatusView {

@@ -1,4 +1,4 @@
-//! The calling user's own credential for an integration.
+//! `/api/v1/integrations/{id}/connection`: the calling user's own credential for an integration.
 //!
 //! Open to every caller whose persona may use the integration; for other callers the integration does not exist. A key
 //! with the role `service` stands for no user and is refused.
@@ -49,7 +49,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .error(404, "No such integration, or one that the caller may not use.")
 }
 
-/// The body of an add: one of the two.
+/// The body of an add request: either a token or named values.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = AddConnection, description = "Either `token` or `credentials`. Both are sealed at once, never returned.")]
@@ -93,7 +93,7 @@ async fn revoke(platform: &Platform, user: User, Path(id): Path<IntegrationId>) 
     Ok(NoContent)
 }
 
-/// The integration, where the user's persona may use it; else 404, as if there were none.
+/// Reads the integration `id`. The error is 404 also for an integration that the user's persona may not use.
 async fn usable(platform: &Platform, user: &User, id: IntegrationId) -> Result<Integration> {
     let integration = load(platform, user, id).await?;
     if authorize_connection(user.persona.as_deref(), &integration.slug) {
@@ -103,7 +103,8 @@ async fn usable(platform: &Platform, user: &User, id: IntegrationId) -> Result<I
     }
 }
 
-/// Holds what was pasted against the operator's schema and against what the header templates need.
+/// Checks the pasted credential against the operator's JSON Schema and against the keys that the header templates
+/// need.
 fn check(platform: &Platform, integration: &Integration, body: AddRequest) -> Result<Values> {
     let (values, instance) = match (body.token, body.credentials) {
         (Some(token), None) => {

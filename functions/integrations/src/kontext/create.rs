@@ -1,7 +1,7 @@
-//! Registering an integration.
+//! `POST /api/v1/integrations`: registers an integration.
 //!
-//! (1) Check every field and the rules between them; (2) store, under the first free slug; (3) have the upstream probed
-//! after the answer; (4) answer 201.
+//! (1) Every field and the rules between the fields are checked; (2) the integration is stored under the first free
+//! slug; (3) the upstream is probed after the answer; (4) the answer is 201.
 
 use kernel::Result;
 use kernel::secret::Secret;
@@ -35,7 +35,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         )
 }
 
-/// The body of a create.
+/// The body of a create request.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = CreateIntegration, description = "A new integration. Unknown fields are refused.")]
@@ -91,7 +91,7 @@ async fn create(platform: &Platform, admin: Admin, Json(body): Json<CreateReques
     Ok(Created { body: integration.into(), location })
 }
 
-/// Checks the fields that a draft does not check by itself.
+/// Turns the body into a draft, and checks the fields that a draft does not check by itself.
 fn draft(body: CreateRequest) -> Result<Draft> {
     let auth_mode = body.auth_mode.unwrap_or(AuthMode::None);
     if auth_mode == AuthMode::ServerToken && body.server_token.is_none() {

@@ -1,4 +1,4 @@
-//! The OAuth configuration of an integration.
+//! `/api/v1/integrations/{id}/oauth`: the OAuth configuration of an integration.
 
 use kernel::{Error, Result};
 use postern_core::auth::{Admin, ApiKeys};
@@ -57,7 +57,8 @@ async fn replace(
     Err(contended())
 }
 
-/// 204 also when there was none. `authMode` stays `oauth`; the integration then has no configuration of its own.
+/// Answers 204, also if there was no configuration. `authMode` stays `oauth`: without a configuration everything is
+/// discovered.
 async fn remove(platform: &Platform, admin: Admin, Path(id): Path<IntegrationId>) -> Result<NoContent> {
     for _ in 0..ATTEMPTS {
         let current = load(platform, &admin, id).await?;
@@ -70,7 +71,7 @@ async fn remove(platform: &Platform, admin: Admin, Path(id): Path<IntegrationId>
     Err(contended())
 }
 
-/// `false` when another request changed the integration since `current` was read.
+/// Stores `content`. Returns `false` if another request has changed the integration since `current` was read.
 async fn write(platform: &Platform, current: &Integration, content: &Content) -> Result<bool> {
     let change = Change {
         content,

@@ -1,4 +1,4 @@
-//! Reading integrations, archiving them, and probing their upstreams.
+//! `/api/v1/integrations` and `…/{id}`: reads and archives integrations, and probes their upstreams on demand.
 
 use kernel::Result;
 use postern_core::auth::{Admin, ApiKeys};
@@ -11,7 +11,7 @@ use web::{Head, Json, NoContent, Path, Query, QueryParams};
 use super::load;
 use super::view::{IntegrationPage, One};
 
-/// The list that this module's cursors belong to.
+/// Name of the list, to which its cursors are bound: a cursor of another list is refused.
 const LIST: &str = "integrations";
 
 pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
@@ -81,7 +81,7 @@ async fn archive(platform: &Platform, _: Admin, Path(id): Path<IntegrationId>) -
     }
 }
 
-/// 200 also when the upstream turns out unusable: the fields say so.
+/// Answers 200 also if the upstream turns out to be unusable: the validation fields say so.
 async fn validate(platform: &Platform, admin: Admin, Path(id): Path<IntegrationId>) -> Result<Json<One>> {
     let integration = load(platform, &admin, id).await?;
     upstream::validation::validate(platform, &integration, &admin.subject).await?;

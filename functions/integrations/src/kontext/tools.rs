@@ -1,4 +1,5 @@
-//! The review of an integration's tools: what the upstream offers, beside what was approved.
+//! `/api/v1/integrations/{id}/tools…`: the review of an integration's tools, which shows what the upstream offers
+//! beside what was approved.
 
 use kernel::{Error, Result};
 use postern_core::auth::{Admin, ApiKeys, Caller};
@@ -12,7 +13,7 @@ use web::{Head, Json, Path, PathParam, Query, QueryParams};
 use super::load;
 use super::view::{OneTool, ToolPage, ToolView};
 
-/// Bytes of definitions on one page. The page's first tool may be larger.
+/// Most bytes of definitions on one page, except that the page's first tool may be larger.
 const PAGE_BYTES: usize = 1024 * 1024;
 
 pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
@@ -40,7 +41,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .error(409, "The tool is gone, or was changed meanwhile: look at it again.")
 }
 
-/// A tool's id. Text that cannot be one leads nowhere: 404.
+/// A tool's id. Any text is accepted here; an unknown id is answered with 404.
 struct ToolId(String);
 
 impl PathParam for ToolId {
@@ -93,7 +94,8 @@ async fn list(
     Ok(Json(ToolPage { items, next_cursor: next }))
 }
 
-/// How many of `found` go on a page of at most `limit` tools and [`PAGE_BYTES`]: at least one.
+/// Returns how many of the tools `found` go on a page of at most `limit` tools and [`PAGE_BYTES`]; the first tool
+/// always does.
 fn fitting(found: &[Reviewed], limit: usize) -> usize {
     let mut bytes = 0;
     let fits = |tool: &&Reviewed| {
@@ -137,7 +139,7 @@ async fn reject(
     answer(platform, &integration, tool).await
 }
 
-/// The integration's id, and the tool as it is now.
+/// Returns the integration's id and the tool as it is now. The error is 404 if one of them does not exist.
 async fn find(
     platform: &Platform,
     caller: &Caller,
@@ -153,8 +155,8 @@ fn changed() -> Error {
     Error::conflict("the tool was changed meanwhile: look at it again")
 }
 
-/// The tool as it is after the decision. A removal that was approved deleted the tool: then the answer is the tool as it
-/// was before.
+/// Answers with the tool as it is after the decision. An approved removal has deleted the tool: then the answer is the
+/// tool as it was `before`.
 async fn answer(platform: &Platform, integration: &str, before: Reviewed) -> Result<Json<OneTool>> {
     let now = tools::find(platform, integration, &before.id).await?;
     Ok(Json(OneTool { tool: ToolView::of(now.unwrap_or(before))? }))

@@ -1,8 +1,8 @@
-//! Changing an integration, and reviving an archived one.
+//! `PATCH /api/v1/integrations/{id}`: changes an integration, or revives an archived one.
 //!
-//! (1) Apply the body to the present content, with the rules between the fields; (2) write everything in one batch, if no
-//! other request wrote in between, else apply again; (3) have the upstream probed after the answer where what was known
-//! about it no longer counts; (4) answer.
+//! (1) The body is applied to the present content, with the rules between the fields; (2) everything is written in one
+//! batch; if another request wrote in between, the body is applied again; (3) if what was known about the upstream no
+//! longer counts, the upstream is probed after the answer; (4) the answer is the integration.
 
 use kernel::Result;
 use kernel::secret::Secret;
@@ -41,7 +41,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .error(409, "The name is taken (`code` is `duplicate`), or others keep changing it (`conflict`).")
 }
 
-/// The body of an update: what is absent stays. `null` clears what may be missing.
+/// The body of an update: absent fields stay as they are, `null` clears a field that may be missing.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(
@@ -159,7 +159,7 @@ async fn write(platform: &Platform, body: &UpdateRequest, current: &Integration)
     Ok(Written::Done { probes })
 }
 
-/// An archived integration comes back when the body confirms that; otherwise it is not there.
+/// Revives the archived integration `id` if the body confirms that; otherwise the error is 404.
 async fn revive(platform: &Platform, body: &UpdateRequest, id: &str) -> Result<Written> {
     let archived = integrations::find_archived(platform, id).await?.filter(|archived| archived.id == id);
     let Some(archived) = archived.filter(|_| body.confirm_unarchive == Some(true)) else {
@@ -170,7 +170,7 @@ async fn revive(platform: &Platform, body: &UpdateRequest, id: &str) -> Result<W
     Ok(if is_back { Written::Done { probes: true } } else { Written::Overtaken })
 }
 
-/// The content after the update, and the organization's new credential.
+/// Returns the content after the update, and the organization's new credential if the body has one.
 fn apply(
     platform: &Platform,
     body: &UpdateRequest,
@@ -223,7 +223,7 @@ fn apply_oauth(platform: &Platform, body: &UpdateRequest, id: &str, content: &mu
     match &body.oauth {
         Some(Some(oauth)) => oauth.apply(platform, id, content)?,
         Some(None) => (content.oauth, content.oauth_client_secret) = (None, None),
-        // A change to this mode that says no more: everything is discovered.
+        // The body sets `authMode` to `oauth` without a configuration: everything is discovered.
         None if body.auth_mode.is_some() => {
             content.oauth.get_or_insert_with(OauthConfig::default);
         }

@@ -1,4 +1,4 @@
-//! The forms of the Kontext dialect's answers. No field can hold a secret.
+//! The bodies that the Kontext dialect returns. No field can hold a secret.
 
 use json_patch::PatchOperation;
 use kernel::ports::Timestamp;
@@ -160,7 +160,7 @@ pub(crate) struct OneOauth {
 }
 
 impl OneOauth {
-    /// `None` where there is no configuration.
+    /// Returns the configuration; `None` if there is none.
     pub(crate) fn of(content: Content) -> Option<Self> {
         let oauth = OauthView::of(content.oauth, content.oauth_client_secret.as_deref());
         oauth.map(|oauth| Self { oauth })
@@ -171,9 +171,9 @@ impl OneOauth {
 #[derive(Clone, Copy, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ConnectionStatus {
-    /// It has.
+    /// The caller has a credential that can be used.
     Connected,
-    /// It has not.
+    /// The caller has no credential, or one whose grant has ended at the provider.
     Disconnected,
 }
 
@@ -184,7 +184,7 @@ pub(crate) enum ConnectionStatus {
 pub(crate) struct ConnectionView {
     /// Whether the caller has a credential stored.
     connected: bool,
-    /// The same in a word.
+    /// `connected` or `disconnected`.
     status: ConnectionStatus,
     /// When the credential ends, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -194,7 +194,7 @@ pub(crate) struct ConnectionView {
 
 impl From<Option<Connection>> for ConnectionView {
     fn from(connection: Option<Connection>) -> Self {
-        // A grant that its provider no longer honours is no connection.
+        // A credential whose grant the provider no longer honours is no connection.
         let connection = connection.filter(|connection| !connection.needs_reauth);
         let status =
             if connection.is_some() { ConnectionStatus::Connected } else { ConnectionStatus::Disconnected };
@@ -279,11 +279,11 @@ impl ToolView {
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ChangeKind {
-    /// It is new.
+    /// The member is new.
     Added,
-    /// It is gone.
+    /// The member is gone.
     Removed,
-    /// It has another value.
+    /// The member has another value.
     Changed,
 }
 
@@ -314,7 +314,7 @@ fn differences(from: &str, to: &str) -> Result<Vec<Difference>> {
             PatchOperation::Add(add) => (ChangeKind::Added, None, Some(add.value.clone())),
             PatchOperation::Remove(_) => (ChangeKind::Removed, before, None),
             PatchOperation::Replace(replace) => (ChangeKind::Changed, before, Some(replace.value.clone())),
-            // A diff has no others.
+            // `json_patch::diff` returns no other operations.
             _ => continue,
         };
         json_patch::patch(&mut document, std::slice::from_ref(&operation))
@@ -324,7 +324,7 @@ fn differences(from: &str, to: &str) -> Result<Vec<Difference>> {
     Ok(differences)
 }
 
-#[allow(clippy::needless_pass_by_value)] // for `map_err`
+#[allow(clippy::needless_pass_by_value)] // `map_err` passes the error by value
 fn broken(error: serde_json::Error) -> Error {
     Error::internal(error.to_string())
 }

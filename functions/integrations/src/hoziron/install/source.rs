@@ -18,7 +18,7 @@ pub(super) enum Source {
     Inline(Box<Template>),
 }
 
-// What is derived for untagged enums would not say which field of a template is wrong.
+// The derived implementation for untagged enums would not say which field of a template is wrong.
 impl<'de> Deserialize<'de> for Source {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         struct Sources;
@@ -43,7 +43,7 @@ impl<'de> Deserialize<'de> for Source {
     }
 }
 
-/// What a catalogue entry would say.
+/// An integration that is not in the catalogue, described by the client.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = IntegrationTemplate)]
@@ -64,7 +64,7 @@ pub(super) struct Template {
     /// The keys that the headers need.
     #[serde(default)]
     pub(super) credentials: Vec<DeclaredCredential>,
-    /// How its authorization server is met.
+    /// The upstream's authorization server.
     pub(super) oauth: Option<DeclaredOauth>,
 }
 
@@ -84,7 +84,7 @@ pub(super) struct DeclaredCredential {
 
 web::only_objects!(DeclaredCredential);
 
-/// How a template's authorization server is met. What is missing is discovered.
+/// The authorization server of a template's upstream. What is missing is discovered.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub(super) struct DeclaredOauth {
