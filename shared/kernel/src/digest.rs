@@ -1,20 +1,22 @@
-//! Hashes and their text form: how API keys are stored, tool definitions compared and presented secrets checked.
+//! SHA-256 hashes in hex, for stored API keys and for comparing tool definitions, and a comparison of secrets in
+//! constant time.
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-/// SHA-256 in lowercase hex: how API keys are stored and tool definitions compared.
+/// Returns the SHA-256 of `bytes` in lowercase hex: the form in which API keys are stored and tool definitions
+/// compared.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// Compares two secrets without telling where they differ.
+/// Returns `true` if both secrets are equal. The time that this takes does not show where they differ.
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
-    // Hashed first, so that not even the length decides how long it takes.
+    // Hashes are of equal length, so the time does not show either whether the secrets' lengths differ.
     Sha256::digest(a).as_slice().ct_eq(Sha256::digest(b).as_slice()).into()
 }
 
-/// Lowercase hex.
+/// Returns `bytes` in lowercase hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()

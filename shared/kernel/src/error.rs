@@ -1,11 +1,11 @@
-//! The one internal error. It knows nothing of HTTP or JSON-RPC: the web crate's dialects render it.
+//! The error type of all crates. It contains nothing of HTTP or JSON-RPC: the web crate's dialects render it.
 //!
-//! Two texts are kept apart. `message` is public: it may name the caller's own input, never a secret, never a
-//! peer's words. `internal` is for the operator's log only and is never rendered.
+//! An error has two texts. `message` is public: it may quote the caller's own input, but never a secret or a text of a
+//! peer. `internal` is for the operator's log only and is never sent to a client.
 
 use std::borrow::Cow;
 
-/// What every fallible function of Postern returns.
+/// The result of Postern's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The stable kinds of failure. Their text form (`Code::as_str`) is part of the API.
@@ -13,30 +13,30 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Code {
     /// The request's content breaks a rule that the message names.
     Invalid,
-    /// No credential, or one that is unknown or expired.
+    /// The request has no credential, or one that is unknown or expired.
     Unauthenticated,
-    /// The caller is known and may not do this.
+    /// The caller is authenticated, but may not do this.
     Forbidden,
-    /// No such thing, or not one the caller may see.
+    /// The thing that the request names does not exist, or the caller may not see it.
     NotFound,
-    /// The state of things does not allow it.
+    /// The present state does not allow what the request asks for.
     Conflict,
-    /// Something of this name or id is already there.
+    /// A thing with this name or id already exists.
     Duplicate,
-    /// An upstream failed or answered something unusable.
+    /// An upstream failed or sent an unusable answer.
     Upstream,
     /// An upstream did not answer in time.
     UpstreamTimeout,
-    /// A setting that this needs is missing or wrong; the message names it.
+    /// A setting that the request needs is missing or wrong; the message names the setting.
     NotConfigured,
-    /// The store is overloaded or unreachable: worth trying again.
+    /// The database is overloaded or unreachable; the request may succeed later.
     Unavailable,
-    /// A defect or an unexpected state on our side.
+    /// A defect of Postern's, or a state that should not occur.
     Internal,
 }
 
 impl Code {
-    /// The stable text that clients may branch on.
+    /// Returns the stable text that clients may branch on.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Invalid => "validation_error",
@@ -54,7 +54,7 @@ impl Code {
     }
 }
 
-/// One thing that is wrong with a request's content.
+/// One mistake in a request's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
     /// The kind of mistake, for programs.
@@ -65,68 +65,68 @@ pub struct Reason {
     pub message: Cow<'static, str>,
 }
 
-/// A failure on its way to a dialect.
+/// A failure, as functions return it and a dialect renders it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {message}", code.as_str())]
 pub struct Error {
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub code: Code,
-    /// Public text.
+    /// The public text.
     pub message: Cow<'static, str>,
-    /// Operator's text, logged once where the error is rendered.
+    /// The text for the operator, logged once, where the error is rendered.
     pub internal: Option<String>,
-    /// Which parts of the request's content are wrong, where that is known.
+    /// The mistakes in the request's content, as far as they are known.
     pub reasons: Vec<Reason>,
     /// Public facts for programs, such as `{"missing": ["API_KEY"]}`.
     pub details: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 impl Error {
-    /// An error of `code` with its public text.
+    /// Creates an error with the public text `message`.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into(), internal: None, reasons: Vec::new(), details: None }
     }
 
-    /// The request's content breaks a rule.
+    /// Creates the error for content that breaks a rule.
     pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Invalid, message)
     }
 
-    /// The field `field` of the request breaks a rule: "`field` `rule`" is the public text, as in "name is required".
+    /// Creates the error for the field `field`, which breaks `rule`. The public text joins both: "name is required".
     pub fn invalid_field(field: &str, rule: impl Into<Cow<'static, str>>) -> Self {
         let rule = rule.into();
         let message = format!("{field} {rule}");
         Self::invalid(message).with_reason(field, rule)
     }
 
-    /// Nothing there for this caller.
+    /// Creates the error for a thing that does not exist, or that this caller may not see.
     pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::NotFound, message)
     }
 
-    /// The present state does not allow it.
+    /// Creates the error for a request that the present state does not allow.
     pub fn conflict(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Conflict, message)
     }
 
-    /// Something of this name or id is already there.
+    /// Creates the error for a name or id that is already taken.
     pub fn duplicate(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Duplicate, message)
     }
 
-    /// A defect of Postern's; `internal` says what happened and is only logged.
+    /// Creates the error for a defect of Postern's; `internal` says what happened and is only logged.
     pub fn internal(internal: impl Into<String>) -> Self {
         Self::new(Code::Internal, "internal error").with_internal(internal)
     }
 
-    /// Adds the operator's text.
+    /// Adds the text for the operator.
     #[must_use]
     pub fn with_internal(mut self, internal: impl Into<String>) -> Self {
         self.internal = Some(internal.into());
         self
     }
 
-    /// Names a field that is wrong.
+    /// Adds a field that is wrong, and what is wrong with it.
     #[must_use]
     pub fn with_reason(mut self, field: impl Into<String>, message: impl Into<Cow<'static, str>>) -> Self {
         let code = self.code.as_str();
@@ -134,14 +134,14 @@ impl Error {
         self
     }
 
-    /// Adds a public fact.
+    /// Adds a public fact for programs.
     #[must_use]
     pub fn with_detail(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
         self.details.get_or_insert_default().insert(key.to_owned(), value.into());
         self
     }
 
-    /// The error with the operator's text, for the log. Never shown to a client.
+    /// Returns code, public text and operator's text, for the log. Never sent to a client.
     pub fn report(&self) -> String {
         match &self.internal {
             Some(internal) => format!("{self} ({internal})"),
@@ -149,7 +149,7 @@ impl Error {
         }
     }
 
-    /// Whether the same request may succeed later without being changed.
+    /// Returns `true` if the same request may succeed later without being changed.
     pub fn retryable(&self) -> bool {
         matches!(self.code, Code::Unavailable | Code::UpstreamTimeout)
     }

@@ -1,5 +1,5 @@
-//! Typed access to the key-value cache: a family of keys is a type, and the expiry travels inside the value, because
-//! not every runtime's cache has one (and Cloudflare's does not go below 60 s).
+//! Typed access to the key-value cache: each family of keys is a type. The expiry is stored inside the value, because
+//! not every runtime's cache expires entries (and Cloudflare's expires none before 60 s).
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use crate::{Error, Result};
 
 /// A family of cache entries.
 pub trait Family {
-    /// Start of every key of the family; ends with a separator.
+    /// The prefix of every key of the family; ends with a separator.
     const PREFIX: &'static str;
-    /// What tells its entries apart. It must carry the owner of what the entry holds.
+    /// The part of a key after the prefix. It must contain the owner of the entry's value.
     type Key: Display;
-    /// What an entry holds; kept as JSON text.
+    /// The value of an entry; stored as JSON text.
     type Value: Serialize + DeserializeOwned;
 }
 
@@ -26,7 +26,7 @@ struct Envelope<V> {
     value: V,
 }
 
-/// The entry, unless it is missing, expired or of an older form.
+/// Returns the value of the entry; `None` if the entry is missing, expired or of an older form.
 pub async fn get<F: Family>(platform: &Ports, key: &F::Key) -> Result<Option<F::Value>> {
     let Some(text) = platform.kv.get(&format!("{}{key}", F::PREFIX)).await? else {
         return Ok(None);
@@ -37,7 +37,7 @@ pub async fn get<F: Family>(platform: &Ports, key: &F::Key) -> Result<Option<F::
     Ok((platform.now().millis() < envelope.expires_at).then_some(envelope.value))
 }
 
-/// Keeps `value` for `ttl`.
+/// Stores `value`, which expires after `ttl`.
 pub async fn put<F: Family>(platform: &Ports, key: &F::Key, value: &F::Value, ttl: Duration) -> Result<()> {
     let envelope = Envelope { expires_at: (platform.now() + ttl).millis(), value };
     let text = serde_json::to_string(&envelope).map_err(|error| Error::internal(error.to_string()))?;

@@ -1,5 +1,5 @@
-//! What everything else stands on: errors, secrets and their envelopes, the rules for URLs, the ports that a runtime
-//! must provide, and typed caches over two of them.
+//! The base of all other crates: errors, secrets and how they are sealed, the rules for upstream URLs, the ports that a
+//! runtime must provide, and typed caches over the key-value port and the instance's memory.
 //!
 //! Architecture invariant: this crate knows no protocol (MCP, OAuth, HTTP routing) and nothing of the product.
 

@@ -1,10 +1,11 @@
-//! What one WASM instance remembers between requests.
+//! The memory of one WASM instance: values that are kept between requests.
 //!
-//! A module that remembers something declares a [`Family`]: which keys lead to which values, and the [`Topic`] whose
-//! change makes them stale. So this module needs to know none of them, and a write forgets by topic.
+//! A module that keeps values declares a [`Family`]: the types of keys and values, and the [`Topic`] whose change
+//! makes the values stale. A write forgets the values of a topic, so neither the write nor this file has to name the
+//! families.
 //!
-//! Architecture invariant: plain values only, never a future, a stream or a handle that belongs to a request. What
-//! could outlive a revocation expires after [`FRESH`]. Every key carries the owner of the value that it leads to.
+//! Architecture invariant: values are plain data, never a future, a stream or a handle that belongs to a request. A
+//! value that could outlive a revocation expires after [`FRESH`]. Every key contains the owner of its value.
 
 use std::any::{Any, TypeId};
 use std::borrow::Borrow;
@@ -16,28 +17,29 @@ use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// How long a cached row may be used without reading it again: the longest that a revocation takes to be seen by
-/// every instance. The instance that writes sees its own write at once.
+/// How long a cached row may be used before it is read again, and so the longest time until every instance sees a
+/// revocation. The instance that writes sees its own write at once.
 pub const FRESH: Duration = Duration::from_secs(5);
 
-/// What a remembered value was made from. Writing to one of these forgets all values of its families.
+/// The stored data that values were made from. A write to the data of a topic forgets all values of the topic's
+/// families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
-    /// Credentials, and what calls are made with: integrations joined with their credentials.
+    /// Credentials, and the targets of calls: integrations joined with their credentials.
     Credentials,
     /// Integrations and their catalogue entries.
     Integrations,
-    /// Nothing that a write changes: such values only expire.
+    /// Data that no write changes: values of this topic only expire.
     Unchanging,
 }
 
-/// A family of remembered values.
+/// A family of kept values.
 pub trait Family: 'static {
-    /// What tells its values apart. It must carry the owner of the value.
+    /// The key of a value. It must contain the value's owner.
     type Key: Eq + Hash;
-    /// What is remembered.
+    /// The value.
     type Value: Clone;
-    /// What makes its values stale.
+    /// The data whose change makes the values stale.
     const TOPIC: Topic;
 }
 
@@ -50,7 +52,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The cache of a family.
+    /// Returns the cache of the family `F`. The first call creates the cache.
     pub fn cache<F: Family>(&self) -> Rc<Cache<F::Key, F::Value>> {
         if let Some(cache) = self.part::<F, Cache<F::Key, F::Value>>() {
             return cache;
@@ -61,7 +63,7 @@ impl Memory {
         cache
     }
 
-    /// The one `T` of this instance: a value that several requests share, such as a queue.
+    /// Returns the only `T` of this instance: a value that requests share, such as a queue. The first call creates it.
     pub fn one<T: Default + 'static>(&self) -> Rc<T> {
         if let Some(one) = self.part::<T, T>() {
             return one;
@@ -71,7 +73,7 @@ impl Memory {
         one
     }
 
-    /// Forgets every value that was made from `topic`.
+    /// Forgets all values of the families of `topic`.
     pub fn forget(&self, topic: Topic) {
         for (_, cache) in self.caches.borrow().iter().filter(|(of, _)| *of == topic) {
             cache.clear();
@@ -103,10 +105,10 @@ impl<K, V> Default for Cache<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Cache<K, V> {
-    /// Entries at most. A full cache drops its expired entries or, when none has expired, all of them.
+    /// Most entries of a cache. A full cache drops its expired entries or, when none has expired, all of them.
     const CAPACITY: usize = 1024;
 
-    /// The value, while it is fresh.
+    /// Returns the value of `key`; `None` if there is none or it has expired.
     pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q, now: Timestamp) -> Option<V>
     where
         K: Borrow<Q>,
@@ -114,7 +116,7 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         self.0.borrow().get(key).filter(|(until, _)| now < *until).map(|(_, value)| value.clone())
     }
 
-    /// Keeps `value` for `ttl`.
+    /// Stores `value`, which expires after `ttl`.
     pub fn put(&self, key: K, value: V, now: Timestamp, ttl: Duration) {
         let mut map = self.0.borrow_mut();
         if map.len() >= Self::CAPACITY {
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn families_of_the_same_types_stay_apart_and_a_topic_forgets_its_own() {
+    fn families_of_the_same_types_stay_apart_and_forgetting_a_topic_clears_its_families_only() {
         let memory = Memory::default();
         memory.cache::<Numbers>().put(1, 10, START, FRESH);
         memory.cache::<Others>().put(1, 20, START, FRESH);
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_one_value_of_a_type() {
+    fn an_instance_has_one_value_of_a_type() {
         let memory = Memory::default();
         memory.one::<std::cell::Cell<u32>>().set(7);
         assert_eq!(memory.one::<std::cell::Cell<u32>>().get(), 7);

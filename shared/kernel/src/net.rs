@@ -1,8 +1,8 @@
-//! Which URLs may be dialled. [`SafeUrl`] has no other constructor, and the Fetch port takes nothing else, so every
-//! upstream URL (also a discovered one) passes these rules.
+//! The rules for URLs that Postern may send requests to. [`SafeUrl::parse`] is the only way to make a [`SafeUrl`],
+//! and the Fetch port takes nothing else, so every upstream URL (also a discovered one) has passed these rules.
 //!
-//! A Worker cannot see which address a name resolves to. The rules below stop every literal and every well-known
-//! name of a private host; a public name that resolves to a private address is stopped by the runtime
+//! A Worker cannot see which address a name resolves to. The rules below exclude every literal address and every
+//! well-known name of a private host; a public name that resolves to a private address is stopped by the runtime
 //! (`global_fetch_strictly_public` on Cloudflare, `block_networks` on Spin), not here.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -11,10 +11,10 @@ use url::{Host, Url};
 
 use crate::Error;
 
-/// What this deployment allows beyond the rules.
+/// Exceptions from the rules that a deployment allows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Policy {
-    /// `http` and `https` to loopback hosts, any port. For development and tests.
+    /// Allows `http` and `https` to loopback hosts on any port. For development and tests.
     pub allow_loopback: bool,
 }
 
@@ -22,20 +22,21 @@ pub struct Policy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SafeUrl(Url);
 
-/// The rule that a URL breaks, as what the URL must do ("must be an https URL"); the text is public.
+/// The rule that a URL breaks, worded as a requirement ("must be an https URL"). The text is public.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("url {0}")]
 pub struct Refused(&'static str);
 
 impl Refused {
-    /// The error for the request's field `field`, which held the URL.
+    /// Returns the error for the request's field `field`, which contained the URL.
     pub fn field(self, field: &str) -> Error {
         Error::invalid_field(field, self.0)
     }
 }
 
 const MAX_LENGTH: usize = 2048;
-/// Suffixes that resolve inside a network or nowhere (RFC 6762 appendix G, and what clusters and clouds use).
+/// Suffixes of names that resolve only inside a network, or not at all (RFC 6762 appendix G, and those of clusters and
+/// clouds).
 const PRIVATE_SUFFIXES: [&str; 15] = [
     "localhost",
     "local",
@@ -53,7 +54,7 @@ const PRIVATE_SUFFIXES: [&str; 15] = [
     "docker",
     "metadata.tencentyun.com",
 ];
-/// Public suffixes under which every name resolves to whatever address it spells, or to one's own machine.
+/// Public suffixes under which a name resolves to the address that the name spells out, or to a loopback address.
 const WILDCARD_SUFFIXES: [&str; 17] = [
     "nip.io",
     "sslip.io",
@@ -75,7 +76,7 @@ const WILDCARD_SUFFIXES: [&str; 17] = [
 ];
 
 impl SafeUrl {
-    /// Parses `text` by the WHATWG rules and applies ours.
+    /// Parses `text` by the WHATWG rules and checks the URL. Fails with a rule that the URL breaks.
     pub fn parse(text: &str, policy: Policy) -> Result<Self, Refused> {
         if text.len() > MAX_LENGTH {
             return Err(Refused("must have at most 2048 characters"));
@@ -111,19 +112,20 @@ impl SafeUrl {
         }
     }
 
-    /// The URL.
+    /// Returns the URL.
     pub fn as_url(&self) -> &Url {
         &self.0
     }
 
-    /// The URL as text.
+    /// Returns the URL as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 }
 
-/// The text between `//` and the path. The parser takes any number of slashes and loses an empty user (`https://@host`),
-/// so both are looked for here.
+/// Returns the text between `//` and the path; `None` if it is empty or does not follow exactly two slashes. The URL
+/// parser accepts any number of slashes and drops an empty user (`https://@host`), so both are only visible in this
+/// text.
 fn authority(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once(':')?;
     let authority = rest.strip_prefix("//")?.split(['/', '?', '#']).next()?;
@@ -151,7 +153,8 @@ fn check_host(host: &Host<&str>) -> Result<(), Refused> {
     }
 }
 
-/// `name` is lower case and in ASCII form: the parser has applied IDNA, so look-alike letters are folded.
+/// Checks a host name, which is in lower case and ASCII: the URL parser has applied IDNA, so look-alike letters are
+/// folded.
 fn check_name(name: &str) -> Result<(), Refused> {
     if name.ends_with('.') {
         return Err(Refused("host must not end with a dot"));
@@ -170,13 +173,15 @@ fn check_name(name: &str) -> Result<(), Refused> {
     Ok(())
 }
 
-/// RFC 1035 §2.3, and underscores, which some hosts have. The parser takes far more than other readers of a URL do.
+/// Returns `true` for a label of RFC 1035 §2.3, also with underscores, which some host names have. The URL parser
+/// accepts many other characters, which other readers of a URL do not.
 fn is_label(label: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     (1..=63).contains(&label.len()) && label.bytes().all(is_allowed)
 }
 
-/// The IANA special-purpose registry, less what is globally reachable; and the host of every machine on Azure.
+/// Returns `false` for addresses that the IANA special-purpose registry does not call globally reachable, for
+/// multicast and reserved addresses, and for the host of every machine on Azure.
 fn is_global_v4(address: Ipv4Addr) -> bool {
     const AZURE_HOST: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
     let [a, b, c, _] = address.octets();
@@ -196,8 +201,9 @@ fn is_global_v4(address: Ipv4Addr) -> bool {
     !is_special && address != AZURE_HOST
 }
 
-/// Only global unicast `2000::/3`, less what is inside it for other uses: `2001::/23` (Teredo, ORCHID, benchmarking),
-/// `2001:db8::/32`, `2002::/16` (6to4) and `3fff::/20`. Mapped, NAT64, ULA, link-local and multicast lie outside.
+/// Returns `true` for global unicast, `2000::/3`, except the blocks inside it that have other uses: `2001::/23`
+/// (Teredo, ORCHID, benchmarking), `2001:db8::/32`, `2002::/16` (6to4) and `3fff::/20`. IPv4-mapped, NAT64, ULA,
+/// link-local and multicast addresses lie outside of `2000::/3`.
 fn is_global_v6(address: Ipv6Addr) -> bool {
     match address.segments() {
         [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..] => false,
@@ -213,7 +219,7 @@ mod tests {
     const DEVELOPMENT: Policy = Policy { allow_loopback: true };
 
     #[test]
-    fn ordinary_upstreams_pass() {
+    fn ordinary_upstream_urls_are_accepted() {
         for url in [
             "https://mcp.linear.app/mcp",
             "https://api.githubcopilot.com/mcp/",
@@ -287,13 +293,13 @@ mod tests {
             "https://mcp.example.com:22/",
             "https://mcp.example.com:80/",
         ] {
-            assert!(SafeUrl::parse(url, STRICT).is_err(), "{url} passed");
+            assert!(SafeUrl::parse(url, STRICT).is_err(), "{url} was accepted");
         }
         assert!(SafeUrl::parse(&format!("https://mcp.example.com/{}", "a".repeat(2048)), STRICT).is_err());
     }
 
     #[test]
-    fn the_development_switch_opens_loopback_and_nothing_else() {
+    fn allow_loopback_admits_loopback_hosts_and_nothing_else() {
         for url in [
             "http://127.0.0.1:3001/mcp",
             "http://localhost:3001/mcp",

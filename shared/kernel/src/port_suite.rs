@@ -1,7 +1,8 @@
-//! The port conformance suite: what every runtime's ports must do alike. Run natively by `tests/native` and inside real
-//! WASM by a test program per runtime. Compiled only with the feature `port-suite`.
+//! The port conformance suite: checks that the ports of all runtimes behave alike. `tests/native` runs the suite
+//! natively, and one test program per runtime runs it inside real WASM. Compiled only with the feature `port-suite`.
 //!
-//! `helper` is the base URL of a plain HTTP server with `/helper/echo`, `/stream`, `/bytes`, `/redirect` and `/hang`.
+//! `helper` is the base URL of a plain HTTP server with `echo`, `stream`, `bytes`, `redirect` and `hang` below
+//! `/helper/`.
 
 mod fetch;
 mod kv;
@@ -14,22 +15,22 @@ use serde::Serialize;
 
 use crate::ports::Ports;
 
-/// How one check ended.
+/// The outcome of one check.
 #[derive(Debug, Serialize)]
 pub struct Check {
-    /// The rule that it checks.
+    /// The rule that was checked.
     pub name: &'static str,
-    /// Whether it holds.
+    /// `true` if the rule holds.
     pub ok: bool,
-    /// What was wrong.
+    /// How the rule was broken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// What a check returns.
+/// The result of a check; the error says how the rule was broken.
 type Outcome = Result<(), String>;
 
-/// Collects checks one after the other.
+/// The outcomes of the checks so far.
 pub(crate) struct Suite(Vec<Check>);
 
 impl Suite {
@@ -39,7 +40,7 @@ impl Suite {
     }
 }
 
-/// Runs all checks.
+/// Runs all checks and returns their outcomes.
 pub async fn run(platform: &Ports, helper: &str) -> Vec<Check> {
     let mut suite = Suite(Vec::new());
     sql::run(platform, &mut suite).await;
@@ -49,13 +50,13 @@ pub async fn run(platform: &Ports, helper: &str) -> Vec<Check> {
     suite.0
 }
 
-/// `Ok` when both are equal, else a text that shows them.
+/// Returns `Ok` if both are equal, else a text that shows both.
 #[allow(clippy::needless_pass_by_value)] // so that literals can be compared
 fn same<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Outcome {
     if found == expected { Ok(()) } else { Err(format!("found {found:?}, expected {expected:?}")) }
 }
 
-/// Any error as text.
+/// Returns an error as text.
 #[allow(clippy::needless_pass_by_value)] // the shape that map_err wants
 fn text(error: impl std::fmt::Debug) -> String {
     format!("{error:?}")

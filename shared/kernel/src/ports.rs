@@ -1,5 +1,5 @@
-//! The ports: what a runtime must provide. `runtimes/` binds them to Cloudflare and to Spin, `tests/native` to
-//! rusqlite, and `port_suite` holds all of them to the same behaviour.
+//! The ports: the traits that a runtime must implement. `runtimes/` implements them for Cloudflare and Spin,
+//! `tests/native` with rusqlite and reqwest, and `port_suite` checks that all implementations behave alike.
 //!
 //! Architecture invariant: nothing in `shared` or `functions` reads time, randomness, storage or the network except
 //! through these traits. Futures need not be `Send`: both runtimes are single-threaded per instance.
@@ -24,39 +24,40 @@ pub use crate::time::Timestamp;
 /// Reads the time and waits.
 #[async_trait(?Send)]
 pub trait Clock {
-    /// Milliseconds since the Unix epoch. On workerd it stands still between two I/O events.
+    /// Returns the current time. On workerd the clock stands still between two I/O events.
     fn now(&self) -> Timestamp;
     /// Completes after `duration`.
     async fn sleep(&self, duration: Duration);
 }
 
-/// Cryptographic randomness.
+/// A source of cryptographic randomness.
 pub trait Random {
-    /// Fills `buffer`; an error means that the runtime has no entropy and nothing may be issued.
+    /// Fills `buffer` with random bytes. Fails if the runtime has no entropy; then no key, token or id may be issued.
     fn fill(&self, buffer: &mut [u8]) -> crate::Result<()>;
 }
 
-/// Key-value cache: eventually consistent strings. Use it through [`crate::kv`], which adds the expiry.
+/// A key-value cache of strings, eventually consistent. Use it through [`crate::kv`], which adds the expiry.
 ///
-/// Holds only what may be stale or lost; never anything single-use, revocable or read-your-writes.
+/// The cache holds only values that may be stale or lost: never a value that is single-use or revocable, or that its
+/// writer must be able to read at once.
 #[async_trait(?Send)]
 pub trait Kv {
-    /// The stored text, or `None`.
+    /// Returns the stored text; `None` if there is none.
     async fn get(&self, key: &str) -> crate::Result<Option<String>>;
-    /// Stores `value`. `gc_after` lets a runtime drop the entry after that long (a hint; the true expiry is in
-    /// the value).
+    /// Stores `value`. A runtime may drop the entry after `gc_after` (a hint: the expiry that counts is inside the
+    /// value).
     async fn put(&self, key: &str, value: &str, gc_after: Duration) -> crate::Result<()>;
-    /// Removes the entry; removing nothing is fine.
+    /// Removes the entry; succeeds if there is none.
     async fn delete(&self, key: &str) -> crate::Result<()>;
 }
 
-/// Work that goes on after the response was sent (`wait_until`, `spawn`).
+/// Runs work that continues after the response was sent (`wait_until`, `spawn`).
 pub trait Background {
     /// Runs `work` to its end without delaying the response. The runtime may cut it off after about 30 s.
     fn spawn(&self, work: LocalBoxFuture<'static, ()>);
 }
 
-/// One request's view of its runtime: every port, and what the instance remembers. Cheap to clone.
+/// All ports of a runtime and the memory of the instance, as one request uses them. Cheap to clone.
 #[derive(Clone)]
 pub struct Ports {
     /// The database.
@@ -65,30 +66,30 @@ pub struct Ports {
     pub kv: Rc<dyn Kv>,
     /// Outbound HTTP; call it through [`Ports::fetch`], which enforces the limits.
     pub fetcher: Rc<dyn Fetch>,
-    /// Time.
+    /// The clock.
     pub clock: Rc<dyn Clock>,
-    /// Randomness.
+    /// The source of randomness.
     pub random: Rc<dyn Random>,
-    /// After-response work.
+    /// Work after the response.
     pub background: Rc<dyn Background>,
-    /// What this WASM instance remembers between requests.
+    /// The values that this WASM instance keeps between requests.
     pub memory: Rc<Memory>,
 }
 
 impl Ports {
-    /// The time now.
+    /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// `N` random bytes.
+    /// Returns `N` random bytes. Fails if the runtime has no entropy.
     pub fn random<const N: usize>(&self) -> crate::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.random.fill(&mut bytes)?;
         Ok(bytes)
     }
 
-    /// A random (version 4) UUID.
+    /// Returns a random (version 4) UUID. Fails if the runtime has no entropy.
     pub fn uuid(&self) -> crate::Result<uuid::Uuid> {
         Ok(uuid::Builder::from_random_bytes(self.random()?).into_uuid())
     }

@@ -1,8 +1,9 @@
-//! Envelopes: how secrets are stored, and how values that travel through a client are signed.
+//! Sealing (authenticated encryption) of stored secrets, and signing of values that a client carries and sends back.
 //!
 //! A sealed value is `v1.<key id>.<base64url(nonce ‖ ciphertext)>`: AES-256-GCM with a random 96-bit nonce. The
-//! associated data names the cell (table, row, column) and the owner, each length-prefixed, so a ciphertext moved
-//! to another cell or user does not open. A key's id is derived from the key, so it cannot be mixed up.
+//! associated data names the cell (table, row, column) and the owner, each length-prefixed, so a ciphertext that was
+//! moved to another cell or owner does not open. A key's id is derived from the key, so that no key can have a wrong
+//! id.
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Key, Nonce};
@@ -21,16 +22,16 @@ use crate::{Error, Result};
 
 const NONCE_BYTES: usize = 12;
 
-/// Where a sealed value lives and whose it is.
+/// The place where a sealed value is stored, and its owner.
 #[derive(Clone, Copy)]
 pub struct Cell<'a> {
-    /// Table, or the name of the token kind for values that travel.
+    /// The table; for a value that is not stored, the name of its kind.
     pub table: &'a str,
-    /// Primary key of the row.
+    /// The primary key of the row.
     pub row: &'a str,
-    /// Column.
+    /// The column.
     pub column: &'a str,
-    /// Owner: `organization`, or a caller's subject.
+    /// The owner: `organization`, or a caller's subject.
     pub owner: &'a str,
 }
 
@@ -51,11 +52,12 @@ struct RingKey {
     bytes: Zeroizing<[u8; 32]>,
 }
 
-/// The deployment's encryption keys. The first one seals; every one opens.
+/// The deployment's encryption keys. The first key seals; every key opens.
 pub struct KeyRing(Vec<RingKey>);
 
 impl KeyRing {
-    /// Reads `ENCRYPTION_KEY`: base64 keys of 32 bytes, comma separated. `None` when any of them is not one.
+    /// Reads the setting `ENCRYPTION_KEY`: keys of 32 bytes in base64, separated by commas. Returns `None` if any
+    /// part is not such a key.
     pub fn parse(text: &str) -> Option<Self> {
         let keys = text.split(',').map(|part| {
             let decoded = Zeroizing::new(STANDARD.decode(part.trim()).ok()?);
@@ -67,7 +69,7 @@ impl KeyRing {
         keys.collect::<Option<Vec<_>>>().filter(|keys| !keys.is_empty()).map(Self)
     }
 
-    /// Seals `plain` for `cell` under the first key.
+    /// Seals `plain` for `cell` with the first key. Fails if the runtime has no entropy for the nonce.
     pub fn seal(&self, random: &dyn Random, cell: Cell<'_>, plain: &[u8]) -> Result<String> {
         let key = self.0.first().ok_or_else(|| Error::internal("empty key ring"))?;
         let mut nonce = [0; NONCE_BYTES];
@@ -82,8 +84,8 @@ impl KeyRing {
         Ok(format!("v1.{}.{}", key.id, URL_SAFE_NO_PAD.encode(envelope)))
     }
 
-    /// Opens what [`KeyRing::seal`] made for the same cell. `None` when it was made for another cell or owner,
-    /// under a key that is gone, or was changed.
+    /// Opens a value that [`KeyRing::seal`] made for the same cell. Returns `None` if the value was sealed for another
+    /// cell or owner or with a key that the ring does not have, or if it was changed.
     pub fn open(&self, cell: Cell<'_>, sealed: &str) -> Option<Secret<Vec<u8>>> {
         let (key_id, envelope) = sealed.strip_prefix("v1.")?.split_once('.')?;
         let key = self.0.iter().find(|key| key.id == key_id)?;
@@ -94,8 +96,8 @@ impl KeyRing {
         key.cipher.decrypt(&Nonce::from(nonce), payload).ok().map(Secret::new)
     }
 
-    /// Appends a MAC to `payload` so that it can go to a client and come back unforged; base64url. `purpose`
-    /// keeps the tokens of different uses apart.
+    /// Returns a token of a MAC and `payload`, in base64url: a client can carry the token and cannot forge one. A token
+    /// for one `purpose` is not valid for another.
     pub fn sign(&self, purpose: &str, payload: &[u8]) -> Result<String> {
         let key = self.0.first().ok_or_else(|| Error::internal("empty key ring"))?;
         let mut token = mac(key, purpose, payload).to_vec();
@@ -103,7 +105,7 @@ impl KeyRing {
         Ok(URL_SAFE_NO_PAD.encode(token))
     }
 
-    /// The payload of a token that [`KeyRing::sign`] made for the same purpose, else `None`.
+    /// Returns the payload of a token that [`KeyRing::sign`] made for the same purpose; `None` for any other token.
     pub fn verify(&self, purpose: &str, token: &str) -> Option<Vec<u8>> {
         let token = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (tag, payload) = token.split_at_checked(32)?;
@@ -112,10 +114,11 @@ impl KeyRing {
     }
 }
 
-/// HMAC-SHA-256 under a key that HKDF derives per purpose, so that the encryption key has one use only.
+/// Returns the HMAC-SHA-256 of `payload`. HKDF derives a key for each purpose, so that the encryption key itself is
+/// only used to encrypt.
 fn mac(key: &RingKey, purpose: &str, payload: &[u8]) -> [u8; 32] {
     let mut derived = Zeroizing::new([0; 32]);
-    // 32 bytes are within HKDF's range, and HMAC takes keys of any length: neither can fail.
+    // HKDF can derive 32 bytes, and HMAC takes keys of any length: neither step can fail.
     let expanded = Hkdf::<Sha256>::new(None, key.bytes.as_slice()).expand(purpose.as_bytes(), &mut *derived);
     debug_assert!(expanded.is_ok());
     <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(derived.as_slice()).map_or([0; 32], |mut mac| {
@@ -158,7 +161,7 @@ mod tests {
             Cell { row: "2", ..CELL },
             Cell { column: "token", ..CELL },
             Cell { owner: "apikey:eve", ..CELL },
-            // The same bytes, cut at another place.
+            // The same bytes, divided between row and column at another place.
             Cell { row: "1s", column: "ealed", ..CELL },
         ] {
             assert!(ring.open(other, &sealed).is_none());
@@ -198,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_envelope_that_the_wasm_test_opens_is_genuine() {
+    fn the_envelope_that_the_wasm_test_opens_has_the_current_format() {
         let ring = KeyRing::parse("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=").unwrap();
         let sealed = include_str!("../tests/sealed.txt").trim();
         assert_eq!(ring.open(CELL, sealed).unwrap().expose(), b"canary");

@@ -1,8 +1,8 @@
-//! The type of secret values: no Debug, no Serialize, wiped when dropped.
+//! The type of secret values: without Debug and Serialize, and wiped from memory when dropped.
 
 use zeroize::Zeroize;
 
-/// A value that is never printed, serialized or compared in variable time. Wiped when dropped.
+/// A secret value. It cannot be printed, serialized or compared, and its memory is wiped when it is dropped.
 pub struct Secret<T: Zeroize>(T);
 
 impl<T: Zeroize> Secret<T> {
@@ -11,7 +11,7 @@ impl<T: Zeroize> Secret<T> {
         Self(value)
     }
 
-    /// The value, for the one place that must use it.
+    /// Returns the value, for code that has to use it.
     pub fn expose(&self) -> &T {
         &self.0
     }

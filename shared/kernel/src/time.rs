@@ -10,22 +10,22 @@ use serde::{Serialize, Serializer};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From milliseconds since the Unix epoch.
+    /// Creates a timestamp from milliseconds since the Unix epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     pub const fn millis(self) -> i64 {
         self.0
     }
 
-    /// Time passed since `earlier`; zero when that lies ahead.
+    /// Returns the time from `earlier` to this one; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// `2026-07-28T12:00:00.000Z`.
+    /// Returns the time as text, such as `2026-07-28T12:00:00.000Z`.
     pub fn to_rfc3339(self) -> String {
         chrono::DateTime::from_timestamp_millis(self.0)
             .unwrap_or_default()
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_time_has_not_passed_yet() {
+    fn the_time_since_a_later_timestamp_is_zero() {
         let now = Timestamp::from_millis(5);
         assert_eq!(now.since(Timestamp::from_millis(9)), Duration::ZERO);
         assert_eq!((now + Duration::from_secs(1)).since(now), Duration::from_secs(1));

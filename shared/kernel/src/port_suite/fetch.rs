@@ -1,4 +1,4 @@
-//! Checks of the Fetch port with its limits.
+//! Checks of the Fetch port and of the limits around it.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::ports::{FetchError, Limits, Outgoing, Release, UpstreamResponse, coll
 pub(super) async fn run(platform: &Ports, helper: &str, suite: &mut Suite) {
     let at = |path: &str| format!("{helper}/helper/{path}");
     suite.check("fetch: method, headers and body arrive", echo(platform, at("echo"))).await;
-    suite.check("fetch: a redirect is an answer", redirect(platform, at("redirect"))).await;
+    suite.check("fetch: a redirect is returned and not followed", redirect(platform, at("redirect"))).await;
     suite
         .check(
             "fetch: chunks arrive before the body's end",
@@ -38,16 +38,16 @@ pub(super) async fn run(platform: &Ports, helper: &str, suite: &mut Suite) {
     suite
         .check("fetch: the total time is limited", total(platform, at("stream?chunks=50&delay_ms=50")))
         .await;
-    suite.check("fetch: nobody there is told as such", unreachable(platform)).await;
+    suite.check("fetch: a refused connection is reported as unreachable", unreachable(platform)).await;
     suite
         .check(
-            "fetch: bodies given up half-way do not block, however connections are released",
+            "fetch: bodies given up half-way do not block later requests",
             given_up(platform, at("bytes?n=5000000&chunked=1")),
         )
         .await;
     suite
         .check(
-            "fetch: more requests than sockets, bodies unread, do not block",
+            "fetch: more unread bodies than sockets do not block later requests",
             unread(platform, at("bytes?n=100000")),
         )
         .await;
@@ -107,7 +107,7 @@ async fn streaming(platform: &Ports, url: String) -> Outcome {
         times.push(platform.now().since(start).as_millis());
     }
     same(String::from_utf8_lossy(&whole).into_owned(), "chunk 0\nchunk 1\nchunk 2\n".to_owned())?;
-    // The server pauses between the chunks: had they been gathered, all would have come at once.
+    // The server pauses between the chunks: if the runtime gathered them, all would arrive at once.
     match (times.first(), times.last()) {
         (Some(first), Some(last)) if last - first >= 200 => Ok(()),
         _ => Err(format!("chunks came at {times:?} ms")),
@@ -159,7 +159,7 @@ async fn unreachable(platform: &Ports) -> Outcome {
 
 async fn unread(platform: &Ports, url: String) -> Outcome {
     for _ in 0..12 {
-        // Dropped unread: the connection must be given back.
+        // The response is dropped unread: its connection must be released.
         drop(get(platform, &url, LIMITS).await?);
     }
     same(get(platform, &url, LIMITS).await?.status, 200)
@@ -169,7 +169,7 @@ async fn given_up(platform: &Ports, url: String) -> Outcome {
     for _ in 0..12 {
         let request = Outgoing { release: Release::WithCaller, ..request(&url, LIMITS)? };
         let mut body = platform.fetch(request).await.map_err(text)?.body;
-        // Read a little, then give up.
+        // One chunk is read, then the body is dropped.
         if body.next().await.is_none() {
             return Err("no body".to_owned());
         }

@@ -17,9 +17,9 @@ impl Family for Sample {
 }
 
 pub(super) async fn run(platform: &Ports, suite: &mut Suite) {
-    suite.check("kv: text comes back as it was, until it is deleted", round_trip(platform)).await;
-    suite.check("kv: a map does not become {}", map(platform)).await;
-    suite.check("kv: an entry expires by what is inside it", expiry(platform)).await;
+    suite.check("kv: a stored text is returned unchanged until it is deleted", round_trip(platform)).await;
+    suite.check("kv: a stored map is returned whole, not as {}", map(platform)).await;
+    suite.check("kv: an entry expires by the time inside its value", expiry(platform)).await;
 }
 
 async fn round_trip(platform: &Ports) -> Outcome {

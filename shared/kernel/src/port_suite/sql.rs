@@ -8,15 +8,15 @@ const LARGEST: i64 = 9_007_199_254_740_992;
 
 pub(super) async fn run(platform: &Ports, suite: &mut Suite) {
     suite.check("sql: tables can be made", setup(platform)).await;
-    suite.check("sql: every kind of value comes back", values(platform)).await;
+    suite.check("sql: every kind of value is returned unchanged", values(platform)).await;
     suite.check("sql: integers are exact up to 2^53", integers(platform)).await;
     suite.check("sql: more than 100 items travel as one JSON parameter", list(platform)).await;
-    suite.check("sql: RETURNING tells a write that hit from one that did not", returning(platform)).await;
-    suite.check("sql: a batch gives rows in order", in_order(platform)).await;
-    suite.check("sql: a failing batch leaves nothing behind", rollback(platform)).await;
-    suite.check("sql: a broken constraint is told by kind and column", constraints(platform)).await;
+    suite.check("sql: RETURNING has a row for each written row and no other", returning(platform)).await;
+    suite.check("sql: a batch returns the rows of its statements in order", in_order(platform)).await;
+    suite.check("sql: a failing batch writes nothing", rollback(platform)).await;
+    suite.check("sql: a broken constraint is reported with kind and column", constraints(platform)).await;
     suite.check("sql: a parameter may be used twice", reuse(platform)).await;
-    suite.check("sql: conditions decide inside one statement", conditional(platform)).await;
+    suite.check("sql: a condition inside a statement decides whether it writes", conditional(platform)).await;
 }
 
 async fn setup(platform: &Ports) -> Outcome {
@@ -84,7 +84,7 @@ async fn list(platform: &Ports) -> Outcome {
     same(query(platform, select.bind(ids)).await?, vec![Row(vec![Value::Integer(500)])])
 }
 
-/// In a query and in a batch, for every kind of write.
+/// Checks every kind of write, in a query and in a batch.
 async fn returning(platform: &Ports) -> Outcome {
     let update = |id| Statement::new("UPDATE port_value SET n = 1 WHERE id = ?1 RETURNING id").bind(id);
     let insert = |id| {

@@ -1,7 +1,8 @@
-//! The outbound HTTP port. A request carries a [`SafeUrl`], so it has passed `net`; redirects are never followed.
+//! The outbound HTTP port. The URL of a request is a [`SafeUrl`], so it has passed the rules of `net`; redirects are
+//! never followed.
 //!
-//! Adapters send and stream; the limits are enforced here, once, for all of them: [`Ports::fetch`] races the
-//! adapter against a watchdog and counts the body's bytes. Dropping the response cancels the request.
+//! A runtime's adapter only sends and streams. The limits are enforced here, once for all adapters: [`Ports::fetch`]
+//! races the adapter against a watchdog and counts the body's bytes. Dropping the response cancels the request.
 
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -18,17 +19,17 @@ use http::{HeaderMap, Method};
 use super::{Clock, Ports, Timestamp};
 use crate::net::SafeUrl;
 
-/// A response body, chunk by chunk as it arrives.
+/// The body of a response, chunk by chunk as it arrives.
 pub type BodyStream = LocalBoxStream<'static, Result<Bytes, FetchError>>;
 
-/// How long and how much one upstream exchange may take.
+/// The limits of one exchange with an upstream.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Longest silence: before the response's head, and between two chunks of its body.
+    /// The longest silence: before the response's head, and between two chunks of its body.
     pub idle: Duration,
-    /// Longest time for the whole exchange, even while the upstream keeps talking.
+    /// The longest time for the whole exchange, even while the upstream keeps sending.
     pub total: Duration,
-    /// Most bytes of body.
+    /// The most bytes of the response's body.
     pub max_bytes: u64,
 }
 
@@ -37,34 +38,34 @@ pub struct Limits {
 pub struct Outgoing {
     /// The method.
     pub method: Method,
-    /// Where to; only `net` makes one.
+    /// The URL, which has passed the rules of `net`.
     pub url: SafeUrl,
-    /// All headers to send, credentials included.
+    /// All headers, including credentials.
     pub headers: HeaderMap,
-    /// The body; empty for none.
+    /// The body; empty if the request has none.
     pub body: Bytes,
-    /// Its limits.
+    /// The limits of the exchange.
     pub limits: Limits,
-    /// What giving it up before the response's head may cost.
+    /// When the connection is released if the request is given up before the response's head has arrived.
     pub release: Release,
 }
 
-/// When the connection of a request is given back that was given up before the response's head arrived. (With the head
-/// there, dropping the body always gives it back at once.)
+/// When the connection of a request is released that was given up before the response's head had arrived. (Once the
+/// head has arrived, dropping the body always releases the connection at once.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
-    /// At once. For work that makes many requests: connections are few.
+    /// At once. For work that makes many requests, since a runtime has few connections.
     AtOnce,
-    /// At the latest when the request that is being answered is over. Cheaper on some runtimes; for a request that
-    /// is the last one its caller makes.
+    /// At the latest when Postern's answer to its own client is complete. Cheaper on some runtimes; for the last
+    /// request that an answer needs.
     WithCaller,
 }
 
-/// An upstream's answer: the head is there, the body may still be on its way.
+/// An upstream's response: its head has arrived, its body may still be arriving.
 pub struct UpstreamResponse {
-    /// HTTP status, redirects included.
+    /// The HTTP status; redirects are returned like every other status.
     pub status: u16,
-    /// Response headers.
+    /// The headers.
     pub headers: HeaderMap,
     /// The body.
     pub body: BodyStream,
@@ -73,16 +74,16 @@ pub struct UpstreamResponse {
 /// Why an exchange failed. The texts in `Unreachable` and `Broken` are for the operator's log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// No connection, or it broke before the response's head.
+    /// No connection was made, or the connection broke before the response's head had arrived.
     #[error("unreachable")]
     Unreachable(String),
     /// The connection broke in the middle of the body.
     #[error("the connection broke off")]
     Broken(String),
-    /// Silent for longer than `Limits::idle`, or unfinished after `Limits::total`.
+    /// The upstream was silent for longer than `Limits::idle`, or the exchange took longer than `Limits::total`.
     #[error("timed out")]
     Timeout,
-    /// More than `Limits::max_bytes` of body.
+    /// The body has more than `Limits::max_bytes` bytes.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge {
         /// The limit in bytes.
@@ -93,12 +94,12 @@ pub enum FetchError {
 /// Sends HTTP requests. Implementations follow no redirect and enforce no limit (see [`Ports::fetch`]).
 #[async_trait(?Send)]
 pub trait Fetch {
-    /// Sends `request` and returns once the response's head is there.
+    /// Sends `request` and returns when the response's head has arrived.
     async fn fetch(&self, request: Outgoing) -> Result<UpstreamResponse, FetchError>;
 }
 
 impl Ports {
-    /// Sends `request` within its limits.
+    /// Sends `request` and enforces its limits, here and while the returned body is read.
     pub async fn fetch(&self, request: Outgoing) -> Result<UpstreamResponse, FetchError> {
         let limits = request.limits;
         let mut watchdog = Watchdog::new(Rc::clone(&self.clock), limits);
@@ -119,7 +120,7 @@ impl Ports {
     }
 }
 
-/// The length that `Content-Length` announces.
+/// Returns the length in `Content-Length`; `None` if the header is missing or malformed.
 pub fn announced_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
@@ -165,8 +166,8 @@ fn limited(mut body: BodyStream, mut watchdog: Watchdog, max_bytes: u64) -> Body
     .boxed_local()
 }
 
-/// Fires when nothing was heard for `idle`, or `total` is over. One timer serves the whole exchange: it is armed
-/// again only when it goes off.
+/// Fires when no byte has arrived for `idle`, or when `total` is over. One timer serves the whole exchange: the timer
+/// is armed again only when it fires too early.
 struct Watchdog {
     clock: Rc<dyn Clock>,
     idle: Duration,

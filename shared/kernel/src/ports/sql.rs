@@ -1,16 +1,17 @@
-//! The SQL port. SQL text is written only in `store`.
+//! The SQL port: statements, rows, errors, and the trait of the database. SQL text is written only in
+//! `shared/core/src/store`.
 //!
-//! `batch` is the only transaction that D1 and Spin's SQLite both give: all statements or none, in order, without
-//! feeding one's rows into the next. Conditions therefore go into the SQL itself (`INSERT … ON CONFLICT`,
-//! `UPDATE … WHERE`, `DELETE … RETURNING`). A statement has at most 100 parameters (D1's limit): a list travels
-//! as one JSON text through `json_each`.
+//! `batch` is the only transaction that both D1 and Spin's SQLite offer: all statements run in order, or none does,
+//! and no statement can use the rows of an earlier one. Conditions therefore go into the SQL itself (`INSERT … ON
+//! CONFLICT`, `UPDATE … WHERE`, `DELETE … RETURNING`). A statement has at most 100 parameters (D1's limit), so a list
+//! is passed as one JSON text, which the statement reads with `json_each`.
 //!
-//! A write tells by the rows of its RETURNING clause what it did. No port gives a number of changed rows: libSQL behind
-//! Spin reports 0 for every statement.
+//! The rows of its RETURNING clause say what a write did. The port does not report a number of changed rows, because
+//! libSQL behind Spin reports 0 for every statement.
 
 use async_trait::async_trait;
 
-/// One value in or out of the database.
+/// A parameter of a statement, or a value of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// SQL NULL.
@@ -59,14 +60,14 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 /// SQL text with its parameters `?1`, `?2`, ….
 #[derive(Clone, Debug)]
 pub struct Statement {
-    /// The text; its first line is a comment that names the function it belongs to.
+    /// The SQL text. Its first line is a comment that names the function that the statement belongs to.
     pub sql: &'static str,
-    /// Parameter `?1` first.
+    /// The parameters, `?1` first.
     pub params: Vec<Value>,
 }
 
 impl Statement {
-    /// A statement without parameters yet.
+    /// Creates a statement that has no parameters yet.
     pub fn new(sql: &'static str) -> Self {
         Self { sql, params: Vec::new() }
     }
@@ -79,18 +80,19 @@ impl Statement {
     }
 }
 
-/// One result row, its values in the order of the SELECT or RETURNING list.
+/// One row of a result, with its values in the order of the SELECT or RETURNING list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row(pub Vec<Value>);
 
 impl Row {
-    /// Reads the values one after the other.
+    /// Returns a reader of the row's values.
     pub fn read(self) -> Reader {
         Reader { values: self.0.into_iter(), column: 0 }
     }
 }
 
-/// Takes a row apart, column by column, in order.
+/// Reads the columns of a row in their order. Each method returns the next column and fails if its type is another;
+/// behind the last column, all values are NULL.
 pub struct Reader {
     values: std::vec::IntoIter<Value>,
     column: usize,
@@ -106,7 +108,7 @@ impl Reader {
         Err(crate::Error::internal(format!("column {} is not {wanted}", self.column)))
     }
 
-    /// The next column, NOT NULL text.
+    /// Returns the next column: text, not NULL.
     pub fn text(&mut self) -> crate::Result<String> {
         match self.next() {
             Value::Text(text) => Ok(text),
@@ -114,7 +116,7 @@ impl Reader {
         }
     }
 
-    /// The next column, text or NULL.
+    /// Returns the next column: text or NULL.
     pub fn optional_text(&mut self) -> crate::Result<Option<String>> {
         match self.next() {
             Value::Text(text) => Ok(Some(text)),
@@ -123,7 +125,7 @@ impl Reader {
         }
     }
 
-    /// The next column, NOT NULL integer.
+    /// Returns the next column: an integer, not NULL.
     pub fn integer(&mut self) -> crate::Result<i64> {
         match self.optional_integer()? {
             Some(number) => Ok(number),
@@ -131,7 +133,8 @@ impl Reader {
         }
     }
 
-    /// The next column, integer or NULL. JavaScript has one number type, so a whole REAL counts.
+    /// Returns the next column: an integer or NULL. JavaScript has only one number type, so a REAL without a fraction
+    /// counts as an integer.
     #[allow(clippy::cast_possible_truncation)] // guarded: whole and within ±2^53
     pub fn optional_integer(&mut self) -> crate::Result<Option<i64>> {
         match self.next() {
@@ -144,36 +147,39 @@ impl Reader {
         }
     }
 
-    /// The next column, milliseconds since the epoch.
+    /// Returns the next column: milliseconds since the Unix epoch.
     pub fn time(&mut self) -> crate::Result<crate::time::Timestamp> {
         self.integer().map(crate::time::Timestamp::from_millis)
     }
 
-    /// The next column, milliseconds since the epoch or NULL.
+    /// Returns the next column: milliseconds since the Unix epoch, or NULL.
     pub fn optional_time(&mut self) -> crate::Result<Option<crate::time::Timestamp>> {
         Ok(self.optional_integer()?.map(crate::time::Timestamp::from_millis))
     }
 }
 
-/// Why the database refused. Runtimes report by text only; `classify` is the one place that reads it.
+/// Why a statement failed. Runtimes report a failure as text only; [`SqlError::classify`] is the one function that
+/// reads that text.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SqlError {
-    /// A UNIQUE or PRIMARY KEY constraint, with the columns as SQLite names them (`integrations.name`).
+    /// The statement breaks a UNIQUE or PRIMARY KEY constraint; the columns, as SQLite names them
+    /// (`integrations.name`).
     #[error("unique constraint on {0}")]
     Unique(String),
-    /// Another constraint: FOREIGN KEY, CHECK, NOT NULL.
+    /// The statement breaks another constraint: FOREIGN KEY, CHECK, NOT NULL.
     #[error("constraint: {0}")]
     Constraint(String),
-    /// Overloaded or unreachable; nothing was written.
+    /// The database is overloaded or unreachable; nothing was written.
     #[error("database unavailable: {0}")]
     Unavailable(String),
-    /// Anything else: a defect in our SQL or schema.
+    /// Any other failure: a defect in Postern's SQL or schema.
     #[error("database error: {0}")]
     Other(String),
 }
 
 impl SqlError {
-    /// Reads a runtime's error text (SQLite's wording, in D1 and libSQL with a prefix and a suffix around it).
+    /// Returns the kind of failure for a runtime's error text. The wording is SQLite's; D1 and libSQL put a prefix
+    /// and a suffix around it.
     pub fn classify(text: &str) -> Self {
         const UNIQUE: &str = "UNIQUE constraint failed: ";
         const TRANSIENT: [&str; 8] = [
@@ -217,11 +223,11 @@ impl From<SqlError> for crate::Error {
 /// The database.
 #[async_trait(?Send)]
 pub trait Sql {
-    /// Runs one statement and gives its rows.
+    /// Runs one statement and returns its rows.
     async fn query(&self, statement: Statement) -> Result<Vec<Row>, SqlError>;
-    /// Runs one statement whose rows nobody wants.
+    /// Runs one statement whose rows are not needed.
     async fn execute(&self, statement: Statement) -> Result<(), SqlError>;
-    /// Runs all statements in order, atomically: when one fails, none has happened. Gives each one's rows.
+    /// Runs all statements in order, in one transaction: if one fails, none has an effect. Returns the rows of each.
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, SqlError>;
 }
 
@@ -230,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_columns_out_of_every_runtimes_text() {
+    fn the_columns_are_read_from_every_runtimes_text() {
         for text in [
             "UNIQUE constraint failed: integrations.name",
             "D1_ERROR: UNIQUE constraint failed: integrations.name: SQLITE_CONSTRAINT",
@@ -242,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_transient_from_permanent() {
+    fn transient_failures_are_told_from_permanent_ones() {
         let expired = r#"Hrana: `api error: `{"message":"The stream has expired due to inactivity","code":"STREAM_EXPIRED"}``"#;
         for text in ["D1_ERROR: Network connection lost.", expired] {
             assert!(matches!(SqlError::classify(text), SqlError::Unavailable(_)), "{text}");
