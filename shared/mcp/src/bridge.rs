@@ -1,8 +1,8 @@
-//! Between eras: what an upstream's message becomes on its way to the agent.
+//! Translates an upstream's messages into the agent's era.
 //!
 //! Results keep their content byte for byte; only the envelope changes. A modern agent gets `resultType` and Postern as
-//! `serverInfo`; a legacy agent gets neither. Upstream errors keep code, message and data, except those that blame the
-//! headers or revision that Postern itself chose.
+//! `serverInfo`; a legacy agent gets neither. Upstream errors keep code, message and data, except errors about the
+//! headers or the revision, since Postern itself chose those.
 
 use serde::de::IgnoredAny;
 use serde_json::json;
@@ -15,45 +15,45 @@ use super::{Era, implementation, meta};
 pub struct Bridge {
     /// The agent's era.
     pub agent: Era,
-    /// The agent's request id.
+    /// The id of the agent's request.
     pub agent_id: Box<RawValue>,
-    /// The id that the upstream was given.
+    /// The id of Postern's request to the upstream.
     pub upstream_id: Box<RawValue>,
-    /// Whether log messages may be passed on.
+    /// Whether the agent gets the upstream's log messages.
     pub logs: bool,
-    /// Slug, to name the upstream in texts.
+    /// The integration's slug, which names the upstream in texts.
     pub slug: String,
 }
 
-/// What to do with an upstream's message.
+/// What the gateway does with an upstream's message.
 pub enum Relay {
-    /// Pass this on.
+    /// Sends this text to the agent.
     Forward(String),
-    /// The response: pass this on, the exchange is over.
+    /// Sends this response to the agent and ends the exchange.
     Final(Final),
-    /// A request by the upstream; its id. It has to be refused.
+    /// Answers the upstream's request with this id with an error.
     Refuse(Box<RawValue>),
-    /// Nothing for the agent.
+    /// Sends nothing to the agent.
     Drop,
 }
 
 /// The response to the agent.
 #[derive(Debug)]
 pub struct Final {
-    /// The message.
+    /// The JSON-RPC message.
     pub json: String,
-    /// HTTP status when it is sent as JSON.
+    /// The HTTP status, if the response is sent as JSON.
     pub status: u16,
     /// Whether the tool succeeded.
     pub success: bool,
-    /// Why not, for the audit row; Postern's words.
+    /// Why the tool failed, for the audit row; never a text of the upstream.
     pub error: Option<String>,
-    /// Number of content blocks.
+    /// The number of content blocks in the result.
     pub content_blocks: u64,
 }
 
 impl Bridge {
-    /// Translates one message of the upstream.
+    /// Translates one message of the upstream. A text that is no message, or none for this exchange, is dropped.
     pub fn relay(&self, text: &str) -> Relay {
         let Ok(message) = Message::parse(text) else {
             return Relay::Drop;
@@ -69,11 +69,11 @@ impl Bridge {
         }
     }
 
-    /// Translates a JSON answer, which must be the response.
+    /// Translates a JSON body, which must be the response; any other body becomes a failed result.
     pub fn json(&self, text: &str) -> Final {
         match self.relay(text) {
             Relay::Final(outcome) => outcome,
-            // A server that could not read our request answers without its id.
+            // A server that could not read the request answers without the request's id.
             _ => match RawObject::parse(text).as_ref().and_then(|message| message.get("error")) {
                 Some(error) => self.error(error),
                 None => self.failed("the upstream's answer is not a JSON-RPC response"),
@@ -81,7 +81,8 @@ impl Bridge {
         }
     }
 
-    /// The answer when there is none from the upstream: a tool result with `isError`, so that the model can react.
+    /// Returns the response for an exchange without a usable answer of the upstream: a tool result with `isError`, so
+    /// that the agent's model can react.
     pub fn failed(&self, reason: &str) -> Final {
         let text = format!("upstream:{}: {reason}", self.slug);
         let result = raw(&json!({ "content": [{ "type": "text", "text": text }], "isError": true }));
@@ -151,7 +152,8 @@ impl Bridge {
         }
         Final {
             json: response(&self.agent_id, "error", error),
-            // MissingRequiredClientCapability is the one handler error with a status of its own.
+            // MissingRequiredClientCapability is the only error of a handler with an HTTP status of its own
+            // (2026-07-28).
             status: if self.agent == Era::Modern && number == -32021 { 400 } else { 200 },
             success: false,
             error: Some(format!("the upstream answered JSON-RPC error {number}")),
@@ -171,7 +173,7 @@ mod tests {
     const RESULT: &str = r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"h\u0069"}],"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"x"},"k":1}}}"#;
 
     #[test]
-    fn a_modern_agent_sees_postern_and_a_legacy_agent_sees_no_envelope() {
+    fn a_modern_agent_gets_postern_as_server_info_and_a_legacy_agent_gets_no_envelope() {
         let modern = bridge(Era::Modern).json(RESULT);
         assert!(modern.success);
         assert_eq!(modern.content_blocks, 1);
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_keep_their_words_unless_they_blame_our_own_headers() {
+    fn errors_keep_their_content_unless_they_are_about_posterns_headers() {
         let error = r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32602,"message":"no such tool","data":1}}"#;
         let relayed = bridge(Era::Legacy).json(error);
         assert_eq!(
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_concerns_the_agent_is_passed_on() {
+    fn only_progress_requested_logs_and_the_response_reach_the_agent() {
         let progress = r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}"#;
         assert!(matches!(bridge(Era::Modern).relay(progress), Relay::Forward(text) if text == progress));
         let log =
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_legacy_agent_is_told_that_it_cannot_answer() {
+    fn a_legacy_agent_gets_a_failed_result_when_a_tool_asks_for_input() {
         let asks = r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","requestState":"s"}}"#;
         assert!(bridge(Era::Legacy).json(asks).json.contains("isError"));
         assert!(bridge(Era::Modern).json(asks).json.contains("input_required"));

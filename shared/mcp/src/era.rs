@@ -1,8 +1,8 @@
-//! Which era a message belongs to (MCP versioning, 2026-07-28): `Legacy` up to 2025-11-25, with a handshake, or
-//! `Modern` from 2026-07-28 on, stateless. One endpoint serves both.
+//! Classifies messages by era (MCP versioning, 2026-07-28): `Legacy` up to 2025-11-25, with a handshake, or `Modern`
+//! from 2026-07-28 on, stateless. One endpoint serves both.
 //!
-//! The body decides and the headers are held against it: a header that a proxy stripped or added must never change
-//! the era. Order of the rungs: shape, era, envelope, revision, standard headers.
+//! The body decides the era, and the headers must then agree with the body: a header that a proxy removed or added must
+//! never change the era. The order of the checks: shape, era, envelope (`params._meta`), revision, standard headers.
 
 use std::str::FromStr;
 
@@ -14,17 +14,17 @@ use super::headers::{METHOD, NAME, PROTOCOL_VERSION, decode_value};
 use super::message::{Message, RawObject, RpcError, code};
 use super::{LEGACY, MODERN, meta};
 
-/// How a peer speaks MCP.
+/// The era of MCP that a peer speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Era {
-    /// `initialize` handshake, sessions.
+    /// Up to 2025-11-25: `initialize` handshake, sessions.
     Legacy,
-    /// Per-request `_meta`, stateless.
+    /// From 2026-07-28 on: stateless, with `_meta` in each request.
     Modern,
 }
 
 impl Era {
-    /// Text form in the database.
+    /// Returns the text form that the database stores.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Legacy => "legacy",
@@ -44,7 +44,7 @@ impl FromStr for Era {
     }
 }
 
-/// What a POST body holds.
+/// The content of a POST body.
 #[derive(Debug)]
 pub enum Inbound<'a> {
     /// One legacy message.
@@ -56,10 +56,10 @@ pub enum Inbound<'a> {
 }
 
 const VERSION_MISMATCH: &str = "the MCP-Protocol-Version header must equal the version in params._meta";
-/// Largest batch that is taken.
+/// Most messages of a batch.
 const LONGEST_BATCH: usize = 50;
 
-/// Classifies a POST body by the rungs above.
+/// Classifies a POST body by the checks above. The error is the answer to the client.
 pub fn classify<'a>(headers: &HeaderMap, body: &'a str) -> Result<Inbound<'a>, RpcError> {
     let claimed = header(headers, PROTOCOL_VERSION);
     if body.trim_start().starts_with('[') {
@@ -74,7 +74,7 @@ fn batch<'a>(claimed: Option<&str>, body: &'a str) -> Result<Inbound<'a>, RpcErr
     let items: Vec<&RawValue> = serde_json::from_str(body).map_err(|_| {
         RpcError::new(StatusCode::BAD_REQUEST, code::PARSE_ERROR, "the body is not valid JSON")
     })?;
-    // Batches exist in 2025-03-26 only, which is also what a missing header means.
+    // Only 2025-03-26 has batches; a missing header also means that revision.
     if claimed.is_some_and(|version| version != "2025-03-26") {
         return Err(RpcError::invalid_request("this protocol version has no batches"));
     }
@@ -97,7 +97,7 @@ fn classify_message<'a>(
     if message.is_response() {
         return Ok(Inbound::Legacy(message));
     }
-    // Revisions are dates, so text order is their order.
+    // Revisions are ISO 8601 dates, so the order of their texts is the order of the dates.
     let header_is_modern = claimed.is_some_and(|version| version >= MODERN);
     if let Some(envelope) = envelope(&message) {
         check_envelope(&envelope, claimed)?;
@@ -129,10 +129,10 @@ struct WithMeta<'a> {
     meta: Option<&'a RawValue>,
 }
 
-/// `params._meta`, if it claims a protocol version: the mark of a modern message.
+/// Returns `params._meta` if it names a protocol version, which only modern messages do.
 fn envelope<'a>(message: &Message<'a>) -> Option<RawObject<'a>> {
     let params = message.params?;
-    // Most legacy messages do not even name the key: no need to take them apart.
+    // Most legacy messages do not contain the key at all, and need no parsing.
     if !params.get().contains("_meta") {
         return None;
     }
@@ -154,7 +154,7 @@ fn check_envelope(envelope: &RawObject<'_>, claimed: Option<&str>) -> Result<(),
     if !envelope.get(meta::CLIENT_CAPABILITIES).is_some_and(|value| value.get().starts_with('{')) {
         return Err(bad(meta::CLIENT_CAPABILITIES, "an object"));
     }
-    // A contradiction is told before an unknown revision: the header may name one that is served.
+    // A mismatch is reported before an unknown revision, because the header may name a revision that Postern serves.
     if claimed.is_some_and(|claimed| claimed != version) {
         return Err(RpcError::header_mismatch(VERSION_MISMATCH));
     }
@@ -169,7 +169,7 @@ fn check_envelope(envelope: &RawObject<'_>, claimed: Option<&str>) -> Result<(),
     Ok(())
 }
 
-/// The standard headers of a modern request mirror its body.
+/// Checks that the standard headers of a modern request repeat what its body says.
 fn check_headers(headers: &HeaderMap, claimed: Option<&str>, message: &Message<'_>) -> Result<(), RpcError> {
     if claimed != Some(MODERN) {
         return Err(RpcError::header_mismatch(VERSION_MISMATCH));
@@ -188,14 +188,14 @@ fn check_headers(headers: &HeaderMap, claimed: Option<&str>, message: &Message<'
     let expected = message.params.and_then(|params| RawObject::parse(params.get())?.text(key));
     let given = header(headers, NAME).map(decode_value);
     match (expected, given) {
-        // A missing name is the handler's to refuse, after the header rung.
+        // The handler refuses a request without a name, after these checks.
         (None, None) => Ok(()),
         (Some(expected), Some(Some(given))) if expected == given => Ok(()),
         _ => Err(RpcError::header_mismatch(format!("the Mcp-Name header must equal params.{key}"))),
     }
 }
 
-/// A header's text without the white space around it.
+/// Returns a header's text without the white space around it.
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
@@ -231,7 +231,7 @@ mod tests {
     const NAME: (&str, &str) = ("mcp-name", "echo");
 
     #[test]
-    fn the_body_decides_and_the_headers_are_checked() {
+    fn the_body_decides_the_era_and_the_headers_must_agree() {
         let modern = call(&format!(r#""name":"echo",{META}"#));
         let legacy = call(r#""name":"echo""#);
         for (pairs, body, expected) in [
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_envelope_is_refused_before_the_headers() {
+    fn a_malformed_envelope_is_refused_before_the_headers_are_checked() {
         for (meta, expected) in [
             (
                 r#""io.modelcontextprotocol/protocolVersion":7,"io.modelcontextprotocol/clientCapabilities":{}"#,
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_contradiction_is_told_before_an_unknown_revision() {
+    fn a_header_mismatch_is_reported_before_an_unknown_revision() {
         let unknown = call(
             r#""name":"echo","_meta":{"io.modelcontextprotocol/protocolVersion":"2099-01-01","io.modelcontextprotocol/clientCapabilities":{}}"#,
         );
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn initialize_is_legacy_unless_something_claims_otherwise() {
+    fn initialize_is_legacy_unless_it_has_an_envelope_and_a_modern_header_demands_one() {
         let initialize =
             r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2026-07-28"}}"#;
         assert_eq!(outcome(&[], initialize), "legacy");
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_for_the_one_revision_that_has_them() {
+    fn batches_are_accepted_for_2025_03_26_only() {
         let legacy = call(r#""name":"echo""#);
         let modern = call(&format!(r#""name":"echo",{META}"#));
         assert_eq!(outcome(&[], &format!("[{legacy}]")), "batch");
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_carries_the_id_it_can_read() {
+    fn an_error_carries_the_id_of_the_request() {
         let error = classify(&headers(&[VERSION]), &call(r#""name":"echo""#)).unwrap_err();
         assert_eq!(error.id.unwrap().get(), "1");
     }

@@ -1,26 +1,26 @@
-//! MCP's HTTP headers (2026-07-28): their names, the encoding of their values, and `x-mcp-header`, by which a tool asks
-//! for arguments to be mirrored.
+//! MCP's HTTP headers (2026-07-28): their names, the encoding of their values, and `x-mcp-header`, the annotation in a
+//! tool's schema that has an argument mirrored in a header.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The revision of the request.
+/// The header with the protocol revision of the request.
 pub const PROTOCOL_VERSION: &str = "mcp-protocol-version";
-/// The body's method.
+/// The header with the body's method.
 pub const METHOD: &str = "mcp-method";
-/// The body's `params.name` or `params.uri`.
+/// The header with the body's `params.name` or `params.uri`.
 pub const NAME: &str = "mcp-name";
-/// The session of a legacy exchange.
+/// The header with the session of a legacy exchange.
 pub const SESSION_ID: &str = "mcp-session-id";
-/// Start of headers that mirror arguments.
+/// The prefix of headers that mirror arguments.
 pub const PARAM_PREFIX: &str = "mcp-param-";
 
 const MARK: &str = "=?base64?";
 const END: &str = "?=";
 
-/// `text` as a header value: itself when it is plain, else between the base64 marks.
+/// Returns `text` as a header value: unchanged if it is plain ASCII, else in base64 between marks.
 pub fn encode_value(text: &str) -> String {
     let plain = text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
         && text.trim() == text
@@ -28,7 +28,7 @@ pub fn encode_value(text: &str) -> String {
     if plain { text.to_owned() } else { format!("{MARK}{}{END}", STANDARD.encode(text)) }
 }
 
-/// What a header value stands for; `None` when it is marked as base64 and is not.
+/// Returns the text of a header value; `None` if the value is marked as base64 and is not base64 of UTF-8.
 pub fn decode_value(value: &str) -> Option<String> {
     match value.strip_prefix(MARK).and_then(|rest| rest.strip_suffix(END)) {
         Some(encoded) => String::from_utf8(STANDARD.decode(encoded).ok()?).ok(),
@@ -36,7 +36,7 @@ pub fn decode_value(value: &str) -> Option<String> {
     }
 }
 
-/// An argument that a tool wants mirrored in `Mcp-Param-<header>`.
+/// An argument that clients mirror in the header `Mcp-Param-<header>` when they call the tool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParamHeader {
     /// The header's name without its prefix, as the schema spells it.
@@ -45,11 +45,12 @@ pub struct ParamHeader {
     pub path: Vec<String>,
 }
 
-/// Deepest schema that is searched; a deeper one counts as invalid.
+/// The deepest nesting of a schema that is searched; a deeper schema counts as invalid.
 const DEEPEST: usize = 64;
 
 impl ParamHeader {
-    /// All annotations of an input schema. `None` when one of them is invalid: then the whole tool has to be dropped.
+    /// Returns all annotations of an input schema; `None` if one of them is invalid, because clients must then drop the
+    /// whole tool.
     pub fn collect(schema: &Value) -> Option<Vec<Self>> {
         let mut found = Vec::new();
         search(schema, Some(&mut Vec::new()), 0, &mut found)?;
@@ -59,7 +60,7 @@ impl ParamHeader {
         unique.then_some(found)
     }
 
-    /// The value to mirror; `None` when the argument is absent or null.
+    /// Returns the value to mirror; `None` if the argument is absent, null, an array or an object.
     pub fn value(&self, arguments: &Value) -> Option<String> {
         let found = self.path.iter().try_fold(arguments, |value, key| value.get(key))?;
         match found {
@@ -71,7 +72,8 @@ impl ParamHeader {
     }
 }
 
-/// `path` is `None` below anything but a chain of `properties`: an annotation there is invalid.
+/// Adds the annotations of `schema` to `found`. Returns `None` if an annotation is invalid. `path` is `None` outside
+/// of a chain of `properties`, where every annotation is invalid.
 fn search(
     schema: &Value,
     mut path: Option<&mut Vec<String>>,
@@ -98,7 +100,7 @@ fn search(
                             path.pop();
                         }
                     }
-                    // Data, not schema.
+                    // The values of these keywords are data, not schemas.
                     ("enum" | "const" | "default" | "examples" | "x-mcp-header", ..) => {}
                     _ => search(member, None, depth + 1, found)?,
                 }
@@ -110,7 +112,7 @@ fn search(
     }
 }
 
-/// RFC 9110 §5.6.2.
+/// Returns `true` for a token (RFC 9110 §5.6.2).
 fn is_token(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
@@ -121,7 +123,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn values_travel_plain_or_encoded_and_come_back() {
+    fn values_are_sent_plain_or_encoded_and_read_back_unchanged() {
         for (text, encoded) in [
             ("echo", "echo"),
             ("", ""),
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_annotations_condemn_the_tool() {
+    fn one_invalid_annotation_makes_the_whole_schema_invalid() {
         for property in [
             json!({"type":"string","x-mcp-header":"a b"}),
             json!({"type":"string","x-mcp-header":""}),
@@ -172,7 +174,7 @@ mod tests {
         assert_eq!(
             ParamHeader::collect(&json!({"x-mcp-header":"A","type":"string"})),
             None,
-            "the root itself"
+            "an annotation of the root is invalid"
         );
     }
 }

@@ -1,4 +1,5 @@
-//! JSON-RPC 2.0 messages as MCP uses them. Contents stay raw text: what nobody has to read is never parsed.
+//! JSON-RPC 2.0 messages as MCP uses them. Parameters, results and errors stay raw text and are parsed only where
+//! Postern has to read them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,39 +12,39 @@ use serde_json::value::RawValue;
 
 /// JSON-RPC and MCP error codes.
 pub mod code {
-    /// Not JSON.
+    /// The body is not JSON.
     pub const PARSE_ERROR: i64 = -32700;
-    /// Not a request, notification or response.
+    /// The JSON is not a request, notification or response.
     pub const INVALID_REQUEST: i64 = -32600;
-    /// No such method.
+    /// The method does not exist.
     pub const METHOD_NOT_FOUND: i64 = -32601;
-    /// Parameters of the wrong form, an unknown tool, a bad cursor.
+    /// The parameters have the wrong form, or name an unknown tool or an invalid cursor.
     pub const INVALID_PARAMS: i64 = -32602;
-    /// Our fault.
+    /// A defect of the server.
     pub const INTERNAL_ERROR: i64 = -32603;
     /// A header contradicts the body (2026-07-28).
     pub const HEADER_MISMATCH: i64 = -32020;
-    /// A revision that is not served (2026-07-28).
+    /// The server does not support the revision (2026-07-28).
     pub const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
 }
 
-/// `value` as raw JSON. For our own values, which always have a JSON form.
+/// Returns `value` as raw JSON. For Postern's own types, whose serialization cannot fail.
 pub fn raw(value: &impl Serialize) -> Box<RawValue> {
     serde_json::value::to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
-/// One message. The `jsonrpc` member was checked.
+/// One message, whose `jsonrpc` member has been checked.
 #[derive(Debug)]
 pub struct Message<'a> {
-    /// String or integer; `None` for notifications.
+    /// The id, a string or an integer; `None` for notifications.
     pub id: Option<&'a RawValue>,
-    /// `None` for responses.
+    /// The method; `None` for responses.
     pub method: Option<Cow<'a, str>>,
-    /// Parameters, when present.
+    /// The parameters, if there are any.
     pub params: Option<&'a RawValue>,
-    /// Result of a response.
+    /// The result of a successful response.
     pub result: Option<&'a RawValue>,
-    /// Error of a response.
+    /// The error of a failed response.
     pub error: Option<&'a RawValue>,
 }
 
@@ -66,13 +67,13 @@ struct Wire<'a> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// `null` is a value here, not an absence.
+/// Reads a member so that `null` counts as a value, not as absence.
 fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 impl<'a> Message<'a> {
-    /// Reads one message object.
+    /// Reads one message. The error is the answer, with the message's id if that could be read.
     pub fn parse(json: &'a str) -> Result<Self, RpcError> {
         let wire: Wire<'a> = serde_json::from_str(json).map_err(|error| {
             if error.is_data() {
@@ -97,40 +98,41 @@ impl<'a> Message<'a> {
         Ok(Self { id, method, params: wire.params, result: wire.result, error: wire.error })
     }
 
-    /// Whether it is a response.
+    /// Returns `true` if the message is a response.
     pub fn is_response(&self) -> bool {
         self.method.is_none()
     }
 }
 
-/// MCP narrows JSON-RPC's ids: a string or an integer, never null.
+/// Returns `true` for an id that MCP allows: a string or an integer. JSON-RPC also allows null and fractions.
 fn is_id(raw: &RawValue) -> bool {
     let text = raw.get();
     text.starts_with('"')
         || (!text.contains(['.', 'e', 'E']) && text.starts_with(|c: char| c == '-' || c.is_ascii_digit()))
 }
 
-/// A JSON object whose members stay raw and in order. A repeated key is an error: two readers must not see two values.
+/// A JSON object whose members stay raw and in order. An object with a repeated key cannot be read, because two parsers
+/// could take different values from it.
 #[derive(Debug, Default)]
 pub struct RawObject<'a>(Vec<(Cow<'a, str>, Cow<'a, RawValue>)>);
 
 impl<'a> RawObject<'a> {
-    /// Reads an object.
+    /// Reads an object; `None` if the text is not an object or repeats a key.
     pub fn parse(json: &'a str) -> Option<Self> {
         serde_json::from_str(json).ok()
     }
 
-    /// A member.
+    /// Returns the value of a member.
     pub fn get(&self, key: &str) -> Option<&RawValue> {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_ref())
     }
 
-    /// A member that is a string.
+    /// Returns the value of a member that is a string.
     pub fn text(&self, key: &str) -> Option<String> {
         serde_json::from_str(self.get(key)?.get()).ok()
     }
 
-    /// Sets a member, in place when it is there already.
+    /// Sets a member. A member that exists already keeps its place.
     pub fn set(&mut self, key: &'static str, value: Box<RawValue>) {
         match self.0.iter_mut().find(|(name, _)| name == key) {
             Some((_, old)) => *old = Cow::Owned(value),
@@ -138,7 +140,7 @@ impl<'a> RawObject<'a> {
         }
     }
 
-    /// Appends a member of another object; its keys are known to differ.
+    /// Appends a member of another object. The caller ensures that this object does not have the key.
     pub fn push(&mut self, key: &'a str, value: &'a RawValue) {
         self.0.push((Cow::Borrowed(key), Cow::Borrowed(value)));
     }
@@ -153,17 +155,17 @@ impl<'a> RawObject<'a> {
         self.0.retain(|(name, _)| keep(name));
     }
 
-    /// Whether it has no members.
+    /// Returns `true` if the object has no members.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The members' keys and values.
+    /// Returns the members' keys and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
-    /// As JSON text.
+    /// Returns the object as JSON text.
     pub fn to_raw(&self) -> Box<RawValue> {
         raw(self)
     }
@@ -205,40 +207,40 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
 /// An error answer to a message, with the HTTP status that carries it.
 #[derive(Debug)]
 pub struct RpcError {
-    /// HTTP status: 200 for errors that a handler produced.
+    /// The HTTP status; 200 for errors that a method's handler returned.
     pub status: StatusCode,
-    /// JSON-RPC code.
+    /// The JSON-RPC error code.
     pub code: i64,
-    /// Public text.
+    /// The public text.
     pub message: Cow<'static, str>,
     /// The error's `data`.
     pub data: Option<Box<RawValue>>,
-    /// Id of the request; null when it is unknown.
+    /// The id of the request; `None` (sent as null) if the id is unknown.
     pub id: Option<Box<RawValue>>,
 }
 
 impl RpcError {
-    /// An error without data and id.
+    /// Creates an error without data and id.
     pub fn new(status: StatusCode, code: i64, message: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code, message: message.into(), data: None, id: None }
     }
 
-    /// HTTP 400, -32600.
+    /// Creates the error for a body that is no valid message: HTTP 400, code -32600.
     pub fn invalid_request(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, message)
     }
 
-    /// HTTP 200, -32602: a handler found the parameters wanting.
+    /// Creates the error for parameters that a handler does not accept: HTTP 200, code -32602.
     pub fn invalid_params(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::OK, code::INVALID_PARAMS, message)
     }
 
-    /// HTTP 400, -32020: a header contradicts the body.
+    /// Creates the error for a header that contradicts the body: HTTP 400, code -32020.
     pub fn header_mismatch(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code::HEADER_MISMATCH, message)
     }
 
-    /// Fills in the request's id, unless it is known already.
+    /// Sets the request's id, unless the error already has one.
     #[must_use]
     pub fn with_id(mut self, id: Option<&RawValue>) -> Self {
         self.id = self.id.or_else(|| id.map(ToOwned::to_owned));
@@ -252,7 +254,7 @@ impl RpcError {
         self
     }
 
-    /// The message as JSON text.
+    /// Returns the error as the text of a response message.
     pub fn to_json(&self) -> String {
         #[derive(Serialize)]
         struct Body<'a> {
@@ -266,7 +268,7 @@ impl RpcError {
     }
 }
 
-/// A response message: `outcome` is `result` or `error`.
+/// Returns the text of a response message; `outcome` is the member's name, `result` or `error`.
 pub fn response(id: &RawValue, outcome: &str, content: &RawValue) -> String {
     let (id, content) = (id.get(), content.get());
     let mut text = String::with_capacity(id.len() + content.len() + 40);
@@ -280,7 +282,7 @@ pub fn response(id: &RawValue, outcome: &str, content: &RawValue) -> String {
     text
 }
 
-/// A request message.
+/// Returns the text of a request message.
 pub fn request(id: &RawValue, method: &str, params: &RawValue) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{},"method":"{method}","params":{}}}"#, id.get(), params.get())
 }
@@ -302,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn only_messages_are_messages() {
+    fn texts_that_are_no_messages_are_refused_with_a_fitting_code() {
         for (text, expected) in [
             ("", code::PARSE_ERROR),
             ("{", code::PARSE_ERROR),
@@ -320,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn raw_objects_keep_order_and_text_and_refuse_repeated_keys() {
+    fn raw_objects_keep_order_and_text_and_have_no_repeated_keys() {
         let mut object = RawObject::parse(r#"{"b": 1.50, "a":{"x" :1},"\u0063":null}"#).unwrap();
         object.set("a", raw(&2));
         object.set("d", raw(&"new"));

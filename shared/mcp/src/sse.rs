@@ -1,4 +1,4 @@
-//! Server-sent events, in and out (WHATWG HTML §9.2), over the parser that `rmcp` uses.
+//! Reads and writes server-sent events (WHATWG HTML §9.2), with the parser that `rmcp` uses.
 
 use bytes::Bytes;
 use futures_util::stream::LocalBoxStream;
@@ -9,15 +9,15 @@ use sse_stream::{Sse, SseByteStream};
 use super::message::Message;
 use kernel::ports::{BodyStream, FetchError};
 
-/// The data of one event after the other; events without data (comments, `retry`, priming events) are left out.
+/// A stream of the events' data; events without data (comments, `retry`, priming events) are left out.
 pub type EventStream = LocalBoxStream<'static, Result<String, FetchError>>;
 
-/// The events of a body, as they arrive.
+/// Returns the data of a body's events, as the events arrive.
 pub fn events(body: BodyStream) -> EventStream {
     named_events(body).map_ok(|(_, data)| data).boxed_local()
 }
 
-/// The same with their names.
+/// Returns name and data of a body's events, as the events arrive.
 pub fn named_events(
     body: BodyStream,
 ) -> LocalBoxStream<'static, Result<(Option<String>, String), FetchError>> {
@@ -37,13 +37,13 @@ pub fn named_events(
         .boxed_local()
 }
 
-/// One `message` event.
+/// Returns the bytes of one `message` event.
 pub fn encode(json: &str) -> Bytes {
-    // Neither the event's name nor an absent id can fail to encode.
+    // Encoding cannot fail: the event's name is valid, and the event has no id.
     Sse::default().event("message").data(json).encode().unwrap_or_default()
 }
 
-/// Reads events up to the response to `id`.
+/// Reads events up to the response to `id` and returns its text; `None` if the stream ends before.
 pub async fn response_to(mut events: EventStream, id: &RawValue) -> Result<Option<String>, FetchError> {
     while let Some(data) = events.next().await.transpose()? {
         let is_it = Message::parse(&data).is_ok_and(|message| {
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn events_survive_any_cut_and_line_ending() {
+    fn events_are_read_whole_for_every_cut_between_chunks_and_every_line_ending() {
         futures_util::FutureExt::now_or_never(async {
             let whole = ": keep-alive\r\n\r\nevent: message\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\nid: 1\ndata:\n\ndata: x\n\n";
             let expected = vec![Ok("{\"a\":\n1}".to_owned()), Ok("x".to_owned())];
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_encoded_is_read_back() {
+    fn an_encoded_event_is_read_back_unchanged() {
         futures_util::FutureExt::now_or_never(async {
             let json = "{\n  \"a\": 1\n}";
             let encoded = encode(json);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_the_body_come_through_as_they_are() {
+    fn an_error_of_the_body_is_returned_unchanged() {
         futures_util::FutureExt::now_or_never(async {
             let body = stream::iter([Ok(Bytes::from_static(b"data: x\n\n")), Err(FetchError::Timeout)])
                 .boxed_local();
