@@ -1,4 +1,5 @@
-//! What handlers return: each type has its status, its headers and, in the OpenAPI document, its schema.
+//! The types that handlers return: each determines the status and headers of the response and its description in the
+//! OpenAPI document.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
@@ -13,12 +14,12 @@ use crate::extract::Json;
 use crate::openapi::Described;
 use crate::request::Response;
 
-/// An answer of a known form.
+/// A value that a handler can return.
 pub trait Answer {
-    /// The response.
+    /// Returns the response. Fails if the body cannot be serialized or a header's value is malformed.
     fn into_response(self) -> Result<Response>;
 
-    /// Tells the OpenAPI document its status and content.
+    /// Describes status and content in the OpenAPI document.
     #[cfg(not(target_family = "wasm"))]
     fn describe(operation: &mut Described<'_>);
 }
@@ -35,11 +36,11 @@ impl<T: Serialize + ToSchema> Answer for Json<T> {
     }
 }
 
-/// 201 with a JSON body and, where the new thing can be read at a path, `Location`.
+/// 201 with a JSON body, and with `Location` if the new resource has a path of its own.
 pub struct Created<T> {
     /// The body.
     pub body: T,
-    /// The path of the new thing.
+    /// The path of the new resource.
     pub location: Option<String>,
 }
 
@@ -58,7 +59,7 @@ impl<T: Serialize + ToSchema> Answer for Created<T> {
     }
 }
 
-/// 204.
+/// 204, without a body.
 pub struct NoContent;
 
 impl Answer for NoContent {
@@ -72,7 +73,7 @@ impl Answer for NoContent {
     }
 }
 
-/// A page for people: 200, or another status that the handler chose.
+/// A page for people, with 200 or another status that the handler chose.
 pub struct Html(pub Response);
 
 impl Answer for Html {
@@ -86,9 +87,9 @@ impl Answer for Html {
     }
 }
 
-/// 302 to another place, or a page that says why not.
+/// 302 to another URL, or a page that says why there is no redirect.
 pub enum Redirect {
-    /// Where to.
+    /// The URL.
     To(String),
     /// The page.
     Page(Html),
@@ -114,7 +115,7 @@ impl Answer for Redirect {
     }
 }
 
-/// A response of the handler's own making; the route says what it is (`Family::answer`).
+/// A response that the handler built itself, which the route describes with `Family::answer`.
 impl Answer for Response {
     fn into_response(self) -> Result<Response> {
         Ok(self)
@@ -124,20 +125,20 @@ impl Answer for Response {
     fn describe(_operation: &mut Described<'_>) {}
 }
 
-/// A response with `body` as JSON.
+/// Returns a response with `body` as JSON. Fails if `body` cannot be serialized.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Response> {
     let text = serde_json::to_string(body).map_err(|error| Error::internal(error.to_string()))?;
     Ok(with_type(status, "application/json", text))
 }
 
-/// A response without a body.
+/// Returns a response without a body.
 pub fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = status;
     response
 }
 
-/// A response with a text body of the given media type.
+/// Returns a response with a text body of the given media type.
 pub fn with_type(status: StatusCode, media_type: &'static str, text: impl Into<Bytes>) -> Response {
     let mut response = Response::new(Body::Whole(text.into()));
     *response.status_mut() = status;

@@ -1,48 +1,51 @@
-//! Who sends a request: a family names one way to find out, and each of its handlers says first whom it serves.
+//! Authentication and identities: a family has one way to authenticate callers, and each of its handlers names the
+//! identity that it serves.
 //!
-//! The two are joined by types. A family's [`Authenticate`] yields a caller; a handler's first extractor is an
-//! [`Identity`] that such a caller may be admitted as. So a handler that names no identity does not compile, and
-//! neither does one that demands an administrator in a family that authenticates nobody.
+//! The compiler checks that the two fit. A family's [`Authenticate`] returns a caller; a handler's first extractor is
+//! an [`Identity`] that such a caller may be admitted as. A handler without an identity does not compile, and neither
+//! does a handler that demands an administrator in a family without authentication.
 
 use async_trait::async_trait;
 use kernel::Result;
 
 use crate::request::Head;
 
-/// A way to find out who sends a request.
+/// A way to authenticate the caller of a request, such as an API key or the scheduler's token.
 ///
-/// Implementations differ by family: API keys, the scheduler's token, tokens of foreign issuers, the rules of one
-/// published server (which the path names), a browser's session (which needs the method, to demand a CSRF token).
+/// Implementations get the whole head of the request, not only a credential: the rules of a published server depend
+/// on the path, and a browser's session needs the method, to demand a CSRF token.
 #[async_trait(?Send)]
 pub trait Authenticate<C>: 'static {
-    /// Who was found.
+    /// The caller that a request is authenticated as.
     type Caller: 'static;
 
-    /// Finds out who sends the request with this head. [`kernel::Code::Unauthenticated`] when nobody is known.
+    /// Returns the caller of the request with this head. Fails with [`kernel::Code::Unauthenticated`] if the request
+    /// has no valid credential.
     async fn authenticate(&self, context: &C, head: &Head) -> Result<Self::Caller>;
 
-    /// The security schemes (OpenAPI) by which a client can authenticate; none where nobody has to.
+    /// Returns the security schemes (OpenAPI) by which a client can authenticate; none if clients need not
+    /// authenticate.
     #[cfg(not(target_family = "wasm"))]
     fn schemes(&self) -> Vec<crate::openapi::Scheme>;
 }
 
-/// Whom a handler serves. Its first extractor is one.
+/// The identity that a handler serves: the type of the handler's first extractor.
 pub trait Identity<Caller>: Sized {
-    /// Admits the caller, or refuses ([`kernel::Code::Forbidden`]).
+    /// Admits the caller as this identity. Fails with [`kernel::Code::Forbidden`] if the caller may not have it.
     fn admit(caller: Caller) -> Result<Self>;
 }
 
-/// Whoever was authenticated.
+/// Admits every authenticated caller.
 impl<Caller> Identity<Caller> for Caller {
     fn admit(caller: Caller) -> Result<Self> {
         Ok(caller)
     }
 }
 
-/// For families that anybody may call.
+/// The authentication of families that need none.
 pub struct Public;
 
-/// Somebody who was not asked to authenticate.
+/// A caller that did not have to authenticate.
 pub struct Anyone;
 
 #[async_trait(?Send)]

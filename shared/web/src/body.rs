@@ -1,4 +1,4 @@
-//! Message bodies, whole or streamed.
+//! The bodies of requests and responses, whole or streamed.
 
 use std::mem;
 
@@ -10,24 +10,27 @@ use kernel::ports::{BodyStream, FetchError};
 
 use crate::failure::Failure;
 
-/// Request bodies announced to be longer than this are streamed, so that the router can stop reading at its limit.
+/// Runtimes stream a request body whose `Content-Length` is larger than this, in bytes, or missing, so that the
+/// router can stop reading at its limit.
 pub const LONGEST_WHOLE: u64 = 4 * 1024 * 1024;
 
-/// How many bytes of a refused request are read for the sake of its answer; whoever sends more may lose it.
+/// Most bytes of a refused request's body that are read so that the client receives the answer. A client that sends
+/// more may lose the answer.
 const DRAINED: usize = 16 * 1024 * 1024;
 
 /// A request's or a response's body.
 pub enum Body {
     /// No body.
     Empty,
-    /// All of it.
+    /// The whole body.
     Whole(Bytes),
-    /// Chunk by chunk.
+    /// The body chunk by chunk, as it arrives.
     Stream(BodyStream),
 }
 
 impl Body {
-    /// Reads the whole body; more than `limit` bytes is [`Failure::TooLarge`], which leaves the rest unread.
+    /// Reads the whole body. Fails if the body breaks off, and with [`Failure::TooLarge`] if it has more than `limit`
+    /// bytes; the rest then stays unread.
     pub async fn collect(&mut self, limit: usize) -> Result<Bytes, Failure> {
         let too_large = || Failure::TooLarge { limit };
         match self {
@@ -51,10 +54,10 @@ impl Body {
         }
     }
 
-    /// Reads what is left of a request that was refused before its end, up to 16 MiB.
+    /// Reads the unread rest of a refused request's body, up to 16 MiB.
     ///
-    /// An answer that leaves bytes unread has the connection reset, and a client that is still sending may then never
-    /// see it (RFC 9112, section 9.6).
+    /// If the connection closes while bytes are unread, it is reset, and a client that is still sending may never see
+    /// the answer (RFC 9112 §9.6).
     pub(crate) async fn drain(self) {
         let Self::Stream(mut rest) = self else { return };
         let mut left = DRAINED;
@@ -67,7 +70,8 @@ impl Body {
 }
 
 impl Body {
-    /// A body that could not be received: reading it fails, and the router says so in the route's dialect.
+    /// Returns a body whose reading fails, for a request whose body could not be received: the router then answers in
+    /// the route's dialect.
     pub fn broken(reason: impl Into<String>) -> Self {
         let error = FetchError::Broken(reason.into());
         Self::Stream(futures_util::stream::iter([Err(error)]).boxed_local())
@@ -91,7 +95,7 @@ mod tests {
 
     const CHUNK: usize = 1024 * 1024;
 
-    /// A body of some mebibytes, and how many of them were read.
+    /// Returns a body of `chunks` mebibytes, and a counter of the chunks that were read.
     fn body(chunks: usize) -> (Body, Rc<Cell<usize>>) {
         let read = Rc::new(Cell::new(0));
         let count = Rc::clone(&read);
@@ -103,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_is_read_to_its_end_but_not_for_ever() {
+    fn a_refused_body_is_read_to_its_end_or_up_to_a_limit() {
         for (chunks, expected) in [(0, 0), (1, 1), (2, 2), (10, 10), (1_000, 2 + DRAINED / CHUNK)] {
             let (mut body, read) = body(chunks);
             let collected = body.collect(CHUNK).now_or_never().expect("nothing to wait for");
@@ -114,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_collected_body_is_collected_once() {
+    fn a_body_is_empty_after_it_was_collected() {
         let (mut body, _) = body(2);
         assert_eq!(body.collect(2 * CHUNK).now_or_never().unwrap().unwrap().len(), 2 * CHUNK);
         assert!(matches!(body, Body::Empty));

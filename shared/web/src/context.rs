@@ -1,20 +1,20 @@
-//! What the router needs of the product.
+//! The trait by which the product gives the router what the router needs.
 
 use kernel::ports::Ports;
 
-/// Which browser origins may send requests.
+/// The browser origins that may send requests.
 #[derive(Clone, Copy)]
 pub struct Origins<'a> {
-    /// The origin that this deployment is reached at, when it is configured.
+    /// The deployment's own origin, if it is configured.
     pub own: Option<&'a str>,
     /// Further origins.
     pub allowed: &'a [String],
 }
 
-/// What every handler is given first: the product's view of its runtime.
+/// The first argument of every handler: the product's view of its runtime.
 pub trait Context: 'static {
-    /// The runtime's ports.
+    /// Returns the runtime's ports.
     fn ports(&self) -> &Ports;
-    /// The browser origins that may send requests.
+    /// Returns the browser origins that may send requests.
     fn origins(&self) -> Origins<'_>;
 }

@@ -1,6 +1,6 @@
 //! Dialects: the error forms of the public APIs. A handler never formats an error; the dialect of its family does.
 //!
-//! Adding one takes a file here with one implementation of [`Dialect`].
+//! A new dialect is a new file here, with one implementation of [`Dialect`].
 
 mod feather;
 mod hoziron;
@@ -23,33 +23,33 @@ use crate::request::{RequestId, Response};
 
 /// The error form of a family of routes.
 pub trait Dialect: 'static {
-    /// Its name: start of the names of its shared responses in the OpenAPI document.
+    /// Returns the dialect's name, with which the names of its shared responses in the OpenAPI document begin.
     fn name(&self) -> &'static str;
 
-    /// The media type of its error bodies.
+    /// Returns the media type of the error bodies.
     fn media_type(&self) -> &'static str {
         "application/json"
     }
 
-    /// The status of a failure, where it is not [`Failure::status`].
+    /// Returns the HTTP status of a failure: [`Failure::status`], unless the dialect has another one.
     fn status(&self, failure: &Failure) -> StatusCode {
         failure.status()
     }
 
-    /// The error body as JSON.
+    /// Returns the error body as JSON.
     fn body(&self, status: StatusCode, failure: &Failure, id: &RequestId) -> String;
 
-    /// The `WWW-Authenticate` of a 401 (RFC 9110 §11.6.1).
+    /// Returns the value of `WWW-Authenticate` in a 401 (RFC 9110 §11.6.1).
     fn challenge(&self) -> HeaderValue {
         HeaderValue::from_static("Bearer realm=\"postern\"")
     }
 
-    /// The schema of its error bodies: its name, itself, and what it refers to.
+    /// Returns the schema of the error bodies, with its name and the schemas that it refers to.
     #[cfg(not(target_family = "wasm"))]
     fn schema(&self) -> crate::openapi::NamedSchema;
 }
 
-/// Renders `failure`, with the headers that its status asks for.
+/// Returns the response for `failure`, with the headers that its status requires.
 pub fn render(dialect: &dyn Dialect, failure: &Failure, id: &RequestId) -> Response {
     let status = dialect.status(failure);
     let mut response = with_type(status, dialect.media_type(), dialect.body(status, failure, id));
@@ -68,7 +68,7 @@ pub fn render(dialect: &dyn Dialect, failure: &Failure, id: &RequestId) -> Respo
     response
 }
 
-/// An error body as JSON. No error body has a member that could fail to serialize.
+/// Returns an error body as JSON. No member of an error body can fail to serialize.
 fn text(body: &impl serde::Serialize) -> String {
     serde_json::to_string(body).unwrap_or_default()
 }
@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
 
-    /// What a new dialect takes: lists of `{code, field, message}`, and 422 for broken rules.
+    /// A dialect that differs from all others: lists of `{code, field, message}`, and 422 for broken rules.
     struct Listing;
 
     impl Dialect for Listing {
@@ -132,11 +132,11 @@ mod tests {
     }
 
     #[test]
-    fn headers_follow_the_failure_in_every_dialect() {
+    fn the_headers_that_a_status_requires_are_set_in_every_dialect() {
         let id = RequestId::from_bytes([0; 16]);
         let dialects: [&dyn Dialect; 5] = [&Kontext, &Hoziron, &Feather, &Problem, &JsonRpc];
         for dialect in dialects {
-            let unknown = Error::new(kernel::Code::Unauthenticated, "who is there?").into();
+            let unknown = Error::new(kernel::Code::Unauthenticated, "no key").into();
             assert!(render(dialect, &unknown, &id).headers().contains_key(WWW_AUTHENTICATE));
             let method = Failure::MethodNotAllowed { allow: "GET, OPTIONS".to_owned() };
             assert_eq!(render(dialect, &method, &id).headers()[ALLOW], "GET, OPTIONS");

@@ -1,5 +1,5 @@
-//! Extractors: the typed arguments of handlers. Each reads its part of the request and refuses what does not fit, and
-//! each tells the OpenAPI document what it reads.
+//! Extractors: the typed arguments of handlers. Each reads a part of the request, fails if that part has the wrong
+//! form, and describes that part in the OpenAPI document.
 
 use std::mem;
 
@@ -13,17 +13,17 @@ use crate::json;
 use crate::openapi::Described;
 use crate::request::{Head, Request, RequestId};
 
-/// A part of the request that a handler wants.
+/// A part of the request that a handler takes as an argument.
 pub trait FromRequest: Sized {
-    /// Reads it. The error is what the route answers when the request does not have it in the right form.
+    /// Reads the part. Fails if the request does not have it in the right form; the route then answers the error.
     fn from_request(request: &mut Request) -> Result<Self>;
 
-    /// Tells the OpenAPI document what is read.
+    /// Describes the part in the OpenAPI document.
     #[cfg(not(target_family = "wasm"))]
     fn describe(operation: &mut Described<'_>);
 }
 
-/// A JSON body, read strictly (see [`json::parse`]); as an answer, 200 with this body.
+/// A JSON body, read strictly (see [`json::parse`]). As an answer: 200 with this body.
 pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned + ToSchema> FromRequest for Json<T> {
@@ -51,7 +51,7 @@ impl<T: DeserializeOwned + ToSchema> FromRequest for OptionalJson<T> {
     }
 }
 
-/// A form with the one field that `T` names (`application/x-www-form-urlencoded`); empty when it is missing.
+/// The field that `T` names in a form (`application/x-www-form-urlencoded`); empty if the form does not have the field.
 pub struct Form<T: FormField>(pub T);
 
 /// The field of a [`Form`].
@@ -80,13 +80,13 @@ pub struct Path<T>(pub T);
 
 /// A path parameter of a known form.
 pub trait PathParam: Sized {
-    /// Its name in the route's path, without braces.
+    /// The parameter's name in the route's path, without braces.
     const NAME: &'static str;
 
-    /// Reads it, percent-decoded. The error is what the route answers for a malformed one.
+    /// Reads the percent-decoded parameter. Fails if it is malformed; the route then answers the error.
     fn from_param(text: &str) -> Result<Self>;
 
-    /// Its description and schema in the OpenAPI document.
+    /// Returns the parameter's description and schema for the OpenAPI document.
     #[cfg(not(target_family = "wasm"))]
     fn document() -> crate::openapi::Param;
 }
@@ -102,15 +102,15 @@ impl<T: PathParam> FromRequest for Path<T> {
     }
 }
 
-/// The query parameters that `T` has.
+/// The query parameters that `T` declares.
 pub struct Query<T>(pub T);
 
-/// A set of query parameters. Others are ignored, and an empty one counts as absent.
+/// A set of query parameters. Other parameters are ignored; a parameter with an empty value counts as absent.
 pub trait QueryParams: Sized {
-    /// Reads them.
+    /// Reads the parameters. Fails if one is malformed; the route then answers the error.
     fn from_query(head: &Head) -> Result<Self>;
 
-    /// Their names, descriptions and schemas in the OpenAPI document.
+    /// Returns the parameters' names, descriptions and schemas for the OpenAPI document.
     #[cfg(not(target_family = "wasm"))]
     fn document() -> Vec<(&'static str, crate::openapi::Param)>;
 }
@@ -128,8 +128,8 @@ impl<T: QueryParams> FromRequest for Query<T> {
     }
 }
 
-/// The request's head, for handlers that read headers of their own. It is taken out of the request, so that this
-/// extractor comes after all others.
+/// The request's head, for handlers that read further headers. The extractor takes the head out of the request, so it
+/// has to be the last one of a handler.
 impl FromRequest for Head {
     fn from_request(request: &mut Request) -> Result<Self> {
         Ok(mem::take(&mut request.head))
@@ -149,7 +149,7 @@ impl FromRequest for RequestId {
     fn describe(_operation: &mut Described<'_>) {}
 }
 
-/// The body as it came; the route says what it is (`Family::body`).
+/// The unparsed body, which the route describes with `Family::body`.
 impl FromRequest for Bytes {
     fn from_request(request: &mut Request) -> Result<Self> {
         Ok(mem::take(&mut request.body))
@@ -159,7 +159,7 @@ impl FromRequest for Bytes {
     fn describe(_operation: &mut Described<'_>) {}
 }
 
-/// Reads a query parameter that is `true` or `false`; absent means `false`.
+/// Reads a query parameter that is `true` or `false`; absent means `false`. Fails for any other value.
 pub fn flag(head: &Head, name: &str) -> Result<bool> {
     match head.query(name).as_deref() {
         None | Some("false") => Ok(false),

@@ -1,4 +1,4 @@
-//! Why a request is answered with an error: a failure of the product, or one that only HTTP knows.
+//! The reasons to answer a request with an error: an error of the product, or one that only HTTP has.
 
 use std::borrow::Cow;
 
@@ -6,19 +6,19 @@ use http::StatusCode;
 use kernel::{Code, Error, Reason};
 use serde_json::{Map, Value};
 
-/// A failure on its way to a [`Dialect`](crate::Dialect).
+/// A failure, which a [`Dialect`](crate::Dialect) renders.
 #[derive(Debug)]
 pub enum Failure {
-    /// A failure of the product.
+    /// An error of the product.
     Error(Error),
-    /// The path exists and does not have the method (RFC 9110 §15.5.6).
+    /// The path exists, but not with this method (RFC 9110 §15.5.6).
     MethodNotAllowed {
-        /// The methods that it has, as in `Allow`.
+        /// The path's methods, in the form of `Allow`.
         allow: String,
     },
-    /// The client accepts no form in which the answer could be sent (RFC 9110 §15.5.7).
+    /// The client accepts no media type in which the answer could be sent (RFC 9110 §15.5.7).
     NotAcceptable(&'static str),
-    /// The body of the request is over the route's limit (RFC 9110 §15.5.14).
+    /// The request's body is larger than the route's limit (RFC 9110 §15.5.14).
     TooLarge {
         /// The limit in bytes.
         limit: usize,
@@ -32,7 +32,7 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// The kind of failure, for programs: [`Code::as_str`], or one of three texts for what only HTTP knows.
+    /// Returns the kind of failure, for programs: [`Code::as_str`], or one of three texts for the failures of HTTP.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Error(error) => error.code.as_str(),
@@ -42,7 +42,7 @@ impl Failure {
         }
     }
 
-    /// The public text.
+    /// Returns the public text.
     pub fn message(&self) -> Cow<'_, str> {
         match self {
             Self::Error(error) => Cow::Borrowed(&error.message),
@@ -52,7 +52,7 @@ impl Failure {
         }
     }
 
-    /// Which parts of the request are wrong, where that is known.
+    /// Returns the mistakes in the request's content, as far as they are known.
     pub fn reasons(&self) -> &[Reason] {
         match self {
             Self::Error(error) => &error.reasons,
@@ -60,7 +60,7 @@ impl Failure {
         }
     }
 
-    /// Public facts for programs.
+    /// Returns the public facts for programs.
     pub fn details(&self) -> Option<&Map<String, Value>> {
         match self {
             Self::Error(error) => error.details.as_ref(),
@@ -68,17 +68,17 @@ impl Failure {
         }
     }
 
-    /// Whether the client has to authenticate first.
+    /// Returns `true` if the client has to authenticate first.
     pub fn is_unauthenticated(&self) -> bool {
         matches!(self, Self::Error(error) if error.code == Code::Unauthenticated)
     }
 
-    /// Whether the same request may succeed later without being changed.
+    /// Returns `true` if the same request may succeed later without being changed.
     pub fn retryable(&self) -> bool {
         matches!(self, Self::Error(error) if error.retryable())
     }
 
-    /// The HTTP status of this failure in a dialect that has no other.
+    /// Returns the HTTP status, for dialects that have no status of their own for this failure.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,

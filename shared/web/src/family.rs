@@ -1,4 +1,5 @@
-//! Families of routes: prefix, dialect, authentication and limits stand once, and below them each route, once.
+//! Families of routes: each declares its prefix, dialect, authentication and limits once, and then the table of its
+//! routes.
 
 use std::rc::Rc;
 
@@ -15,19 +16,19 @@ use crate::handler::Handler;
 use crate::openapi::{Described, Documented, FamilyDocument};
 use crate::request::{Head, Request, Response};
 
-/// Largest body of a family that does not say otherwise: 1 MiB.
+/// The largest request body, in bytes, of a family that sets no other limit: 1 MiB.
 pub const BODY_LIMIT: usize = 1024 * 1024;
 
 /// A family of routes under construction.
 ///
-/// `get`, `post`, … add a route; the methods after them ([`summary`](Self::summary), [`error`](Self::error), …) say
-/// what the OpenAPI document tells of the route that was added last. In WASM those compile to nothing.
+/// `get`, `post`, … add a route. The methods after them ([`summary`](Self::summary), [`error`](Self::error), …)
+/// describe the route that was added last, for the OpenAPI document; in WASM they do nothing.
 pub struct Family<C, A> {
     authenticate: Rc<A>,
     routes: Routes<C>,
 }
 
-/// A family as the router takes it.
+/// A complete family, as the router takes it.
 pub struct Routes<C> {
     pub(crate) prefix: &'static str,
     pub(crate) dialect: &'static dyn Dialect,
@@ -46,10 +47,10 @@ pub(crate) struct Route<C> {
     pub(crate) documented: Documented,
 }
 
-/// What a matched request leads to.
+/// The code that answers a matched request.
 #[async_trait(?Send)]
 pub(crate) trait Endpoint<C> {
-    /// Authenticates, reads the body within the limit, and calls the handler.
+    /// Authenticates the caller, reads the body within the limit, and calls the handler.
     async fn answer(&self, context: &C, head: Head, body: &mut Body) -> Result<Response, Failure>;
 }
 
@@ -59,7 +60,7 @@ struct Mounted<A, H> {
     limit: usize,
 }
 
-/// Ties a handler to the types of its arguments, which its own type does not name.
+/// A handler together with the types of its arguments, which the handler's own type does not name.
 trait Bound<C, Caller> {
     fn call<'a>(
         &'a self,
@@ -92,8 +93,8 @@ impl<C, A: Authenticate<C>, H: Bound<C, A::Caller>> Endpoint<C> for Mounted<A, H
 }
 
 impl<C: 'static, A: Authenticate<C>> Family<C, A> {
-    /// An empty family. Its routes' paths begin with `prefix`, and paths below `prefix` that no route has are answered
-    /// in `dialect`. With an empty prefix it claims no unknown path.
+    /// Creates a family without routes. The paths of its routes begin with `prefix`; unknown paths below `prefix` are
+    /// answered in `dialect`. With an empty prefix, the family answers no unknown path.
     pub fn new(prefix: &'static str, dialect: &'static dyn Dialect, authenticate: A) -> Self {
         #[cfg(not(target_family = "wasm"))]
         let document = FamilyDocument { schemes: authenticate.schemes(), ..FamilyDocument::default() };
@@ -115,31 +116,31 @@ impl<C: 'static, A: Authenticate<C>> Family<C, A> {
         self
     }
 
-    /// A route for GET (and HEAD). `path` follows the prefix and has `{name}` for parameters.
+    /// Adds a route for GET (and HEAD). `path` follows the prefix; `{name}` in it stands for a parameter.
     #[must_use]
     pub fn get<X: 'static>(self, path: &str, handler: impl Handler<C, A::Caller, X>) -> Self {
         self.route(Method::GET, path, handler)
     }
 
-    /// A route for POST.
+    /// Adds a route for POST.
     #[must_use]
     pub fn post<X: 'static>(self, path: &str, handler: impl Handler<C, A::Caller, X>) -> Self {
         self.route(Method::POST, path, handler)
     }
 
-    /// A route for PUT.
+    /// Adds a route for PUT.
     #[must_use]
     pub fn put<X: 'static>(self, path: &str, handler: impl Handler<C, A::Caller, X>) -> Self {
         self.route(Method::PUT, path, handler)
     }
 
-    /// A route for PATCH.
+    /// Adds a route for PATCH.
     #[must_use]
     pub fn patch<X: 'static>(self, path: &str, handler: impl Handler<C, A::Caller, X>) -> Self {
         self.route(Method::PATCH, path, handler)
     }
 
-    /// A route for DELETE.
+    /// Adds a route for DELETE.
     #[must_use]
     pub fn delete<X: 'static>(self, path: &str, handler: impl Handler<C, A::Caller, X>) -> Self {
         self.route(Method::DELETE, path, handler)
@@ -171,13 +172,14 @@ impl<C: 'static, A: Authenticate<C>> Family<C, A> {
         self
     }
 
-    /// The family as the router takes it.
+    /// Returns the complete family, as the router takes it.
     pub fn routes(self) -> Routes<C> {
         self.routes
     }
 }
 
-/// Methods that hand what they are told to the route that was added last, where there is an OpenAPI document.
+/// Defines methods that pass their arguments to the description of the route that was added last; in WASM, where
+/// there is no OpenAPI document, the methods do nothing.
 macro_rules! documented {
     ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*);)+) => {
         impl<C, A> Family<C, A> {
@@ -196,28 +198,29 @@ macro_rules! documented {
 }
 
 documented! {
-    /// The route's operation id, and what it does in a few words.
+    /// Sets the route's operation id, and what the route does in a few words.
     summary(operation_id: &'static str, summary: &'static str);
-    /// More about what the route does.
+    /// Sets a longer text about what the route does.
     description(text: &'static str);
-    /// What the answer is that the handler's type stands for.
+    /// Describes the answer that the handler returns.
     returns(text: &'static str);
-    /// A header of that answer.
+    /// Describes a header of that answer.
     header(name: &'static str, text: &'static str);
-    /// An error in the family's dialect, and when it is given.
+    /// Describes an error in the family's dialect, and when it is returned.
     error(status: u16, text: &'static str);
-    /// A page for people with another status than 200, and when it is given.
+    /// Describes a page for people with another status than 200, and when it is returned.
     page(status: u16, text: &'static str);
-    /// An answer that the handler makes by itself, in one of these media types; none for an empty answer.
+    /// Describes a response that the handler builds itself, in one of these media types; without any, its body is
+    /// empty.
     answer(status: u16, text: &'static str, media_types: &'static [&'static str]);
-    /// An answer that the handler makes by itself: a JSON object of which the document says no more.
+    /// Describes a response that the handler builds itself: a JSON object without a further schema.
     object(status: u16, text: &'static str);
-    /// A body that the handler reads by itself.
+    /// Describes a request body that the handler reads itself.
     body(media_type: &'static str, text: &'static str);
 }
 
 impl<C, A> Family<C, A> {
-    /// The family's tag in the OpenAPI document, and what its operations have in common.
+    /// Sets the family's tag in the OpenAPI document, and a text on what its operations have in common.
     #[must_use]
     #[cfg_attr(target_family = "wasm", allow(unused_mut, unused_variables))]
     pub fn tag(mut self, name: &'static str, description: &'static str) -> Self {
@@ -230,7 +233,7 @@ impl<C, A> Family<C, A> {
 }
 
 impl<C> Routes<C> {
-    /// Method and path of every route, for tests that hold manifests against the table.
+    /// Returns method and path of every route, for tests that compare manifests with the table.
     pub fn listing(&self) -> Vec<(Method, &str)> {
         self.table.iter().map(|route| (route.method.clone(), route.path.as_str())).collect()
     }

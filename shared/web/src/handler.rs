@@ -1,5 +1,5 @@
-//! What makes an `async fn` a handler: its first argument is the context, its second an [`Identity`], the others are
-//! extractors, and it returns an [`Answer`].
+//! Handlers: an `async fn` is a handler if its first argument is the context, its second an [`Identity`], every other
+//! an extractor, and if it returns an [`Answer`].
 
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -14,7 +14,7 @@ use crate::request::{Request, Response};
 
 /// A handler of requests by `Caller`. `Arguments` are the types of the handler's arguments after the context.
 pub trait Handler<C, Caller, Arguments>: 'static {
-    /// Admits the caller, extracts the arguments in their order, and answers.
+    /// Admits the caller, reads the arguments in their order, and answers the request.
     fn call<'a>(
         &'a self,
         context: &'a C,
@@ -22,7 +22,7 @@ pub trait Handler<C, Caller, Arguments>: 'static {
         request: &'a mut Request,
     ) -> LocalBoxFuture<'a, Result<Response, Failure>>;
 
-    /// Tells the OpenAPI document what the arguments and the answer are.
+    /// Describes the arguments and the answer in the OpenAPI document.
     #[cfg(not(target_family = "wasm"))]
     fn describe(operation: &mut Described<'_>);
 }
@@ -40,7 +40,7 @@ macro_rules! handler {
             A: Answer,
             E: Into<Failure>,
         {
-            #[allow(unused_variables, non_snake_case)] // no extractors; one variable per type
+            #[allow(unused_variables, non_snake_case)] // none for `handler!()`; variables named like types
             fn call<'a>(
                 &'a self,
                 context: &'a C,

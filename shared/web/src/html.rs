@@ -1,4 +1,4 @@
-//! The few pages that people see: plain, escaped, under a policy that lets a browser load and run nothing.
+//! HTML pages for people: all texts are escaped, and the content security policy lets a browser load and run nothing.
 
 use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_FRAME_OPTIONS};
 use http::{HeaderValue, StatusCode};
@@ -8,29 +8,29 @@ use crate::request::Response;
 
 const POLICY: &str = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// What stands below a page's text.
+/// The form or link below a page's text.
 pub enum Action<'a> {
-    /// Nothing.
+    /// Neither a form nor a link.
     None,
-    /// A form without fields but hidden ones, sent by POST.
+    /// A form with one hidden field and a button, sent by POST.
     Form {
-        /// Where to.
+        /// The path that the form is sent to.
         path: &'a str,
-        /// Its hidden field.
+        /// The hidden field: its name and value.
         field: (&'a str, &'a str),
-        /// What the button says.
+        /// The text of the button.
         label: &'a str,
     },
-    /// A link that the browser also follows by itself.
+    /// A link that the browser also follows without a click.
     GoTo {
-        /// Where to.
+        /// The URL that the link leads to.
         url: &'a str,
-        /// What the link says.
+        /// The text of the link.
         label: &'a str,
     },
 }
 
-/// A page. Every text is escaped here.
+/// Returns a page. All texts are escaped here.
 pub fn page(status: StatusCode, title: &str, text: &str, action: &Action<'_>) -> Response {
     let escape = html_escape::encode_quoted_attribute::<str>;
     let (mut head, mut body) = (String::new(), String::new());
@@ -64,7 +64,7 @@ pub fn page(status: StatusCode, title: &str, text: &str, action: &Action<'_>) ->
     response
 }
 
-/// The page at the end of an authorization that was completed.
+/// Returns the page at the end of a completed authorization.
 pub fn connected(status: StatusCode) -> Html {
     let text = "The connection is stored. You can close this window and go on where you came from.";
     Html(page(status, "Connected", text, &Action::None))
@@ -76,7 +76,7 @@ mod tests {
     use crate::Body;
 
     #[test]
-    fn nothing_gets_out_of_its_place() {
+    fn no_text_adds_markup_to_a_page() {
         let evil = "\"><script>alert('x')</script>&";
         for action in [
             Action::None,

@@ -1,5 +1,5 @@
-//! Strict JSON bodies: unknown fields are refused by name, because a mistyped restriction that is silently dropped
-//! leaves things more open than their author believes.
+//! Reads JSON bodies strictly: an unknown field is an error that names the field, because a mistyped restriction that
+//! was silently ignored would leave an integration more open than its author believes.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,25 +10,25 @@ use serde_path_to_error::{Path, Segment};
 
 use kernel::{Error, Result};
 
-/// Fields whose members are declared, too: their names may be shown.
+/// The fields that are objects with declared members. An error may show the names of these members.
 const OBJECTS: [&str; 2] = ["oauth", "source"];
 
-/// Reads a JSON body, an object, into `T`, a struct that must `deny_unknown_fields`. A struct within it says
-/// [`crate::only_objects`].
+/// Reads a JSON object into the struct `T`, which must have `deny_unknown_fields`; a struct inside `T` must use
+/// [`crate::only_objects`]. Fails with a text that names the field and the rule, and quotes no value.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let not_json = || Error::invalid("the request body is not valid JSON");
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         if !error.inner().is_data() {
-            // serde_json takes a null in the place of an enum for a syntax error.
+            // serde_json reports a null in the place of an enum as a syntax error.
             return match serde_json::from_slice::<IgnoredAny>(body) {
                 Ok(_) => public("wrong type", error.path()),
                 Err(_) => not_json(),
             };
         }
         let text = error.inner().to_string();
-        // serde_json appends the position; the sentence before it is ours or serde's and never quotes a value of
-        // a string type other than field and variant names.
+        // serde_json appends the position. The sentence before it is Postern's or serde's; `public` leaves out the
+        // values that serde quotes.
         let sentence = text.split(" at line ").next().unwrap_or(&text);
         public(sentence, error.path())
     })?;
@@ -36,23 +36,24 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     Ok(value)
 }
 
-/// For fields of partial updates: what is there is read as it is, so that `null` is not taken for absence. Use with
-/// `#[serde(default, deserialize_with = "…")]` on an `Option<T>`; with `T` an `Option` itself, `null` is a value.
+/// Reads a field of a partial update so that `null` does not count as absence: a field that is present is read as a
+/// `T`. Use with `#[serde(default, deserialize_with = "…")]` on an `Option<T>`; if `T` is itself an `Option`, `null`
+/// is read as `Some(None)`.
 pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// Reads a struct from an object only: serde would take an array for one, too, element by element.
+/// Reads a struct from a JSON object only. serde by itself would also read a struct from an array, element by element.
 pub fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<T, D::Error> {
     deserializer.deserialize_map(Members(PhantomData))
 }
 
-/// For a struct within a body, derived with `#[serde(remote = "Self")]`: it is read from an object only, see
-/// [`object`](crate::json::object).
+/// Implements `Deserialize` for a struct inside a body so that the struct is read from an object only, see
+/// [`object`](crate::json::object). The struct must derive `Deserialize` with `#[serde(remote = "Self")]`.
 #[macro_export]
 macro_rules! only_objects {
     ($name:ident) => {
@@ -96,8 +97,9 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
     }
 }
 
-/// serde's sentences, without the values that they quote: a token in the wrong field must not be echoed. Of the path only
-/// the declared fields are shown: further steps may be keys that a client chose.
+/// Returns the public error for one of serde's sentences, without the values that the sentence quotes: a token in the
+/// wrong field must not be echoed. Only declared fields of the path are shown, because deeper steps may be keys that
+/// a client chose.
 fn public(sentence: &str, path: &Path) -> Error {
     if let Some(rest) = sentence.strip_prefix("unknown field `") {
         let field = rest.split('`').next().unwrap_or(rest);
@@ -125,7 +127,7 @@ fn public(sentence: &str, path: &Path) -> Error {
     }
 }
 
-/// What a sentence says of the value, without the value.
+/// Returns the rule in one of serde's sentences, without the value that broke the rule.
 fn rule(sentence: &str) -> String {
     if let Some((_, expected)) = sentence.split_once(", expected ") {
         let what = if sentence.starts_with("unknown variant") { "unknown value" } else { "wrong type" };
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_array_is_no_object() {
+    fn an_array_is_not_read_as_an_object() {
         assert_eq!(refusal("[\"canary\"]"), "wrong type: expected an object");
         assert_eq!(refusal(r#"{"name":"a","source":["canary"]}"#), "source: wrong type: expected an object");
         assert_eq!(refusal(r#"{"name":"a","oauth":[["canary"]]}"#), "oauth: wrong type: expected an object");

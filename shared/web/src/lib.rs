@@ -1,9 +1,12 @@
-//! How requests are answered. A function declares a [`Family`] of routes: one prefix, one error form (a [`Dialect`]),
-//! one way to [`Authenticate`], one limit for bodies; below it stands each route, once, with its handler and what the
-//! OpenAPI document says of it. A handler takes extractors and returns a typed answer, or fails with an error that the
+//! Routing, authentication, typed requests and answers, error forms and the OpenAPI document.
+//!
+//! Each function of Postern declares [`Family`]s of routes. A family has one prefix, one error form (a [`Dialect`]),
+//! one way to [`Authenticate`] and a limit for bodies. A route is declared once, with its handler and its texts for
+//! the OpenAPI document. A handler takes extractors and returns a typed answer, or fails with an error that the
 //! family's dialect renders.
 //!
-//! Architecture invariant: nothing here knows the product. What the router needs of it is [`Context`].
+//! Architecture invariant: this crate knows nothing of the product. What the router needs from the product is the trait
+//! [`Context`].
 
 pub mod answer;
 pub mod authenticate;

@@ -13,24 +13,24 @@ pub(crate) use self::operation::ErrorForm;
 pub use self::operation::{Described, Documented};
 pub use self::param::{Param, integer, text, uuid, words};
 
-/// A security scheme by its name in the document.
+/// A security scheme with its name in the document.
 #[derive(Clone)]
 pub struct Scheme {
-    /// Name among the document's security schemes.
+    /// The name among the document's security schemes.
     pub name: &'static str,
     /// The scheme.
     pub scheme: SecurityScheme,
 }
 
-/// A schema with all that it refers to.
+/// A schema with all schemas that it refers to.
 pub struct NamedSchema {
-    /// Name among the document's schemas.
+    /// The schema's name in the document.
     pub name: String,
-    /// It and the others, by name.
+    /// The schema and those that it refers to, by name.
     pub schemas: Vec<(String, RefOr<Schema>)>,
 }
 
-/// The schema of `T`, and those that it refers to.
+/// Returns the schema of `T` and those that it refers to.
 pub fn named_schema<T: ToSchema>() -> NamedSchema {
     let name = T::name().into_owned();
     let mut schemas = vec![(name.clone(), T::schema())];
@@ -38,7 +38,7 @@ pub fn named_schema<T: ToSchema>() -> NamedSchema {
     NamedSchema { name, schemas }
 }
 
-/// What a family says of all its routes.
+/// The part of the document that a family's routes have in common.
 #[derive(Default)]
 pub(crate) struct FamilyDocument {
     pub(crate) tag: Option<(&'static str, &'static str)>,

@@ -1,8 +1,8 @@
-//! Browser origins (DNS rebinding defence; MCP transport: "servers MUST validate the Origin header").
+//! Checks the `Origin` header (against DNS rebinding; MCP transports: "servers MUST validate the Origin header").
 //!
-//! A request without `Origin` comes from no browser page and passes: it still needs a credential. One with an `Origin`
-//! passes only for `PUBLIC_URL`, for `ALLOWED_ORIGINS`, and, while `PUBLIC_URL` is a loopback address or unset, for
-//! loopback pages that reach Postern under a loopback name (development tools).
+//! A request without `Origin` does not come from a page of a browser and passes; it still needs a credential. A request
+//! with an `Origin` passes if the origin is `PUBLIC_URL` or one of `ALLOWED_ORIGINS`. While `PUBLIC_URL` is a loopback
+//! address or unset, loopback origins pass, too, if the request's `Host` is a loopback address (development tools).
 
 use http::HeaderMap;
 use http::header::{HOST, ORIGIN};
@@ -11,7 +11,7 @@ use url::{Host, Url};
 
 use crate::context::Origins;
 
-/// Refuses requests of foreign pages with 403.
+/// Fails with 403 if the request's origin is not allowed.
 pub(super) fn check(origins: Origins<'_>, headers: &HeaderMap) -> Result<()> {
     let refused = || Err(Error::new(Code::Forbidden, "requests from this origin are not allowed"));
     let mut presented = headers.get_all(ORIGIN).iter();

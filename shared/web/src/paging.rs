@@ -1,6 +1,6 @@
-//! Lists in pages: a limit, and an opaque cursor that names the place after which the next page begins.
+//! Pages of lists: a limit, and an opaque cursor that names the place after which the next page begins.
 //!
-//! Cursors are signed, so that a client can only send back what a list gave out, and to that list only.
+//! Cursors are signed for their list, so that a list accepts only cursors that the same list returned.
 
 use std::marker::PhantomData;
 
@@ -14,35 +14,35 @@ use crate::extract::QueryParams;
 use crate::openapi::{Param, integer, text};
 use crate::request::Head;
 
-/// A place in a list ordered by creation.
+/// A place in a list that is ordered by time of creation.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keyset {
-    /// Milliseconds since the epoch.
+    /// The row's time of creation, in milliseconds since the Unix epoch.
     pub created_at: i64,
-    /// Tie-breaker.
+    /// The row's id, which orders rows of the same time.
     pub id: String,
 }
 
 impl Keyset {
-    /// What a statement compares with: the place after which a page begins, or one before every row.
+    /// Returns what a statement compares rows with: the place after which the page begins, or a place before every row.
     pub fn start(after: Option<&Self>) -> (i64, &str) {
         after.map_or((i64::MIN >> 11, ""), |key| (key.created_at, key.id.as_str()))
     }
 }
 
-/// The member of an answer that gives out cursors, as the list's dialect spells it.
+/// The place in a list's answer where the next cursor is found, which differs by dialect.
 pub trait Spelling {
-    /// Where a client finds the cursor of the next page, for the description of the parameter.
+    /// The description of the parameter `cursor`: where a client finds the cursor of the next page.
     const NEXT: &'static str;
 }
 
-/// `nextCursor`.
+/// The member `nextCursor`.
 pub struct Camel;
 impl Spelling for Camel {
     const NEXT: &'static str = "The former page's `nextCursor`.";
 }
 
-/// `next_cursor`.
+/// The member `next_cursor`.
 pub struct Snake;
 impl Spelling for Snake {
     const NEXT: &'static str = "The former page's `next_cursor`.";
@@ -54,15 +54,15 @@ impl Spelling for Link {
     const NEXT: &'static str = "As in the former page's `Link`.";
 }
 
-/// The query parameters `limit` (1 to `MOST`, `DEFAULT` when absent) and `cursor` of a list.
+/// The query parameters of a list: `limit` (1 to `MOST`, `DEFAULT` if absent) and `cursor`.
 pub struct PageQuery<S, const DEFAULT: u32, const MOST: u32> {
-    /// Most items of the page.
+    /// The most items of the page.
     pub limit: u32,
     cursor: Cursor<S>,
 }
 
 impl<S: Spelling, const DEFAULT: u32, const MOST: u32> PageQuery<S, DEFAULT, MOST> {
-    /// The cursor.
+    /// Returns the cursor.
     pub fn cursor(&self) -> &Cursor<S> {
         &self.cursor
     }
@@ -106,7 +106,8 @@ impl<S: Spelling> QueryParams for Cursor<S> {
 }
 
 impl<S> Cursor<S> {
-    /// The place that it names in the list `list`; `None` on the first page.
+    /// Returns the place in the list `list` that the cursor names; `None` if there is no cursor. Fails if `list` did
+    /// not return this cursor.
     pub fn place<T: DeserializeOwned>(&self, keys: &KeyRing, list: &str) -> Result<Option<T>> {
         self.0.as_deref().map(|cursor| decode(keys, list, cursor)).transpose()
     }
@@ -122,7 +123,8 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// The first `limit` of `rows`, which are one more than that where the list goes on. `place` says where a row stands.
+    /// Makes a page of the first `limit` of `rows`. If there are more rows, the page gets a cursor. `place` returns
+    /// the place of a row.
     pub fn cut<P: Serialize>(
         keys: &KeyRing,
         list: &str,
@@ -138,13 +140,13 @@ impl<T> Page<T> {
     }
 }
 
-/// The cursor for `place` in the list `list`.
+/// Returns the cursor for `place` in the list `list`.
 pub fn encode(keys: &KeyRing, list: &str, place: &impl Serialize) -> Result<String> {
     let payload = serde_json::to_vec(place).map_err(|error| Error::internal(error.to_string()))?;
     keys.sign(list, &payload)
 }
 
-/// The place that a cursor of the list `list` names.
+/// Returns the place that a cursor names. Fails if the list `list` did not return this cursor.
 pub fn decode<T: DeserializeOwned>(keys: &KeyRing, list: &str, cursor: &str) -> Result<T> {
     keys.verify(list, cursor).and_then(|payload| serde_json::from_slice(&payload).ok()).ok_or_else(|| {
         Error::invalid("the cursor is not one that this list gave out")
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_have_bounds() {
+    fn a_limit_outside_of_its_bounds_is_refused() {
         let read = |query: &str| {
             let head = Head { uri: format!("/x?{query}").parse().unwrap(), ..Head::default() };
             PageQuery::<Camel, 50, 200>::from_query(&head).map(|page| page.limit)

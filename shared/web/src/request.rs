@@ -1,4 +1,4 @@
-//! A request whose route is known.
+//! Requests and responses as handlers see them.
 
 use bytes::Bytes;
 use http::header::HeaderName;
@@ -10,25 +10,25 @@ use crate::body::Body;
 /// A response on its way to the runtime.
 pub type Response = http::Response<Body>;
 
-/// `req_` and 32 hex characters; travels in `X-Request-Id`, error bodies, logs and audit rows.
+/// The id of a request, `req_` and 32 hex characters, as shown in `X-Request-Id`, error bodies, logs and audit rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestId(pub String);
 
 impl RequestId {
-    /// The id made of 16 random bytes.
+    /// Makes an id from 16 random bytes.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(format!("req_{}", hex(&bytes)))
     }
 }
 
-/// All of a request but its body.
+/// All parts of a request except its body.
 #[derive(Default)]
 pub struct Head {
     /// The method.
     pub method: Method,
-    /// Path and query.
+    /// The path and the query.
     pub uri: Uri,
-    /// Headers. They include the caller's credential: never copy them to an upstream.
+    /// The headers. They include the caller's credential: never copy them to an upstream.
     pub headers: HeaderMap,
     /// This request's id.
     pub id: RequestId,
@@ -37,12 +37,12 @@ pub struct Head {
 }
 
 impl Head {
-    /// A path parameter, percent-decoded; empty when the path has none of this name.
+    /// Returns a path parameter, percent-decoded; empty if the path has none of this name.
     pub fn param(&self, name: &str) -> &str {
         self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
-    /// The first query parameter of this name, decoded; an empty one counts as absent.
+    /// Returns the first non-empty query parameter of this name, decoded; `None` if there is none.
     pub fn query(&self, name: &str) -> Option<String> {
         let query = self.uri.query()?;
         url::form_urlencoded::parse(query.as_bytes())
@@ -50,7 +50,7 @@ impl Head {
             .map(|(_, value)| value.into_owned())
     }
 
-    /// A header as text.
+    /// Returns a header as text; `None` if it is missing or not text.
     pub fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -58,7 +58,7 @@ impl Head {
 
 /// A request whose caller is known and whose body was read within the route's limit.
 pub struct Request {
-    /// All but the body.
+    /// All parts except the body.
     pub head: Head,
     /// The body.
     pub body: Bytes,

@@ -1,10 +1,10 @@
-//! The one router: `matchit` over `http::Request`, the same on every runtime.
+//! The router, the same on every runtime: `matchit` over `http::Request`.
 //!
-//! A request walks these steps: (1) it gets an id; (2) its path is matched (404), (3) its method (405 with `Allow`; HEAD
-//! is GET without the body, OPTIONS lists the methods); (4) without usable settings everything answers 503; (5) its
-//! origin is checked; (6) the route's endpoint authenticates the caller, reads the body within the limit and calls the
-//! handler; (7) a failure is logged and rendered in the family's dialect, and what the handler left unread of the body
-//! is read; (8) common headers are set.
+//! A request passes these steps: (1) the request gets an id; (2) the path is matched (404), (3) then the method (405
+//! with `Allow`; HEAD is GET without the body, OPTIONS lists the methods); (4) if the settings are unusable, every
+//! route answers 503; (5) the request's origin is checked; (6) the route's endpoint authenticates the caller, reads
+//! the body within the limit and calls the handler; (7) a failure is logged, the unread rest of the body is read, and
+//! the failure is rendered in the family's dialect; (8) common headers are set.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,8 @@ impl<C> PathEntry<C> {
     }
 }
 
-/// What a runtime answers when it has no router because two routes clash: a defect that tests find first.
+/// Returns the answer of a runtime that could not build the router because two routes clash: a defect that tests find
+/// before a deployment.
 pub fn defect(error: &Error) -> Response {
     let id = RequestId(UNKNOWN_ID.to_owned());
     let failure = Failure::from(error.clone());
@@ -50,10 +51,10 @@ pub fn defect(error: &Error) -> Response {
     dialect::render(&Problem, &failure, &id)
 }
 
-/// Stands for an id while there is no randomness to make one of.
+/// The request id if there is no randomness to make one from.
 const UNKNOWN_ID: &str = "req_unavailable";
 
-/// All families' routes in one tree. A runtime builds it once per instance.
+/// The routes of all families in one tree. A runtime builds one router per instance.
 pub struct Router<C> {
     entries: Vec<PathEntry<C>>,
     tree: matchit::Router<usize>,
@@ -61,8 +62,8 @@ pub struct Router<C> {
 }
 
 impl<C: Context> Router<C> {
-    /// Joins the families. Two families that claim the same path, or a malformed path, are an error: a defect that a
-    /// test finds.
+    /// Builds the router. Fails if two families claim the same path or a path is malformed: a defect that a test
+    /// finds.
     pub fn new(families: Vec<Routes<C>>) -> Result<Self> {
         let mut router = Self { entries: Vec::new(), tree: matchit::Router::new(), prefixes: Vec::new() };
         for family in families {
@@ -84,18 +85,19 @@ impl<C: Context> Router<C> {
                 router.entries.push(entry);
             }
         }
-        // The longest prefix decides.
+        // The longest prefix of an unknown path decides its dialect, so longer prefixes come first.
         router.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         Ok(router)
     }
 
-    /// Answers a request. Infallible: whatever goes wrong becomes a response in the right dialect.
+    /// Answers a request. Every failure becomes a response in the dialect of the path's family.
     ///
-    /// `context` is an error when the settings are unusable; then every route answers that error.
+    /// `context` is an error if the settings are unusable; then every route answers that error.
     pub async fn handle(&self, context: Result<&C, &Error>, request: http::Request<Body>) -> Response {
         let (parts, mut body) = request.into_parts();
         let method = parts.method.clone();
-        // (1) Without settings there is no context to ask for randomness, and nothing to correlate either.
+        // (1) Without usable settings there is no context, and so no randomness for an id; nor is there a call to
+        // correlate.
         let id = match context.ok().map(|context| context.ports().random()) {
             Some(Ok(bytes)) => RequestId::from_bytes(bytes),
             _ => RequestId(UNKNOWN_ID.to_owned()),
@@ -166,7 +168,7 @@ fn other_method(allow: String, method: &Method) -> Result<Response, Failure> {
     Ok(response)
 }
 
-/// The answer to HEAD: what GET would answer, and how long its body is.
+/// Turns the answer to GET into the answer to HEAD: without the body, whose length stays in `Content-Length`.
 fn without_body(mut response: Response) -> Response {
     if let Body::Whole(body) = response.body() {
         let length = HeaderValue::from(body.len());

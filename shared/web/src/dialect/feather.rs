@@ -1,4 +1,4 @@
-//! Feather errors: `{error: {code, message}, request_id}`. (Feather does not publish the shape of its own.)
+//! Feather errors: `{error: {code, message}, request_id}`. (Feather does not publish the form of its own errors.)
 
 use http::StatusCode;
 use serde::Serialize;

@@ -69,7 +69,8 @@ impl Dialect for Hoziron {
         "Hoziron"
     }
 
-    /// An upstream that is too slow is a failed provider like any other: 502.
+    /// A timeout of an upstream is 502 like every other failure of an upstream, since both have the category
+    /// `ProviderError`.
     fn status(&self, failure: &Failure) -> StatusCode {
         match failure {
             Failure::Error(error) if error.code == Code::UpstreamTimeout => StatusCode::BAD_GATEWAY,

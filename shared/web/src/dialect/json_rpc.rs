@@ -1,8 +1,8 @@
-//! JSON-RPC errors for failures before a message could be answered (authentication, size, method). Errors of a
-//! message itself are made by `mcp::message`.
+//! JSON-RPC errors for requests that fail before their message is read (authentication, size, method). Errors in answer
+//! to a message are made by `mcp::message`.
 //!
-//! The code of an HTTP-level failure is its status: MCP reserves -32768..-32000 and asks implementations to stay
-//! outside for codes of their own.
+//! The JSON-RPC code of such a failure is its HTTP status: MCP reserves -32768..-32000 and asks implementations to
+//! choose their own codes outside of that range.
 
 use http::StatusCode;
 use serde::Serialize;

@@ -1,5 +1,5 @@
-//! The answers that the router gives by itself, in every family: nobody known, a foreign page, a body that is too large,
-//! a defect, a deployment that is not ready.
+//! The errors that the router itself returns in every family: no valid credential, an origin that is not allowed, a
+//! body that is too large, a defect, and a deployment that is not ready.
 
 use http::Method;
 use utoipa::openapi::content::Content;
@@ -47,7 +47,7 @@ const REFUSALS: [Refusal; 5] = [
     },
 ];
 
-/// Adds them to `operation`, with the schemes by which its callers authenticate.
+/// Adds the router's errors to `operation`, and the security schemes by which callers authenticate.
 pub(super) fn add<C>(
     operation: &mut Operation,
     family: &Routes<C>,
@@ -71,7 +71,7 @@ pub(super) fn add<C>(
 }
 
 impl Refusal {
-    /// Whether the router itself may answer `route` with it.
+    /// Returns `true` if the router may return this error for `route`.
     fn may_answer<C>(&self, route: &Route<C>, is_public: bool) -> bool {
         match self.status {
             401 => !is_public,

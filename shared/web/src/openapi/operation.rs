@@ -1,4 +1,4 @@
-//! One operation: what the handler's types and the route table say of a route.
+//! One operation of the OpenAPI document, made from the handler's types and the texts in the route table.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub(crate) struct ErrorForm {
     pub(crate) media_type: &'static str,
 }
 
-/// What is known of a route's operation.
+/// The description of a route's operation.
 #[derive(Default)]
 pub struct Documented {
     operation_id: &'static str,
@@ -42,17 +42,17 @@ pub struct Documented {
 /// A media type and its schema.
 type Typed = (&'static str, RefOr<Schema>);
 
-/// What an answer has for a body.
+/// The body of an answer.
 enum Media {
     /// An error in the family's dialect.
     Error,
     /// A JSON object.
     Object,
-    /// Something in one of these media types.
+    /// A body in one of these media types.
     Of(&'static [&'static str]),
 }
 
-/// What the route table says; see the methods of the same names of [`Family`](crate::Family).
+/// The texts in the route table; see the methods of the same names of [`Family`](crate::Family).
 impl Documented {
     pub(crate) fn summary(&mut self, operation_id: &'static str, summary: &'static str) {
         (self.operation_id, self.summary) = (operation_id, summary);
@@ -92,7 +92,7 @@ impl Documented {
         self.body = Some(body.description(Some(text)).required(Some(Required::True)).build());
     }
 
-    /// The operation, its errors of the form `errors`.
+    /// Returns the operation, with the errors in the form of `errors`.
     pub(crate) fn operation(&self, errors: &ErrorForm, components: &mut Components) -> Operation {
         components.schemas.extend(self.schemas.iter().cloned());
         let mut operation = OperationBuilder::new()
@@ -140,7 +140,8 @@ impl Documented {
     }
 }
 
-/// The schema of content that the document does not describe further: text, or any JSON value.
+/// Returns the schema of content that the document does not describe further: a text, an object of form fields, or any
+/// JSON value.
 fn any_of(media_type: &str) -> RefOr<Schema> {
     let schema = match media_type {
         JSON => ObjectBuilder::new().schema_type(utoipa::openapi::schema::SchemaType::AnyValue),
@@ -150,7 +151,7 @@ fn any_of(media_type: &str) -> RefOr<Schema> {
     RefOr::T(schema.build().into())
 }
 
-/// What the handler's types say.
+/// The part of the description that the handler's types make.
 pub struct Described<'a>(&'a mut Documented);
 
 impl<'a> Described<'a> {
@@ -164,7 +165,7 @@ impl<'a> Described<'a> {
         RefOr::Ref(Ref::from_schema_name(name))
     }
 
-    /// The body is JSON of the form of `T`.
+    /// Says that the request's body is JSON with the schema of `T`.
     pub fn takes_json<T: ToSchema>(&mut self, required: bool) {
         let schema = self.reference::<T>();
         let body = if required {
@@ -177,7 +178,7 @@ impl<'a> Described<'a> {
         self.0.body = Some(body.build());
     }
 
-    /// The body is a form with this field.
+    /// Says that the request's body is a form with this field.
     pub fn takes_form(&mut self, field: &'static str) {
         let schema = ObjectBuilder::new()
             .property(field, ObjectBuilder::new().schema_type(Type::String))
@@ -186,28 +187,28 @@ impl<'a> Described<'a> {
         self.0.body = Some(body.required(Some(Required::True)).build());
     }
 
-    /// The path has this parameter.
+    /// Says that the path has this parameter.
     pub fn takes_path(&mut self, name: &'static str, param: Param) {
         self.0.params.push((name, ParameterIn::Path, param));
     }
 
-    /// The query may have this parameter.
+    /// Says that the query may have this parameter.
     pub fn takes_query(&mut self, name: &'static str, param: Param) {
         self.0.params.push((name, ParameterIn::Query, param));
     }
 
-    /// The answer is JSON of the form of `T`.
+    /// Says that the answer is JSON with the schema of `T`.
     pub fn answer_json<T: ToSchema>(&mut self, status: u16) {
         let schema = self.reference::<T>();
         self.0.success = Some((status, Some((JSON, schema))));
     }
 
-    /// The answer has no body.
+    /// Says that the answer has no body.
     pub fn answer_empty(&mut self, status: u16) {
         self.0.success = Some((status, None));
     }
 
-    /// The answer is text of this media type.
+    /// Says that the answer is text of this media type.
     pub fn answer_text(&mut self, status: u16, media_type: &'static str) {
         self.0.success = Some((status, Some((media_type, any_of(media_type)))));
     }

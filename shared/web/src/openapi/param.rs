@@ -1,4 +1,4 @@
-//! Parameters: their descriptions and schemas, as strict as the code that reads them.
+//! The descriptions and schemas of parameters, as strict as the code that reads the parameters.
 
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
@@ -11,22 +11,22 @@ pub struct Param {
     description: String,
     required: bool,
     schema: RefOr<Schema>,
-    /// What the schema refers to.
+    /// The schemas that the parameter's schema refers to.
     pub(super) schemas: Vec<(String, RefOr<Schema>)>,
 }
 
 impl Param {
-    /// A parameter that has to be there.
+    /// Creates a parameter that every request must have.
     pub fn required(description: &str, schema: ObjectBuilder) -> Self {
         Self::new(description, true, RefOr::T(schema.build().into()), Vec::new())
     }
 
-    /// A parameter that may be left out.
+    /// Creates a parameter that a request may leave out.
     pub fn optional(description: &str, schema: ObjectBuilder) -> Self {
         Self::new(description, false, RefOr::T(schema.build().into()), Vec::new())
     }
 
-    /// A parameter that may be left out and has the schema of `T`, one of the document's.
+    /// Creates a parameter that a request may leave out, with the schema of `T`, which the document names.
     pub fn optional_of<T: utoipa::ToSchema>(description: &str) -> Self {
         let NamedSchema { name, schemas } = named_schema::<T>();
         let reference = utoipa::openapi::Ref::from_schema_name(name);
@@ -53,22 +53,22 @@ impl Param {
     }
 }
 
-/// A text.
+/// Returns the schema of a text.
 pub fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
-/// A UUID.
+/// Returns the schema of a UUID.
 pub fn uuid() -> ObjectBuilder {
     text().format(Some(SchemaFormat::Custom("uuid".to_owned())))
 }
 
-/// One of a few words.
+/// Returns the schema of one of a few words.
 pub fn words<T: Into<serde_json::Value>>(words: impl IntoIterator<Item = T>) -> ObjectBuilder {
     text().enum_values(Some(words.into_iter().map(Into::into).collect::<Vec<serde_json::Value>>()))
 }
 
-/// A whole number within bounds.
+/// Returns the schema of a whole number within bounds.
 pub fn integer(least: u32, most: u32) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(least)).maximum(Some(most))
 }
