@@ -1,4 +1,4 @@
-//! Who sends a request: API keys and the scheduler's token, and the identities that handlers ask for.
+//! Authentication by API key and by the scheduler's token, and the identities that handlers demand.
 
 mod api_key;
 pub mod caller;

@@ -1,4 +1,4 @@
-//! The catalogue as agents see it: pages of `tools/list` out of the store, never a fan-out to upstreams.
+//! The pages of `tools/list` for agents, made from the stored catalogue entries and never by asking upstreams.
 
 use std::rc::Rc;
 
@@ -12,37 +12,37 @@ use kernel::Result;
 use kernel::memory::{FRESH, Family, Topic};
 use web::paging;
 
-/// Tools on one page.
+/// Most tools on one page.
 pub const PAGE: u32 = 500;
-/// Store pages that one request reads at most when policy hides most of what it reads.
+/// Most pages that one request reads from the store, if the caller's persona hides most of their tools.
 const MOST_READS: usize = 8;
-/// Longest exposed name (MCP: 1 to 128 characters).
+/// The longest exposed name (MCP: 1 to 128 characters).
 const LONGEST_NAME: usize = 128;
 
-/// Which tools an endpoint offers.
+/// The tools that an endpoint offers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Those of every running integration, named `<slug>__<tool>`.
+    /// The tools of every running integration, named `<slug>__<tool>`.
     All,
-    /// Those of the integration with this slug, under their own names.
+    /// The tools of the integration with this slug, under their own names.
     One(String),
 }
 
 impl Scope {
-    /// The slug and own name of the tool that this endpoint calls `exposed`.
+    /// Returns slug and own name of the tool that this endpoint calls `exposed`; `None` if that name has no slug.
     pub fn resolve<'a>(&'a self, exposed: &'a str) -> Option<(&'a str, &'a str)> {
         match self {
-            // A slug has no underscore, so the first double one ends it.
+            // A slug contains no underscore, so the first `__` ends the slug.
             Self::All => exposed.split_once("__"),
             Self::One(slug) => Some((slug, exposed)),
         }
     }
 }
 
-/// What tells rendered pages apart: what is shown depends on the caller's persona only.
+/// The key of a rendered page. Which tools a page has depends on no property of the caller except the persona.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PageKey {
-    /// Name of the persona; `None` sees nothing.
+    /// The name of the caller's persona; without a persona the page is empty.
     pub persona: Option<String>,
     /// The endpoint.
     pub scope: Scope,
@@ -55,7 +55,7 @@ pub struct PageKey {
 pub struct Page {
     /// The tools as a JSON array.
     pub tools: String,
-    /// Where the next page starts.
+    /// The cursor of the next page; `None` on the last one.
     pub next_cursor: Option<String>,
 }
 
@@ -74,7 +74,8 @@ struct Place {
     name: String,
 }
 
-/// The page of `scope` after `cursor` that `caller` may see. A foreign cursor is an error.
+/// Returns the page of `scope` after `cursor`, with the tools that `caller` may use. Fails if this list did not
+/// return the cursor.
 pub async fn list(
     platform: &Platform,
     caller: &Caller,
@@ -137,7 +138,7 @@ fn is_offered(caller: &Caller, scope: &Scope, tool: &Listed) -> bool {
     fits && authorize(caller.persona.as_deref(), &tool.slug, &tool.name).allowed
 }
 
-/// Appends the definition with the exposed name as its first member.
+/// Appends the definition of `tool`, with the exposed name as its first member.
 fn push(tools: &mut String, scope: &Scope, tool: &Listed) {
     if tools.len() > 1 {
         tools.push(',');
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn definitions_get_their_exposed_name_first() {
+    fn the_exposed_name_becomes_the_first_member_of_a_definition() {
         let tool =
             Listed { slug: "v".into(), name: "t\"".into(), definition: r#"{"inputSchema":{}}"#.into() };
         let mut tools = String::from("[");

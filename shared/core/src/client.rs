@@ -1,8 +1,8 @@
-//! Postern as an MCP client: one request to one upstream, in its era (MCP transports: streamable HTTP).
+//! Postern as an MCP client: sends requests to one upstream in the upstream's era (MCP transports: streamable HTTP).
 //!
-//! Request ids are random and ours, never the agent's, so that two agents whose ids collide cannot be given each other's
-//! answers by an upstream. A session that the upstream no longer knows is opened anew, once: only a request that the
-//! upstream refused for its session (and so never ran) is sent again.
+//! Request ids are Postern's own random numbers and never the agent's: an upstream could otherwise confuse the
+//! answers to two agents that use the same id. If the upstream no longer knows a session, Postern opens a new one and
+//! sends the request again, once: a request that the upstream refused because of its session never ran.
 
 pub mod probe;
 pub mod session;
@@ -39,53 +39,53 @@ pub struct Client<'a> {
     release: Release,
 }
 
-/// What an upstream answered with.
+/// The content of an upstream's answer.
 pub enum Content {
     /// One JSON message.
     Json(Bytes),
-    /// Messages as they come, the response last.
+    /// A stream of messages, as they arrive; the response is the last one.
     Events(EventStream),
     /// 202 or another success without content.
     Accepted,
 }
 
-/// An answer with the parts of its head that matter.
+/// An upstream's answer: its content, and the parts of its head that Postern reads.
 pub struct Answer {
-    /// HTTP status: a success, or 4xx with a JSON-RPC error in `Content::Json`.
+    /// The HTTP status: a success, or 4xx with a JSON-RPC error in `Content::Json`.
     pub status: u16,
-    /// `Mcp-Session-Id`, on answers to `initialize`.
+    /// The header `Mcp-Session-Id` of an answer to `initialize`.
     pub session_id: Option<String>,
     /// The content.
     pub content: Content,
 }
 
-/// Why there is no usable answer. The text is public: Postern's words only, never the peer's.
+/// Why there is no usable answer. The text is public and never contains a text of the upstream.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// The exchange failed.
+    /// The HTTP exchange failed.
     #[error("{}", fetch_text(.0))]
     Fetch(#[from] FetchError),
-    /// 401 or 403: the upstream wants another credential.
+    /// 401 or 403: the upstream does not accept the credential, or demands one.
     #[error("the upstream refused the credential (HTTP {status})")]
     AuthorizationRequired {
         /// 401 or 403.
         status: u16,
-        /// Its `WWW-Authenticate`.
+        /// The header `WWW-Authenticate` of the answer.
         challenge: Option<String>,
     },
-    /// A redirect; they are never followed.
+    /// A redirect; Postern follows none.
     #[error("the upstream answered with a redirect (HTTP {0}), which is not followed")]
     Redirect(u16),
     /// Another status, without a JSON-RPC error.
     #[error("the upstream answered HTTP {0}")]
     Status(u16),
-    /// Content that MCP does not allow there.
+    /// The answer breaks MCP; the text says how.
     #[error("the upstream's answer is not MCP: {0}")]
     NotMcp(&'static str),
-    /// There is no credential to present.
+    /// The credential cannot be presented.
     #[error("{}", unpresentable_text(.0))]
     Unpresentable(Unpresentable),
-    /// Our own failure.
+    /// An error of Postern's own.
     #[error("internal error")]
     Internal(#[from] Error),
 }
@@ -115,39 +115,39 @@ fn fetch_text(error: &FetchError) -> String {
     }
 }
 
-/// A request to pass on.
+/// A request of an agent, to be sent to the upstream.
 pub struct Call<'a> {
-    /// Method, such as `tools/call`.
+    /// The method, such as `tools/call`.
     pub method: &'static str,
     /// The upstream's own name of the tool.
     pub name: &'a str,
-    /// Parameters, without `_meta`.
+    /// The parameters, without `_meta`.
     pub params: RawObject<'a>,
     /// The agent's `_meta`.
     pub meta: RawObject<'a>,
-    /// Arguments to mirror for modern upstreams: header name without its prefix, and value.
+    /// The arguments to mirror in headers for modern upstreams: each header's name without its prefix, and its value.
     pub mirrored: Vec<(String, String)>,
 }
 
 impl<'a> Client<'a> {
-    /// A client that speaks to `upstream` for the caller `subject`.
+    /// Creates a client that sends requests to `upstream` for the caller `subject`.
     pub fn new(platform: &'a Platform, upstream: &'a Upstream, subject: &'a str, limits: Limits) -> Self {
         Self { platform, upstream, subject, limits, release: Release::AtOnce }
     }
 
-    /// For a client whose caller is gone once this exchange is: see [`Release::WithCaller`].
+    /// Makes the client release connections as in [`Release::WithCaller`], for the last exchange of an agent's request.
     #[must_use]
     pub fn released_with_caller(mut self) -> Self {
         self.release = Release::WithCaller;
         self
     }
 
-    /// A fresh request id: an integer that every JSON reader keeps exact.
+    /// Returns a fresh request id: a random integer below 2^53, which every JSON parser reads exactly.
     pub fn request_id(&self) -> Result<Box<RawValue>, Error> {
         Ok(raw(&(u64::from_be_bytes(self.platform.random()?) >> 11)))
     }
 
-    /// Passes `call` on in the upstream's era. Returns the answer and the id that its response will carry.
+    /// Sends `call` to the upstream, which speaks `era`. Returns the id that the response will carry, and the answer.
     pub async fn call(&self, era: Era, call: &Call<'_>) -> Result<(Box<RawValue>, Answer), CallError> {
         let id = self.request_id()?;
         let answer = match (self.upstream.transport, era) {
@@ -197,7 +197,7 @@ impl<'a> Client<'a> {
         self.post(self.session_headers(&session)?, body).await
     }
 
-    /// The handshake of the legacy era: `initialize`, then `notifications/initialized`.
+    /// Opens a session by the handshake of the legacy era: `initialize`, then `notifications/initialized`.
     pub async fn initialize(&self) -> Result<UpstreamSession, CallError> {
         let id = self.request_id()?;
         let answer =
@@ -212,7 +212,7 @@ impl<'a> Client<'a> {
         Ok(session)
     }
 
-    /// Ends a session politely; whether that worked does not matter.
+    /// Ends a session with DELETE. A failure is only logged.
     pub async fn end(&self, session: &UpstreamSession) {
         if session.id.is_none() {
             return;
@@ -233,7 +233,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// One modern request other than a call, such as `server/discover`.
+    /// Sends one modern request that does not come from an agent, such as `server/discover`.
     pub async fn request_modern(
         &self,
         id: &RawValue,
@@ -251,7 +251,7 @@ impl<'a> Client<'a> {
         self.post(self.modern_headers(method)?, request(id, method, &params.to_raw())).await
     }
 
-    /// One legacy request within a session.
+    /// Sends one legacy request within a session.
     pub async fn request_legacy(
         &self,
         session: &UpstreamSession,
@@ -262,7 +262,8 @@ impl<'a> Client<'a> {
         self.post(self.session_headers(session)?, request(id, method, &params.to_raw())).await
     }
 
-    /// Answers a request that a legacy upstream sent us: Postern declared no capabilities, so it may not ask.
+    /// Answers a request of a legacy upstream with an error: Postern declared no capabilities, so the upstream should
+    /// not have sent it. Without a session in memory, nothing is sent; a failure is only logged.
     pub async fn refuse(&self, upstream_request: &RawValue) {
         let Some(session) =
             self.platform.memory.cache::<Sessions>().get(&self.session_key(), self.platform.now())
@@ -296,7 +297,7 @@ fn initialize_params() -> Box<RawValue> {
     raw(&json!({ "protocolVersion": LATEST_LEGACY, "capabilities": {}, "clientInfo": implementation() }))
 }
 
-/// The revision that an answer to `initialize` negotiates.
+/// Returns the revision that an answer to `initialize` negotiates. Fails if Postern does not support the revision.
 fn negotiated(text: &str) -> Result<String, CallError> {
     let message =
         Message::parse(text).map_err(|_| CallError::NotMcp("no JSON-RPC response to initialize"))?;
@@ -310,7 +311,7 @@ fn negotiated(text: &str) -> Result<String, CallError> {
     }
 }
 
-/// The text of the one response to `id`, from whatever form it came in.
+/// Returns the text of the response to `id`, from a JSON body or an event stream. Fails if there is none.
 pub async fn single(content: Content, id: &RawValue) -> Result<String, CallError> {
     match content {
         Content::Json(body) => {
@@ -323,7 +324,7 @@ pub async fn single(content: Content, id: &RawValue) -> Result<String, CallError
     }
 }
 
-/// The agent's `_meta` without MCP's reserved keys, which are each hop's own.
+/// Returns the agent's `_meta` without MCP's reserved keys, which apply only between the agent and Postern.
 fn own_meta<'a>(call: &'a Call<'_>) -> RawObject<'a> {
     let mut own = RawObject::default();
     for (key, value) in call.meta.iter().filter(|(key, _)| !key.starts_with(meta::PREFIX)) {

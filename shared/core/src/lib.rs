@@ -1,7 +1,8 @@
-//! The product: what Postern knows (`model`), where that is kept (`store`, `vault`), who may do what (`auth`, `policy`),
-//! and what is done with upstream MCP servers (`client`, `oauth`, `upstream`, `catalogue`, `registry`).
+//! The product: its data (`model`), their storage (`store`, `vault`), authentication and authorization (`auth`,
+//! `policy`), and everything that Postern does with upstream MCP servers (`client`, `oauth`, `upstream`, `catalogue`,
+//! `registry`).
 //!
-//! Architecture invariant: it names no type of a runtime; `platform` is what a runtime hands in.
+//! Architecture invariant: this crate names no type of a runtime; a runtime passes in a [`Platform`].
 
 pub mod auth;
 pub mod catalogue;
@@ -20,7 +21,7 @@ pub use platform::Platform;
 
 /// A family of the product's routes.
 pub type Family<A> = web::Family<Platform, A>;
-/// A family as the router takes it.
+/// A complete family, as the router takes it.
 pub type Routes = web::Routes<Platform>;
 /// The router over the product's routes.
 pub type Router = web::Router<Platform>;

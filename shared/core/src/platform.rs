@@ -1,4 +1,4 @@
-//! One request's view of its runtime: the ports, and the settings of the deployment.
+//! The context of a request: the runtime's ports and the deployment's settings.
 
 use std::ops::Deref;
 use std::rc::Rc;
@@ -9,24 +9,24 @@ use web::context::{Context, Origins};
 
 use crate::settings::Settings;
 
-/// The ports and the settings. Cheap to clone. It dereferences to its [`Ports`], so that a function which needs only
-/// ports can be given the platform.
+/// The ports and the settings. Cheap to clone. A platform dereferences to its [`Ports`], so that it can be passed to
+/// functions that need only ports.
 #[derive(Clone)]
 pub struct Platform {
-    /// What the runtime provides.
+    /// The runtime's ports.
     pub ports: Ports,
-    /// Typed configuration and keys.
+    /// The deployment's settings, including its keys.
     pub settings: Rc<Settings>,
 }
 
 impl Platform {
-    /// Forgets what the instance remembers of credentials and of the calls that they are presented in.
+    /// Clears the instance's memory of credentials, and of integrations joined with their credentials.
     pub fn forget_credentials(&self) {
         self.memory.forget(Topic::Credentials);
     }
 
-    /// Forgets what the instance remembers of integrations, their catalogues and their credentials. Called after each
-    /// write to them.
+    /// Clears the instance's memory of integrations, their catalogues and their credentials. Called after each write to
+    /// one of these.
     pub fn forget_integrations(&self) {
         self.forget_credentials();
         self.memory.forget(Topic::Integrations);

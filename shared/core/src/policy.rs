@@ -1,4 +1,5 @@
-//! What a caller may do: roles select a persona, and a persona's patterns decide.
+//! Authorization: a caller's roles select a persona, and the persona's patterns decide which tools and integrations the
+//! caller may use.
 
 pub mod authorize;
 pub mod glob;

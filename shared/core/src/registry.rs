@@ -1,5 +1,5 @@
-//! Bringing integrations into the registry: what a client wants (`draft`), and storing it under its slug (`place`). The
-//! same for every dialect that can create one or bring one back.
+//! Creates and revives integrations, alike for all dialects: `draft` checks and seals what a client sent, and `place`
+//! stores the integration under its slug.
 
 pub mod draft;
 pub mod place;

@@ -1,10 +1,10 @@
-//! Typed configuration: the one table of Postern's settings. Read once per instance.
+//! The one table of Postern's settings. A runtime reads the settings once per instance.
 //!
-//! `Settings`, its loading, the variables of `spin.toml` and README's table of settings all follow from the table: a new
-//! setting is one entry here, a rule in `read` where none fits, and `cargo xtask manifests`.
+//! `Settings`, its loading, the variables of `spin.toml` and README's table of settings are all made from the table.
+//! For a new setting, add one entry here and, if none fits, a function in `read`, and run `cargo xtask manifests`.
 //!
-//! There is no default secret anywhere: without `ENCRYPTION_KEY` the load fails and every route answers 503 with
-//! a text that names the setting.
+//! No secret has a default: without `ENCRYPTION_KEY` loading fails, and every route answers 503 with a text that names
+//! the setting.
 
 mod read;
 
@@ -18,23 +18,23 @@ use kernel::secret::Secret;
 use self::read::Given;
 use crate::policy::persona::Personas;
 
-/// What operators have to know of a setting.
+/// The description of a setting for operators.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// Name as an environment variable or a secret of the runtime; on Spin a variable, in lower case.
+    /// The name of the environment variable or secret; on Spin, in lower case, of the variable.
     pub name: &'static str,
-    /// Whether the value must stay secret. Such a setting has no default.
+    /// Whether the value is a secret. A secret has no default.
     pub secret: bool,
-    /// The value while the operator gives none.
+    /// The value if the operator sets none.
     pub default: Option<&'static str>,
-    /// What it means, in Markdown.
+    /// The meaning of the setting, in Markdown.
     pub description: &'static str,
 }
 
 /// Declares [`Settings`] with one field per entry, [`SETTINGS`], [`NAMES`], and how the fields are loaded.
 ///
-/// An entry is the field with its type, then what a [`Setting`] has, and `read`: the function that makes the field out of
-/// what the operator gave.
+/// An entry has the field with its type, the members of a [`Setting`], and `read`: the function that makes the
+/// field's value from the operator's text.
 macro_rules! settings {
     ($($field:ident: $type:ty {
         name: $name:literal,
@@ -61,8 +61,8 @@ macro_rules! settings {
         pub const NAMES: [&str; SETTINGS.len()] = [$($name),+];
 
         impl Settings {
-            /// Reads every setting through `lookup`; white space around a value is left out, and an empty value counts as
-            /// absent. The error names the setting and how to mend it.
+            /// Reads every setting through `lookup`. White space around a value is removed, and an empty value counts
+            /// as absent. Fails if a value is missing or wrong; the error names the setting and the rule.
             pub fn load(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
                 Ok(Self { $($field: $read(Given::new($name, lookup($name), $default))?),+ })
             }
@@ -140,7 +140,7 @@ settings! {
     validations_per_tick: u32 {
         name: "VALIDATIONS_PER_TICK",
         secret: false,
-        // Some five exchanges each stay below the 50 subrequests of a free Cloudflare plan.
+        // A probe makes about five exchanges; eight probes stay below the 50 subrequests of a free Cloudflare plan.
         default: Some("8"),
         description: "Integrations that one tick of the scheduled validation probes, 1 to 1000. The default fits a free \
                       Cloudflare plan; a larger registry wants more.",
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_value_is_refused_by_name() {
+    fn the_error_for_a_wrong_value_names_the_setting() {
         for (name, value) in [
             ("ENCRYPTION_KEY", ""),
             ("ENCRYPTION_KEY", "c2hvcnQ="),

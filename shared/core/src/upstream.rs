@@ -1,4 +1,4 @@
-//! What is done with an upstream MCP server as a whole.
+//! Exchanges with upstreams under a credential (`dial`), and the validation of integrations (`validation`).
 
 pub mod dial;
 pub mod validation;

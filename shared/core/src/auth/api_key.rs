@@ -1,5 +1,5 @@
-//! Whether a presented text is an API key that Postern issued. The comparison takes the same time wherever two texts
-//! differ.
+//! Verifies presented API keys against the stored hashes (table `api_keys`), in a time that does not depend on where
+//! they differ.
 
 use std::rc::Rc;
 
@@ -10,9 +10,10 @@ use crate::model::api_key::{ApiKey, public_id};
 use crate::policy::persona::ADMIN;
 use crate::{Platform, store};
 
-/// The key row that `text` proves to hold; `None` for an unknown, wrong or expired key.
+/// Returns the row of the API key `text`; `None` if the key is unknown, wrong or expired.
 ///
-/// While no key exists at all, the `BOOTSTRAP_ADMIN_KEY` setting becomes the first one, with the role `admin`.
+/// While the table has no key at all, the key in the setting `BOOTSTRAP_ADMIN_KEY` is stored as the first one, with
+/// the role `admin`.
 pub(super) async fn verify(platform: &Platform, text: &str) -> Result<Option<Rc<ApiKey>>> {
     let Some(id) = public_id(text) else {
         return Ok(None);
@@ -21,7 +22,7 @@ pub(super) async fn verify(platform: &Platform, text: &str) -> Result<Option<Rc<
         Some(row) => Some(row),
         None => bootstrap(platform, id).await?,
     };
-    // An unknown id does the same work as a known one.
+    // The text is hashed and compared for an unknown id, too, so that the time does not show which ids exist.
     let stored = row.as_ref().map_or("", |row| row.hash.as_str());
     let matches = constant_time_eq(sha256_hex(text.as_bytes()).as_bytes(), stored.as_bytes());
     let now = platform.now();

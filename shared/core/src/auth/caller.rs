@@ -1,4 +1,4 @@
-//! The caller of a request: from its credential to a subject, roles and one persona.
+//! Authenticates the caller of a request: from the presented API key to a subject, roles and one persona.
 
 use std::rc::Rc;
 
@@ -10,23 +10,24 @@ use crate::Platform;
 use crate::policy::persona::Persona;
 use kernel::{Code, Error, Result};
 
-/// Who is calling. Its own credential stays behind: nothing here can travel upstream.
+/// An authenticated caller. The type does not contain the caller's credential, which must never be sent to an upstream.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Stable principal: `apikey:<name>`.
+    /// The stable principal: `apikey:<name>`.
     pub subject: String,
-    /// Address of the person or service behind it, when known.
+    /// The email address of the person or service that holds the key, if known.
     pub email: Option<String>,
-    /// Roles of the credential.
+    /// The roles of the key.
     pub roles: Vec<String>,
-    /// The persona that the roles select; without one every tool is denied.
+    /// The persona that the roles select; without a persona every tool is denied.
     pub persona: Option<Rc<Persona>>,
 }
 
 /// The role of keys that stand for a program, not for a user.
 pub const SERVICE: &str = "service";
 
-/// Finds out who sent a request. The credential is `X-API-Key: <key>` or `Authorization: Bearer <key>`.
+/// Returns the caller of a request. The credential is `X-API-Key: <key>` or `Authorization: Bearer <key>`. Fails with
+/// [`Code::Unauthenticated`] if there is none, or if the key is unknown or expired.
 pub async fn authenticate(platform: &Platform, headers: &HeaderMap) -> Result<Caller> {
     let presented = credential(headers).ok_or_else(|| {
         Error::new(Code::Unauthenticated, "authentication required: send Authorization: Bearer <key>")
@@ -60,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_both_headers_and_nothing_else() {
+    fn the_credential_is_read_from_two_headers_and_no_other() {
         assert_eq!(credential(&headers("x-api-key", "k")), Some("k"));
         assert_eq!(credential(&headers("authorization", "Bearer k")), Some("k"));
         assert_eq!(credential(&headers("authorization", "bearer  k ")), Some("k"));

@@ -1,5 +1,5 @@
-//! Whom a handler serves. A handler's first argument is one of these, so that forgetting to demand an administrator is
-//! an error of the compiler.
+//! The identities of callers (`Admin`, `User`) and the authentication of families by API key. Each handler takes an
+//! identity or a `Caller` after the context, so a handler that demands none does not compile.
 
 use std::ops::Deref;
 
@@ -10,7 +10,7 @@ use web::{Authenticate, Head, Identity};
 use super::caller::{Caller, SERVICE, authenticate};
 use crate::Platform;
 
-/// Authenticates by API key: the caller is whoever holds the key.
+/// Authenticates callers by API key.
 pub struct ApiKeys;
 
 #[async_trait(?Send)]
@@ -27,8 +27,8 @@ impl Authenticate<Platform> for ApiKeys {
     }
 }
 
-/// Authenticates by API key, for the admin API: to callers other than administrators it looks as if they had no key
-/// (401, not 403).
+/// Authenticates administrators by API key, for the admin API. Every other caller gets 401, as if without a key, and
+/// not 403.
 pub struct AdminKeys;
 
 #[async_trait(?Send)]
@@ -66,7 +66,7 @@ impl Deref for Admin {
     }
 }
 
-/// A caller who may have connections of their own: everybody but service accounts.
+/// A caller that may have connections of its own: every caller without the role [`SERVICE`].
 pub struct User(Caller);
 
 impl Identity<Caller> for User {

@@ -1,4 +1,5 @@
-//! The token of schedulers outside the runtime: the setting `SCHEDULER_TOKEN`, as a bearer token (RFC 6750 §2.1).
+//! Authenticates schedulers outside the runtime by the setting `SCHEDULER_TOKEN`, sent as a bearer token (RFC 6750
+//! §2.1).
 
 use async_trait::async_trait;
 use http::header::AUTHORIZATION;
@@ -8,10 +9,10 @@ use web::{Authenticate, Head};
 
 use crate::Platform;
 
-/// Authenticates by the scheduler's token. While `SCHEDULER_TOKEN` is not set, there is nothing at its routes (404).
+/// Authenticates by the scheduler's token. While `SCHEDULER_TOKEN` is not set, the family's routes answer 404.
 pub struct SchedulerToken;
 
-/// Somebody who holds the scheduler's token.
+/// A caller that presented the scheduler's token.
 pub struct Scheduler;
 
 #[async_trait(?Send)]

@@ -1,8 +1,8 @@
-//! Finding out whether an upstream is usable, in which era it speaks, and what tools it has.
+//! Probes an upstream: whether the upstream is usable, which era it speaks, and which tools it has.
 //!
-//! Modern first: `server/discover`. Only an answer that a legacy server could give leads on to `initialize`: a network
-//! failure, 5xx, redirect or authorization answer says nothing about the era and ends the probe. Then every page of
-//! `tools/list`.
+//! A probe first sends `server/discover`, which is modern. If the answer is one that a legacy server could give, the
+//! probe goes on with `initialize`; a network failure, 5xx, redirect or authorization answer says nothing about the
+//! era and ends the probe. Then the probe reads every page of `tools/list`.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use mcp::{Era, MODERN};
 
 /// Most tools of one integration.
 pub const MOST_TOOLS: usize = 10_000;
-/// Most bytes of one integration's definitions.
+/// Most bytes of all definitions of one integration.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// Most bytes of one definition; D1 takes at most 2 MB as a value.
 const LONGEST_DEFINITION: usize = 256 * 1024;
@@ -33,25 +33,25 @@ const MOST_PAGES: usize = 500;
 /// Limits of each exchange of a probe.
 const LIMITS: Limits =
     Limits { idle: Duration::from_secs(10), total: Duration::from_secs(30), max_bytes: 8 * 1024 * 1024 };
-/// The subject that probes run under: their sessions are nobody's.
+/// The subject of probes. No caller has this subject, so no caller's request uses a probe's session.
 const SUBJECT: &str = "system:probe";
 
-/// What a probe found.
+/// What a probe found out about a usable upstream.
 #[derive(Debug)]
 pub struct Probe {
-    /// How the upstream speaks.
+    /// The era that the upstream speaks.
     pub era: Era,
-    /// How it is spoken to.
+    /// The transport that the upstream supports.
     pub transport: Transport,
     /// The negotiated revision.
     pub protocol_version: String,
-    /// Its usable tools.
+    /// The usable tools.
     pub tools: Vec<Entry>,
-    /// Number of tools left out because their definition breaks the protocol.
+    /// The number of tools that were left out because their definition breaks the protocol.
     pub skipped: usize,
 }
 
-/// Probes `upstream` with its credential.
+/// Probes `upstream` with its credential. The error says why the upstream is not usable.
 pub async fn probe(platform: &Platform, upstream: &Upstream) -> Result<Probe, CallError> {
     let idle = LIMITS.idle.min(platform.settings.upstream_timeout);
     let client = Client::new(platform, upstream, SUBJECT, Limits { idle, ..LIMITS });
@@ -72,7 +72,7 @@ pub async fn probe(platform: &Platform, upstream: &Upstream) -> Result<Probe, Ca
             read?;
             Ok(catalogue.probe(Era::Legacy, Transport::Http, version))
         }
-        // MCP transports, "Backwards Compatibility": then it may know only the older transport.
+        // MCP transports, "Backwards Compatibility": such a server may support only the older transport.
         Err(CallError::Status(status @ (400 | 404 | 405))) => {
             let session = client.open_sse().await.map_err(|error| match error {
                 CallError::AuthorizationRequired { .. } => error,
@@ -86,7 +86,7 @@ pub async fn probe(platform: &Platform, upstream: &Upstream) -> Result<Probe, Ca
     }
 }
 
-/// How one probe's requests travel.
+/// The way in which a probe sends its requests.
 enum Conversation {
     Modern,
     Legacy(UpstreamSession),
@@ -94,7 +94,7 @@ enum Conversation {
 }
 
 impl Conversation {
-    /// One request; the text of its response.
+    /// Sends one request and returns the text of its response.
     async fn ask(
         &mut self,
         client: &Client<'_>,
@@ -111,8 +111,8 @@ impl Conversation {
     }
 }
 
-/// The `WWW-Authenticate` of the server at `url` towards somebody without a credential, asked in both eras; `None` when it
-/// asks for none.
+/// Sends requests without a credential to the server at `url`, in both eras, and returns the `WWW-Authenticate` of
+/// its 401 or 403; `None` if the server does not answer so, or without that header.
 pub async fn challenge(platform: &Platform, url: &SafeUrl) -> Option<String> {
     let upstream = Upstream {
         integration_id: String::new(),
@@ -145,7 +145,7 @@ pub async fn challenge(platform: &Platform, url: &SafeUrl) -> Option<String> {
     }
 }
 
-/// Whether the upstream speaks the modern revision.
+/// Returns `true` if the upstream supports the modern revision, `false` if its answer could be a legacy server's.
 async fn discover(client: &Client<'_>) -> Result<bool, CallError> {
     let id = client.request_id()?;
     let answer = match client.request_modern(&id, "server/discover", RawObject::default()).await {
@@ -169,7 +169,7 @@ async fn discover(client: &Client<'_>) -> Result<bool, CallError> {
     if let Some(result) = message.get("result") {
         return Ok(names_ours(result, "supportedVersions"));
     }
-    // A modern server that has other modern revisions only is told apart from a legacy one by its code.
+    // A modern server that supports only other modern revisions answers with this code; a legacy server does not.
     let unsupported = message.get("error").and_then(|error| RawObject::parse(error.get())).filter(|error| {
         error.get("code").is_some_and(|found| found.get() == code::UNSUPPORTED_PROTOCOL_VERSION.to_string())
     });
@@ -200,7 +200,7 @@ impl Catalogue {
             let message =
                 Message::parse(&text).map_err(|_| CallError::NotMcp("no JSON-RPC response to tools/list"))?;
             let Some(result) = message.result else {
-                // A server without tools need not know the method.
+                // A server without tools need not support the method (-32601).
                 let without_tools = message.error.is_some_and(|error| error.get().contains("-32601"));
                 return if without_tools {
                     Ok(())
@@ -211,7 +211,7 @@ impl Catalogue {
             let result = RawObject::parse(result.get())
                 .ok_or(CallError::NotMcp("the result of tools/list is not an object"))?;
             self.add_page(&result)?;
-            // An empty cursor is a cursor.
+            // An empty text is a valid cursor.
             match result.text("nextCursor") {
                 None => return Ok(()),
                 Some(next) if !seen.insert(next.clone()) => {
@@ -247,7 +247,8 @@ impl Catalogue {
     }
 }
 
-/// A tool definition, if it can be offered: a usable name, an object as input schema, valid header annotations.
+/// Reads a tool definition; `None` if agents cannot be offered the tool: its name must be usable, its input schema an
+/// object, its header annotations valid.
 fn tool(definition: &RawValue) -> Option<Entry> {
     const LONGEST_NAME: usize = 128;
     if definition.get().len() > LONGEST_DEFINITION {
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn definitions_are_kept_as_they_are_but_for_the_name() {
+    fn definitions_are_kept_unchanged_except_for_the_name() {
         let tool =
             read(r#"{"name":"t","inputSchema":{"type":"object","$defs":{"n":{"const":1.50}}},"icons":[]}"#)
                 .unwrap();

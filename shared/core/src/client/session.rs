@@ -1,11 +1,12 @@
-//! Sessions with upstreams of the legacy era: kept in the instance's memory, one per caller and credential, never shared.
+//! Sessions with legacy upstreams: kept in the instance's memory, one per caller and credential, and never shared.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use kernel::memory::{Family, Topic};
 
-/// How long an upstream session is reused. It grants nothing: each call is authorized on its own.
+/// How long a session with an upstream is reused. A session gives a caller no rights: each call is authorized by
+/// itself.
 pub(super) const SESSION: Duration = Duration::from_mins(30);
 
 /// Sessions with legacy upstreams.
@@ -17,25 +18,25 @@ impl Family for Sessions {
     const TOPIC: Topic = Topic::Unchanging;
 }
 
-/// What tells upstream sessions apart.
+/// The key of a session: two requests share a session only if all of this is equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The integration.
     pub integration_id: String,
-    /// Its endpoint: another one has other sessions.
+    /// The integration's endpoint, which a session belongs to.
     pub url: String,
     /// The caller's subject.
     pub owner: String,
-    /// The credential presented when it was opened.
+    /// The sealed credential that was presented when the session was opened.
     pub credential: Option<String>,
-    /// The header templates that it went into.
+    /// The sealed header templates that the credential was presented in.
     pub headers: Option<String>,
 }
 
 /// A session with a legacy upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamSession {
-    /// `Mcp-Session-Id`; upstreams may do without.
+    /// The `Mcp-Session-Id`; an upstream may do without one.
     pub id: Option<String>,
     /// The negotiated revision.
     pub protocol_version: String,

@@ -1,8 +1,8 @@
-//! The HTTP+SSE transport (MCP 2024-11-05), for upstreams that have no other: one stream per conversation.
+//! The HTTP+SSE transport (MCP 2024-11-05), for upstreams that support no other: one stream per conversation.
 //!
-//! (1) GET opens the stream; (2) its first event names the endpoint, which must be of the same origin, or a hostile server
-//! could have the credential sent elsewhere; (3) messages go there by POST and are answered on the stream. Nothing is kept
-//! between requests: the stream ends with the conversation.
+//! (1) A GET opens the stream; (2) the first event names the endpoint, which must have the same origin, or a hostile
+//! server could have the credential sent elsewhere; (3) messages are sent to the endpoint by POST and answered on the
+//! stream. The stream ends with the conversation, so nothing is kept between an agent's requests.
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -19,7 +19,7 @@ use kernel::ports::Outgoing;
 use mcp::message::{Message, RawObject, request};
 use mcp::sse::{EventStream, named_events};
 
-/// A conversation over HTTP+SSE, initialized.
+/// A conversation over HTTP+SSE, after `initialize`.
 pub struct SseSession {
     events: EventStream,
     endpoint: SafeUrl,
@@ -28,7 +28,7 @@ pub struct SseSession {
 }
 
 impl Client<'_> {
-    /// Opens a conversation.
+    /// Opens a conversation: steps (1) and (2), then `initialize`.
     pub async fn open_sse(&self) -> Result<SseSession, CallError> {
         // (1)
         let mut headers = self.base_headers()?;
@@ -61,7 +61,7 @@ impl Client<'_> {
         Ok(session)
     }
 
-    /// One request within a conversation; the text of its response.
+    /// Sends one request within a conversation and returns the text of its response.
     pub async fn ask_sse(
         &self,
         session: &mut SseSession,
@@ -79,7 +79,7 @@ impl Client<'_> {
         Ok(Answer { status: 200, session_id: None, content: Content::Events(session.events) })
     }
 
-    /// The URI of the first event, against the stream's own URL.
+    /// Resolves the URI of the first event against the stream's own URL. Fails if the endpoint has another origin.
     fn endpoint(&self, data: &str) -> Result<SafeUrl, CallError> {
         let refused = || CallError::NotMcp("the endpoint of the event stream is not one of its own origin");
         let base = self.upstream.url.as_url();

@@ -1,4 +1,5 @@
-//! One exchange on the wire: the headers of each era, the POST, and what its answer is (MCP transports: streamable HTTP).
+//! One HTTP exchange with an upstream: the headers of each era, the POST, and the reading of its answer (MCP
+//! transports: streamable HTTP).
 
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method};
@@ -13,7 +14,7 @@ use mcp::headers::{METHOD, PROTOCOL_VERSION, SESSION_ID};
 use mcp::message::RawObject;
 use mcp::sse::events;
 
-/// Largest body of an answer that is not a success.
+/// The largest body, in bytes, of an error answer that counts as a JSON-RPC error.
 const ERROR_BODY: usize = 64 * 1024;
 
 impl Client<'_> {
@@ -87,7 +88,7 @@ impl Client<'_> {
     }
 }
 
-/// All `WWW-Authenticate` fields as one (RFC 9110 §5.3).
+/// Returns all `WWW-Authenticate` fields, joined into one (RFC 9110 §5.3).
 fn challenge(headers: &HeaderMap) -> Option<String> {
     let fields: Vec<&str> =
         headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|field| field.to_str().ok()).collect();
@@ -96,7 +97,7 @@ fn challenge(headers: &HeaderMap) -> Option<String> {
 
 fn is_error_response(body: &[u8]) -> bool {
     std::str::from_utf8(body).is_ok_and(|text| {
-        // Errors to unreadable requests have a null id, which `Message` refuses.
+        // An error in answer to an unreadable request has a null id, which `Message` does not read.
         RawObject::parse(text).is_some_and(|message| message.get("error").is_some())
     })
 }

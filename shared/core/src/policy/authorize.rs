@@ -1,35 +1,36 @@
-//! The one decision about tools: list, call, search and dry-run all ask here, so none of them can differ.
+//! Decides whether a persona may use a tool or an integration. Lists and calls ask the same function, so that they
+//! cannot differ.
 
 use super::glob::Glob;
 use super::persona::Persona;
 
-/// Which rule decided.
+/// The kind of rule that decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// An allow pattern matched.
     Allow,
     /// A deny pattern matched.
     Deny,
-    /// Nothing matched, or the caller has no persona.
+    /// No pattern matched, or the caller has no persona.
     Default,
 }
 
-/// The answer, with the rule that gave it.
+/// A decision, with the rule that led to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// Whether the tool may be listed and called.
     pub allowed: bool,
-    /// What decided.
+    /// The kind of rule that decided.
     pub source: Source,
     /// The pattern that matched; empty for `Source::Default`.
     pub matched_pattern: String,
 }
 
-/// Decides whether `persona` may use `tool` of the integration `slug`. `tool` is the upstream's own name; patterns
-/// see the exposed one, `<slug>__<tool>`, on every endpoint.
+/// Decides whether `persona` may use `tool` of the integration `slug`. `tool` is the upstream's own name of the tool;
+/// patterns are matched against the exposed name, `<slug>__<tool>`, on every endpoint.
 ///
-/// 1. No persona: denied. 2. A deny pattern of connections or tools matches: denied. 3. An allow pattern of each
-///    matches: allowed. 4. Otherwise denied.
+/// 1. No persona: denied. 2. The built-in persona `admin`: allowed. 3. A deny pattern of connections or tools matches:
+///    denied. 4. An allow pattern of each matches: allowed. 5. Otherwise denied.
 pub fn authorize(persona: Option<&Persona>, slug: &str, tool: &str) -> Decision {
     let Some(persona) = persona else {
         return decision(false, Source::Default, None);
@@ -48,7 +49,8 @@ pub fn authorize(persona: Option<&Persona>, slug: &str, tool: &str) -> Decision 
     }
 }
 
-/// Whether `persona` may use the integration `slug` at all; what it may not use looks to it as if it did not exist.
+/// Returns `true` if `persona` may use the integration `slug` at all. A caller with another persona must see the
+/// integration as if it did not exist.
 pub fn authorize_connection(persona: Option<&Persona>, slug: &str) -> bool {
     persona.is_some_and(|persona| {
         persona.unrestricted
@@ -93,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gets_nothing_and_admin_gets_everything() {
+    fn without_a_persona_every_tool_is_denied_and_admin_may_use_every_tool() {
         assert!(!authorize(None, "vendor", "get").allowed);
         let admin = Personas::parse("[]").unwrap().resolve(&["admin".to_owned()]);
         assert!(authorize(admin.as_deref(), "vendor", "odd/name").allowed);

@@ -1,11 +1,11 @@
-//! The pattern language of personas: path globs, matched in linear time.
+//! The pattern language of personas: path globs.
 //!
 //! `*` = any run of characters but `/`, `?` = one character but `/`, `[abc]`, `[a-z]`, `[^a-z]` = one of a class,
-//! `\x` = `x` itself. Case-sensitive. A malformed pattern is refused when it is written, because a deny pattern
-//! that silently never matches fails open.
+//! `\x` = `x` itself. Case-sensitive. A malformed pattern is an error when the setting is read, because a deny pattern
+//! that never matches would allow what it should deny.
 //!
-//! Linear time: on a mismatch only the last `*` is tried again, one character further, so the work is at most
-//! pattern × text, with both short, and no input makes it exponential.
+//! On a mismatch only the last `*` is tried again, one character further. The work is therefore at most the length of
+//! the pattern times that of the text, which are both short, and no input makes it exponential.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -26,7 +26,7 @@ pub struct Glob {
 }
 
 impl Glob {
-    /// Reads a pattern; the error says what is wrong with it.
+    /// Reads a pattern. The error says what is wrong with the pattern.
     pub fn parse(text: &str) -> Result<Self, String> {
         const LONGEST: usize = 256;
         if text.is_empty() || text.chars().count() > LONGEST {
@@ -50,16 +50,17 @@ impl Glob {
         Ok(Self { text: text.to_owned(), tokens })
     }
 
-    /// The pattern as it was written.
+    /// Returns the pattern's text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether the whole of `text` matches.
+    /// Returns `true` if the pattern matches the whole of `text`.
     pub fn matches(&self, text: &str) -> bool {
         let mut pattern = self.tokens.as_slice();
         let mut rest = text.chars();
-        // Where to go on when a later token does not fit: behind the last star, one character further.
+        // Where matching resumes if a later token does not match: after the last `*`, one character further in the
+        // text.
         let mut retry: Option<(&[Token], std::str::Chars<'_>)> = None;
         loop {
             if let Some((Token::Any, after)) = pattern.split_first() {
@@ -104,7 +105,7 @@ impl Token {
     }
 }
 
-/// The inside of `[…]`, the opening bracket already read.
+/// Reads the rest of a class `[…]`, after its opening bracket; `None` if the class is malformed.
 fn class(rest: &mut std::str::Chars<'_>) -> Option<Token> {
     let mut ranges = Vec::new();
     let negated = rest.as_str().starts_with('^');
@@ -153,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn matches_as_the_language_says() {
+    fn patterns_match_what_the_language_says() {
         for (pattern, text, expected) in [
             ("*", "", true),
             ("*", "github__get_me", true),
@@ -191,8 +192,8 @@ mod tests {
     }
 
     #[test]
-    fn many_stars_stay_cheap() {
-        // Exponential matchers never come back from this one.
+    fn a_pattern_with_many_stars_is_matched_in_short_time() {
+        // A matcher that needs exponential time would not finish this match.
         let pattern = Glob::parse(&"a*".repeat(100)).unwrap();
         assert!(!pattern.matches(&format!("{}b/", "a".repeat(5000))));
     }

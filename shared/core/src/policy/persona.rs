@@ -6,16 +6,17 @@ use serde::Deserialize;
 
 use super::glob::Glob;
 
-/// The built-in persona with every right; holders of the role `admin` get it.
+/// The name of the built-in persona with every right, and of the role that selects it.
 pub const ADMIN: &str = "admin";
 
-/// What the holders of some roles may use. Deny wins over allow; what nothing allows is denied.
+/// A set of rules for callers with certain roles. A deny pattern wins over an allow pattern; a tool that no pattern
+/// allows is denied.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Persona {
-    /// Unique name, shown in audit rows.
+    /// The unique name, shown in audit rows.
     pub name: String,
-    /// Roles that select this persona.
+    /// The roles that select this persona.
     pub roles: Vec<String>,
     /// Patterns over exposed tool names (`<slug>__<tool>`).
     #[serde(default)]
@@ -29,10 +30,11 @@ pub struct Persona {
     /// Patterns that take precedence over `allow_connections`.
     #[serde(default)]
     pub deny_connections: Vec<Glob>,
-    /// Among several personas that a caller's roles select, the highest priority wins; then the smaller name.
+    /// If a caller's roles select several personas, the one with the highest priority applies, and of equal ones the
+    /// one whose name sorts first.
     #[serde(default)]
     pub priority: i32,
-    /// The built-in `admin` only: every tool, every connection, every management route.
+    /// `true` for the built-in `admin` only: allows every tool, every connection and every management route.
     #[serde(skip)]
     pub unrestricted: bool,
 }
@@ -42,7 +44,7 @@ pub struct Persona {
 pub struct Personas(Vec<Rc<Persona>>);
 
 impl Personas {
-    /// Reads the `PERSONAS` setting, a JSON array. The error names the entry and the rule.
+    /// Reads the setting `PERSONAS`, a JSON array. Fails if the JSON is malformed, or if a name is empty or not unique.
     pub fn parse(json: &str) -> Result<Self, String> {
         let declared: Vec<Persona> = serde_json::from_str(json).map_err(|error| error.to_string())?;
         let mut personas = vec![Rc::new(Persona {
@@ -67,7 +69,7 @@ impl Personas {
         Ok(Self(personas))
     }
 
-    /// The persona of a caller with `roles`; `None` means that everything is denied.
+    /// Returns the persona of a caller with `roles`; `None` means that every tool is denied.
     pub fn resolve(&self, roles: &[String]) -> Option<Rc<Persona>> {
         self.0
             .iter()

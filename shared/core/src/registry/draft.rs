@@ -1,5 +1,5 @@
-//! What a client wants an integration to be: checked field by field, then sealed for its id. Used by create and install;
-//! the rules between the fields also by updates.
+//! The content of an integration as a client sent it: all fields are checked, and secrets are sealed for the
+//! integration's id. Used by create and install; updates use the rules between the fields.
 
 use crate::model::credential::{
     HeaderTemplate, ORGANIZATION, SealedCredential, Values, check_templates, wanted_keys,
@@ -52,8 +52,9 @@ pub struct OauthInput {
 web::only_objects!(OauthInput);
 
 impl OauthInput {
-    /// Checks it and puts it in place of what `content` of the integration `id` has. A secret that is not mentioned stays
-    /// while the client is the same.
+    /// Checks the configuration and replaces the one in `content`, which belongs to the integration `id`. A client
+    /// secret that is left out is kept if the client id stays the same. Fails with the first rule that a field
+    /// breaks.
     pub fn apply(&self, platform: &Platform, id: &str, content: &mut Content) -> Result<()> {
         let config = OauthConfig {
             provider: self.provider.clone(),
@@ -85,36 +86,37 @@ impl OauthInput {
     }
 }
 
-/// A new integration's content, and its secrets still open.
+/// The content of a new integration, with its secrets not yet sealed.
 pub struct Draft {
-    /// Display name, checked.
+    /// The display name, checked.
     pub name: String,
     /// Free text, checked.
     pub description: Option<String>,
-    /// MCP endpoint.
+    /// The MCP endpoint.
     pub url: String,
     /// What Postern does with it.
     pub category: Category,
-    /// Whose credential.
+    /// Whose credential the upstream is called with.
     pub auth_mode: AuthMode,
-    /// OAuth configuration.
+    /// The OAuth configuration.
     pub oauth: Option<OauthInput>,
-    /// Declared capabilities.
+    /// The declared capabilities.
     pub capabilities: Option<Box<RawValue>>,
-    /// JSON Schema of users' credentials.
+    /// The JSON Schema of users' credentials.
     pub credential_schema: Option<Box<RawValue>>,
-    /// Header templates.
+    /// The header templates.
     pub headers: Option<Vec<HeaderTemplate>>,
     /// What happens to new and changed tools.
     pub tool_policy: ToolPolicy,
-    /// What it is installed from.
+    /// What the integration is installed from.
     pub source: Option<String>,
     /// The organization's credential.
     pub credential: Option<Values>,
 }
 
 impl Draft {
-    /// Checks every field and the rules between them, and seals what is secret for the integration `id`.
+    /// Checks every field and the rules between fields, and seals the secrets for the integration `id`. Returns the
+    /// content and the organization's credential. Fails with the first rule that is broken.
     pub fn seal(&self, platform: &Platform, id: &str) -> Result<(Content, Option<SealedCredential>)> {
         let mut content = Content {
             name: self.name.clone(),
@@ -150,14 +152,15 @@ impl Draft {
     }
 }
 
-/// Checks an MCP endpoint; its normal form.
+/// Checks an MCP endpoint and returns its normal form.
 pub fn check_url(platform: &Platform, url: &str) -> Result<String> {
     SafeUrl::parse(url, platform.settings.net)
         .map(|url| url.as_str().to_owned())
         .map_err(|refused| refused.field("url"))
 }
 
-/// `{tools?, resources?, prompts?}`, kept as declared; Kontext's own examples also show an array.
+/// Checks declared capabilities, `{tools?, resources?, prompts?}`, which are stored as they were sent. An array
+/// passes, too, because Kontext's own examples show one.
 pub fn check_capabilities(capabilities: Option<&RawValue>) -> Result<()> {
     match capabilities {
         Some(json) if !json.get().starts_with(['{', '[']) => {
@@ -172,7 +175,7 @@ pub fn check_schema(schema: Option<&RawValue>) -> Result<()> {
     schema.map_or(Ok(()), credential_schema::check)
 }
 
-/// Checks and seals header templates; without any credential there is nothing to put into placeholders.
+/// Checks and seals header templates. Fails if they have placeholders and `mode` has no credential to put into these.
 pub fn seal_headers(
     platform: &Platform,
     id: &str,
@@ -186,23 +189,23 @@ pub fn seal_headers(
     vault::seal_templates(platform, id, templates)
 }
 
-/// Checks the organization's token.
+/// Checks the organization's token and returns it as a credential.
 pub fn server_token(token: &Secret<String>) -> Result<Values> {
     check_token("serverToken", token.expose())?;
     Ok(Values::token(token.expose().clone()))
 }
 
-/// The mode wants a token and there is none.
+/// Returns the error for a mode that needs a token, if there is none.
 pub fn token_missing() -> Error {
     Error::invalid_field("serverToken", "is required when authMode is \"server_token\"")
 }
 
-/// There is a token and the mode wants none.
+/// Returns the error for a token in a mode that has none.
 pub fn token_misplaced() -> Error {
     Error::invalid_field("serverToken", "is only for authMode \"server_token\"")
 }
 
-/// There is an OAuth configuration and the mode wants none.
+/// Returns the error for an OAuth configuration in a mode that has none.
 pub fn oauth_misplaced() -> Error {
     Error::invalid_field("oauth", "is only for authMode \"oauth\"")
 }

@@ -1,5 +1,5 @@
-//! Storing an integration under its slug: a new one (`place`), also in the place of an archived one where that is wanted,
-//! or an archived one that an update brings back (`revive`).
+//! Stores integrations under their slugs: a new integration, which may replace an archived one of its name (`place`),
+//! or an archived integration that an update revives (`revive`).
 
 use crate::Platform;
 use crate::model::credential::SealedCredential;
@@ -10,26 +10,28 @@ use kernel::{Error, Result};
 
 use super::draft::Draft;
 
-/// Slugs that are tried for one name: its own, then numbered ones.
+/// Most slugs that are tried for one name: the one derived from the name, then numbered ones.
 const MOST_SLUGS: u32 = 50;
 
-/// How often the choice between a new integration and the archived one of that name is made again, because another
-/// request archived or revived one in between.
+/// Most attempts to store a draft, as a new integration or over the archived one of its name. An attempt fails if
+/// another request archives or revives an integration of that name in between.
 const MOST_CHOICES: u32 = 5;
 
 /// How a draft is to be stored.
 pub struct Placing<'a> {
-    /// The slug that the client chose; else one is derived from the name.
+    /// The slug that the client chose; without one, slugs are derived from the name.
     pub slug: Option<&'a str>,
-    /// Whether the integration is in use at once.
+    /// The state of the stored integration.
     pub state: State,
-    /// Whether an archived integration of that name comes back.
+    /// Whether an archived integration of the same name is revived.
     pub revives: bool,
     /// The subject for whom the stored integration is read.
     pub viewer: &'a str,
 }
 
-/// Stores `draft`. A taken name, or a taken slug that the client chose, is a duplicate.
+/// Stores `draft` and returns the integration. Fails with [`Code::Duplicate`](kernel::Code::Duplicate) if the name or
+/// the slug that the client chose is taken, and with [`Code::Conflict`](kernel::Code::Conflict) if an archived
+/// integration has the name and `placing` does not revive it.
 pub async fn place(platform: &Platform, draft: &Draft, placing: &Placing<'_>) -> Result<Integration> {
     let mut archived: Option<String> = None;
     for _ in 0..MOST_CHOICES {
@@ -50,14 +52,14 @@ pub async fn place(platform: &Platform, draft: &Draft, placing: &Placing<'_>) ->
                 "an archived integration has this name: send confirmUnarchive: true to revive it",
             ));
         }
-        // Another request may have revived the archived integration: then the next insert finds its name taken.
+        // Another request may have revived the archived integration: the next insert then finds the name taken.
         archived = find_archived(platform, &draft.name).await?.map(|found| found.id);
     }
     Err(Error::conflict("others are changing this integration: try again"))
 }
 
-/// Brings the archived integration `id` back, in use and under the first free slug of its name. `false` when `id` is not
-/// archived any more.
+/// Revives the archived integration `id`: stores it as running, under the first free slug of its name. Returns
+/// `false` if the integration is not archived any more.
 pub async fn revive(
     platform: &Platform,
     id: &str,
@@ -72,7 +74,8 @@ pub async fn revive(
 }
 
 /// Stores the integration `name` under the slug `chosen`; without one, under the first slug of `name` that no other
-/// integration has. `store` tries one slug. `false` when `store` found [`Inserted::NameArchived`].
+/// integration has. `store` tries one slug. Returns `true` if the integration was stored, `false` if `store` returned
+/// [`Inserted::NameArchived`].
 async fn under_slug(
     chosen: Option<&str>,
     name: &str,

@@ -1,4 +1,4 @@
-//! The rules for the values of settings. Every refusal begins with the setting's name.
+//! Reads and checks the values of settings. Every error's text begins with the setting's name.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use kernel::{Code, Error, Result};
 use crate::model::api_key::is_well_formed;
 use crate::policy::persona::Personas;
 
-/// What a setting is to be read from.
+/// The name of a setting and the text that it is read from.
 pub(super) struct Given {
     name: &'static str,
     /// The operator's value, else the default.
@@ -49,7 +49,7 @@ pub(super) fn origins(Given { name, text }: Given) -> Result<Vec<String>> {
     list.split(',').map(|url| ascii_origin(name, url.trim())).collect()
 }
 
-/// The ASCII origin (RFC 6454) of an http or https URL.
+/// Returns the ASCII origin (RFC 6454) of an http or https URL. Fails if the URL has a path or a query.
 fn ascii_origin(name: &str, text: &str) -> Result<String> {
     match url::Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none() => {

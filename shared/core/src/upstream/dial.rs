@@ -1,7 +1,8 @@
-//! Exchanges with an upstream under a credential, for all who call upstreams: calls of agents, probes, administrators.
+//! Makes exchanges with an upstream under a credential, for agents' calls and for probes.
 //!
-//! (1) A credential that lasts for the exchange is made ready, renewed where that is due; (2) the exchange is made; (3) where
-//! the upstream refuses the token, the token is renewed and the exchange is made once more: a refused request never ran.
+//! (1) The credential is checked, and renewed if it would expire during the exchange; (2) the exchange is made; (3)
+//! if the upstream refuses the token, the token is renewed and the exchange is made once more, since a refused
+//! request never ran.
 
 use std::rc::Rc;
 
@@ -13,24 +14,24 @@ use crate::oauth::refresh::{Stale, ended, usable};
 use crate::oauth::refusal::{NotReady, consider};
 use crate::store::integrations;
 
-/// What follows where an upstream wants a user's credential and there is none that could be presented.
+/// What [`dial`] does if an upstream needs a user's credential and there is none that could be presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WithoutCredential {
-    /// The exchange is not made: somebody has to connect first.
+    /// No exchange is made: the user has to connect first.
     Stop,
     /// The exchange is made without a credential.
     Ask,
 }
 
-/// An exchange that was made.
+/// The outcome of an exchange that was made.
 pub struct Dialled<T> {
     /// The upstream, with the credential that was presented last.
     pub upstream: Rc<Upstream>,
-    /// What came of the exchange.
+    /// The result of the last exchange.
     pub outcome: Result<T, CallError>,
 }
 
-/// Makes `exchange` with `upstream` on behalf of `subject`.
+/// Makes `exchange` with `upstream` on behalf of `subject`. Fails if no credential can be made ready or renewed.
 pub async fn dial<T>(
     platform: &Platform,
     subject: &str,
@@ -59,7 +60,8 @@ pub async fn dial<T>(
     }
 }
 
-/// `upstream` with a credential that lasts for an exchange.
+/// Returns `upstream` with a credential that lasts for an exchange. Fails if the credential's owner has to connect,
+/// or if the credential cannot be renewed now.
 async fn ready(platform: &Platform, subject: &str, upstream: Rc<Upstream>) -> Result<Rc<Upstream>, NotReady> {
     let Some(credential) = &upstream.credential else {
         return if upstream.auth_mode.is_per_user() {
@@ -78,7 +80,8 @@ async fn ready(platform: &Platform, subject: &str, upstream: Rc<Upstream>) -> Re
     Ok(if fresh.sealed == credential.sealed { upstream } else { with_credential(&upstream, Some(fresh)) })
 }
 
-/// `upstream` with a credential that lasts, or without one where its owner has to connect again.
+/// Returns `upstream` with a credential that lasts, or without one if the credential's owner has to connect again.
+/// Fails if the credential cannot be renewed now.
 async fn ready_or_none(platform: &Platform, upstream: Rc<Upstream>) -> Result<Rc<Upstream>, NotReady> {
     let Some(credential) = &upstream.credential else { return Ok(upstream) };
     match usable(platform, &upstream.integration_id, credential).await {
@@ -89,7 +92,8 @@ async fn ready_or_none(platform: &Platform, upstream: Rc<Upstream>) -> Result<Rc
     }
 }
 
-/// What is missing where nobody has connected: the caller's consent, or what validation gets for the organization.
+/// Returns why there is no credential: the user has not connected yet, or no validation has acquired the organization's
+/// token yet.
 async fn unconnected(platform: &Platform, subject: &str, upstream: &Upstream) -> NotReady {
     let found = integrations::find(platform, subject, &upstream.integration_id).await;
     match found.map(|found| found.and_then(|found| found.content.oauth)) {

@@ -1,5 +1,5 @@
-//! A validation: probe an integration's upstream and record what was found. Used by the validate route, after a write, by
-//! start and restart, and by the scheduled job.
+//! Validates integrations: probes an integration's upstream and records the result. Used by the validate route, after a
+//! write, by start and restart, and by the scheduled job.
 
 use std::rc::Rc;
 
@@ -23,19 +23,19 @@ use kernel::Result;
 use kernel::net::SafeUrl;
 use kernel::ports::Timestamp;
 
-/// What a validation found out.
+/// The result of a validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Usable: its tools are known, or it waits for a user's credential.
+    /// The upstream is usable: its tools are known, or it waits for a user's credential.
     Usable,
-    /// Not usable, and why.
+    /// The upstream is not usable; the text says why.
     Unusable(String),
     /// The organization's credential lacks these keys.
     CredentialsMissing(Vec<String>),
 }
 
-/// Probes with the credential that `owner` may use, and records. An unusable upstream is a verdict, not an error; an
-/// error means that nothing was recorded.
+/// Probes with the credential that `owner` may use, and records the result. An unusable upstream is a verdict, not an
+/// error; an error means that nothing was recorded.
 pub async fn validate(platform: &Platform, integration: &Integration, owner: &str) -> Result<Verdict> {
     validate_since(platform, integration, owner, platform.now()).await
 }
@@ -100,8 +100,8 @@ async fn validate_since(
     }
 }
 
-/// The credential to probe with; the inner error says why there is none. An organization that is its own OAuth client
-/// gets a token here, where it has none that lasts.
+/// Returns the credential to probe with; the inner error says why there is none. If the organization is the OAuth
+/// client itself (grant `client_credentials`) and has no valid token, a token is acquired here.
 async fn credential(
     platform: &Platform,
     integration: &Integration,
@@ -126,8 +126,8 @@ async fn credential(
     }
 }
 
-/// The same after the answer; a failure is logged. The probe counts as begun now: whoever asks for another one once they
-/// have the answer asks for a later one.
+/// Validates after the response was sent; a failure is logged. The probe counts as begun now, so that a validation
+/// which a client requests after this response counts as the later one.
 pub fn validate_later(platform: &Platform, integration: Integration, owner: String) {
     let (later, began_at) = (platform.clone(), platform.now());
     let probe = async move {
@@ -138,7 +138,7 @@ pub fn validate_later(platform: &Platform, integration: Integration, owner: Stri
     platform.background.spawn(probe.boxed_local());
 }
 
-/// A probe that did not get to the tools: waiting for a credential is not the same as being unusable.
+/// Records a probe that could not read the tools. An upstream that only waits for a user's credential is not unusable.
 async fn failed(
     platform: &Platform,
     probed: Probed<'_>,
@@ -172,7 +172,7 @@ async fn failed(
     unusable(platform, probed, message).await
 }
 
-/// What a 401 means where no credential was presented; `None` when nobody will ever bring one.
+/// Returns what a 401 to a request without a credential means; `None` if no user could ever supply a credential.
 fn waiting_for(mode: AuthMode, has_metadata: bool) -> Option<&'static str> {
     match (mode, has_metadata) {
         (AuthMode::Oauth | AuthMode::UserToken, false) => {
@@ -188,7 +188,8 @@ fn waiting_for(mode: AuthMode, has_metadata: bool) -> Option<&'static str> {
     }
 }
 
-/// One owner's credential does not do: the upstream is as well as before, but this owner has to connect again.
+/// Records that the upstream is reachable but this owner's credential cannot be used any more: the owner has to connect
+/// again.
 async fn refused(platform: &Platform, probed: Probed<'_>, reason: &str) -> Result<Verdict> {
     let message = format!("reachable, authorization required: {reason}");
     record_reachable(platform, probed, &message).await?;
