@@ -1,4 +1,5 @@
-//! What must hold inside WASM as it does natively: sealing, randomness, JSON. Run by `wasm-bindgen-test` under Node.
+//! Tests of code that must behave inside WASM as it does natively: sealing, randomness, JSON. Run by
+//! `wasm-bindgen-test` under Node.
 
 #![cfg(target_arch = "wasm32")]
 
@@ -24,15 +25,15 @@ fn ring() -> KeyRing {
 const CELL: Cell<'static> = Cell { table: "credentials", row: "1", column: "sealed", owner: "organization" };
 
 #[wasm_bindgen_test]
-fn what_is_sealed_opens_in_its_cell_only() {
+fn a_sealed_value_opens_in_its_cell_only() {
     let sealed = ring().seal(&WebCrypto, CELL, b"canary").unwrap();
     assert_eq!(ring().open(CELL, &sealed).unwrap().expose(), b"canary");
     assert!(ring().open(Cell { owner: "apikey:eve", ..CELL }, &sealed).is_none());
 }
 
 #[wasm_bindgen_test]
-fn an_envelope_made_natively_opens_here() {
-    // Made by another implementation of AES-256-GCM: nonce 1…12, the key and cell of this file.
+fn an_envelope_made_outside_of_wasm_opens() {
+    // The envelope was made by another implementation of AES-256-GCM: nonce 1…12, the key and cell of this file.
     let sealed = include_str!("../../kernel/tests/sealed.txt").trim();
     assert_eq!(ring().open(CELL, sealed).unwrap().expose(), b"canary");
 }

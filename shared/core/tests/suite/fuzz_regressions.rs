@@ -1,6 +1,7 @@
-//! The fuzz targets' bodies over their seeds and some ten thousand mutants of them: what the fuzzer checks, in every run.
+//! Runs the bodies of the fuzz targets on their seeds and on 40 000 mutants of these, so that every test run checks
+//! what the fuzzer checks.
 
-// The bodies are public in the crate of the fuzz targets.
+// The included files belong to the crate of the fuzz targets, where their functions are public.
 #![allow(clippy::missing_panics_doc, unreachable_pub)]
 
 #[path = "../../../../fuzz/src/bodies.rs"]
@@ -61,26 +62,26 @@ fn fuzz() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
 }
 
-/// Every URL of the corpora, as a seed.
+/// Returns every URL of the corpora; all of them are seeds.
 fn urls() -> Vec<String> {
     corpus::hostile().into_iter().map(|form| form.url).chain(corpus::ordinary()).collect()
 }
 
 #[test]
-fn urls_hold() {
+fn the_fuzz_target_holds_for_urls() {
     let seeds = urls().into_iter().map(String::into_bytes).collect();
     replay::replay(&fuzz(), "url", seeds, &WORDS, 40_000, bodies::url);
 }
 
 #[test]
-fn challenges_hold() {
+fn the_fuzz_target_holds_for_challenges() {
     let seed = |url: String| format!("Bearer scope=\"a\", resource_metadata=\"{url}\"").into_bytes();
     let seeds = urls().into_iter().step_by(20).map(seed).collect();
     replay::replay(&fuzz(), "challenge", seeds, &WORDS, 40_000, bodies::challenge);
 }
 
 #[test]
-fn protected_resource_metadata_holds() {
+fn the_fuzz_target_holds_for_protected_resource_metadata() {
     let seed = |url: String| {
         let metadata = serde_json::json!({ "resource": url, "authorization_servers": [url] });
         metadata.to_string().into_bytes()
@@ -90,7 +91,7 @@ fn protected_resource_metadata_holds() {
 }
 
 #[test]
-fn authorization_server_metadata_holds() {
+fn the_fuzz_target_holds_for_authorization_server_metadata() {
     let seed = |url: String| {
         let metadata = serde_json::json!({
             "issuer": "https://as.example.com",
@@ -104,10 +105,10 @@ fn authorization_server_metadata_holds() {
     replay::replay(&fuzz(), "server_metadata", seeds, &WORDS, 40_000, bodies::server_metadata);
 }
 
-/// The second opinion is one: it objects to every hostile form that is in normal form, but for names that only a list of
-/// them gives away.
+/// The oracle is a second implementation of the rules for URLs. It must object to every hostile URL in normal form,
+/// except for names that only a list shows to be private.
 #[test]
-fn the_oracle_objects() {
+fn the_oracle_objects_to_hostile_urls_and_to_no_ordinary_one() {
     let mut objections = 0;
     for form in corpus::hostile() {
         let is_listed = form.class.starts_with("private name") || form.class == "wildcard DNS";

@@ -1,4 +1,4 @@
-//! The corpus of hostile URLs is refused by the default policy, form by form, and ordinary URLs are not.
+//! Tests that the default policy refuses every hostile URL of the corpus and accepts every ordinary one.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -11,7 +11,7 @@ fn parse(url: &str, policy: Policy) -> Result<SafeUrl, kernel::net::Refused> {
 }
 
 #[test]
-fn every_hostile_form_is_refused() {
+fn every_hostile_url_is_refused() {
     let forms = corpus::hostile();
     let distinct: HashSet<&str> = forms.iter().map(|form| form.url.as_str()).collect();
     assert_eq!(distinct.len(), forms.len());
@@ -23,13 +23,13 @@ fn every_hostile_form_is_refused() {
             passed.push(format!("{}: {:?} as {}", form.class, form.url, url.as_str()));
         }
     }
-    assert!(passed.is_empty(), "{} passed:\n{}", passed.len(), passed.join("\n"));
+    assert!(passed.is_empty(), "{} were accepted:\n{}", passed.len(), passed.join("\n"));
     assert!(forms.len() >= 300 && classes.len() >= 30, "{} forms, {} classes", forms.len(), classes.len());
     println!("{} hostile forms of {} classes: {classes:?}", forms.len(), classes.len());
 }
 
 #[test]
-fn every_ordinary_form_is_accepted() {
+fn every_ordinary_url_is_accepted() {
     let forms = corpus::ordinary();
     let distinct: HashSet<&str> = forms.iter().map(String::as_str).collect();
     assert_eq!(distinct.len(), forms.len());
@@ -37,14 +37,14 @@ fn every_ordinary_form_is_accepted() {
     for form in &forms {
         let url = parse(form, Policy::default()).unwrap_or_else(|why| panic!("{form}: {why}"));
         let again = parse(url.as_str(), Policy::default());
-        assert_eq!(again.as_ref(), Ok(&url), "the normal form of {form} is one, too");
+        assert_eq!(again.as_ref(), Ok(&url), "the normal form of {form} changes when it is parsed");
     }
     println!("{} ordinary forms", forms.len());
 }
 
-/// The development switch opens loopback hosts, and not by way of a form that is hostile by its shape.
+/// With `allow_loopback`, URLs of loopback hosts are accepted, but none that is hostile by its shape.
 #[test]
-fn the_development_switch_opens_loopback_only() {
+fn allow_loopback_admits_loopback_hosts_only() {
     for form in corpus::hostile() {
         if let Ok(url) = parse(&form.url, Policy { allow_loopback: true }) {
             let host = url.as_url().host_str().unwrap();

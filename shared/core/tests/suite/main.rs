@@ -1,4 +1,5 @@
-//! The integration tests of this crate, one module per subject, in one program. What runs inside WASM is in `wasm.rs`.
+//! The integration tests of this crate, one module per subject, in one program. Tests that run inside WASM are in
+//! `wasm.rs`.
 
 #![allow(
     clippy::unwrap_used,

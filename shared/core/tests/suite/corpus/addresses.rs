@@ -1,11 +1,11 @@
-//! Addresses of networks that are not the internet's, in every notation that some parser reads.
+//! URLs with private and reserved addresses, in every notation that some parser accepts.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Form, form};
 
-/// From every special-purpose block of IPv4 (RFC 6890 and its registry), its edges where they matter, and the places
-/// where clouds keep their metadata.
+/// Addresses from every special-purpose block of IPv4 (RFC 6890 and its registry), the edges of blocks where they
+/// matter, and the addresses of clouds' metadata services.
 const V4: [[u8; 4]; 33] = [
     [0, 0, 0, 0],
     [0, 1, 2, 3],
@@ -78,7 +78,7 @@ const V6: [&str; 33] = [
     "ff02::1",
 ];
 
-/// Zones, and what only looks like an address of version 6.
+/// Hosts with a zone, and hosts that only look like IPv6 addresses.
 const V6_BROKEN: [&str; 12] = [
     "[fe80::1%25eth0]",
     "[fe80::1%eth0]",
@@ -111,7 +111,7 @@ pub(super) fn forms() -> Vec<Form> {
     forms
 }
 
-/// What `inet_aton` and IDNA make the address of.
+/// Returns the notations that `inet_aton` or IDNA turn into `address`, each with its class.
 fn v4(address: Ipv4Addr) -> Vec<(&'static str, String)> {
     let [a, b, c, d] = address.octets();
     let whole = u32::from(address);
@@ -153,7 +153,7 @@ fn v4(address: Ipv4Addr) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Addresses of version 6 that carry it.
+/// Returns the IPv6 addresses that contain `address`, each with its class.
 fn embedded(address: Ipv4Addr) -> Vec<(&'static str, String)> {
     let [a, b, c, d] = address.octets();
     let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));

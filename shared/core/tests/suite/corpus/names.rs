@@ -1,8 +1,8 @@
-//! Names that resolve inside a network, or to whatever address they spell, however they are written.
+//! URLs with names that resolve inside a network or to the address that the name spells out, in many spellings.
 
 use super::{Form, form};
 
-/// Names of one's own machine, network or cloud.
+/// Names of the local machine, of its network or of its cloud.
 const PRIVATE: [&str; 28] = [
     "localhost",
     "a.localhost",
@@ -50,7 +50,7 @@ const SINGLE: [&str; 12] = [
     "xn--p1ai",
 ];
 
-/// Services under which every name resolves to an address that it spells, or to one's own machine.
+/// Names below DNS services that resolve a name to the address that it spells out, or to a loopback address.
 const WILDCARD: [&str; 24] = [
     "127.0.0.1.nip.io",
     "10-0-0-1.nip.io",
@@ -78,7 +78,7 @@ const WILDCARD: [&str; 24] = [
     "10-0-0-1.0123456789abcdef0123456789abcdef.plex.direct",
 ];
 
-/// What is not a name at all, though a URL parser takes it for one.
+/// Hosts that are not valid names, although a URL parser accepts them.
 const MISSHAPEN: [&str; 38] = [
     ".",
     "..",
@@ -153,7 +153,7 @@ pub(super) fn forms() -> Vec<Form> {
     forms
 }
 
-/// What IDNA folds into `name`.
+/// Returns the spellings that IDNA and percent-decoding turn into `name`, each with its class.
 fn look_alikes(name: &str) -> Vec<(&'static str, String)> {
     let letters = |first: char| {
         let shift = |c: char| u32::from(first) + u32::from(c) - u32::from('a');

@@ -1,6 +1,6 @@
-//! URLs that must stay usable: the neighbours of every rule.
+//! Ordinary URLs, which must be accepted; many differ only slightly from URLs that a rule refuses.
 
-/// Hosts that lie outside of every private block and suffix, many of them just outside.
+/// Hosts outside of every private block and suffix, many of them just outside.
 const HOSTS: [&str; 76] = [
     "mcp.example.com",
     "MCP.Example.COM",
@@ -107,7 +107,7 @@ const RESTS: [&str; 24] = [
     "/~user/!$&'()*+",
 ];
 
-/// Every host with every rest, and upper-case schemes.
+/// Returns every host with every rest and with an upper-case scheme, and URLs of the greatest length.
 pub(crate) fn ordinary() -> Vec<String> {
     let mut urls: Vec<String> = Vec::new();
     for host in HOSTS {

@@ -1,4 +1,4 @@
-//! URLs that are hostile by their shape, whatever host they name.
+//! URLs that are hostile by their shape, whatever their host is.
 
 use super::{Form, form};
 
@@ -66,7 +66,7 @@ const WHOLE: [&str; 25] = [
     "htt\u{ff50}s\u{ff1a}//mcp.example.com/mcp",
 ];
 
-/// What may stand between the scheme and the host only by mistake or malice.
+/// Separators between scheme and host that occur only by mistake or malice.
 const SLASHES: [&str; 12] = ["", "/", "///", "////", "\\\\", "\\/", "/\\", "//\\", "\\", "///@", "/@", "@"];
 
 const USERS: [&str; 14] = [
@@ -148,7 +148,7 @@ const PORTS: [&str; 48] = [
     "0x1bb",
 ];
 
-/// White space and control characters, which parsers drop in various places.
+/// White space and control characters, which URL parsers drop at various places.
 const DROPPED: [char; 22] = [
     '\0', '\u{1}', '\u{8}', '\t', '\n', '\u{b}', '\u{c}', '\r', '\u{1b}', '\u{1f}', ' ', '\u{7f}', '\u{80}',
     '\u{85}', '\u{9f}', '\u{a0}', '\u{1680}', '\u{2003}', '\u{2028}', '\u{2029}', '\u{202f}', '\u{3000}',
@@ -202,7 +202,7 @@ fn long() -> Vec<Form> {
         format!("{base}?q={}", fill(2048)),
         format!("https://{}/", "a.".repeat(2048)),
         format!("https://{}.com/", fill(3000)),
-        // Within the limit as written, beyond it as it would be sent.
+        // These are within the limit as written, but beyond it when percent-encoded.
         format!("{base}{}", "\u{e9}".repeat(1000)),
         format!("{base}?q={}", "\u{1f600}".repeat(500)),
         format!("{base}{}", "{".repeat(1500)),
