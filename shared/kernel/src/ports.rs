@@ -53,7 +53,7 @@ pub trait Kv {
 
 /// Runs work that continues after the response was sent (`wait_until`, `spawn`).
 pub trait Background {
-    /// Runs `work` to its end without delaying the response. The runtime may cut it off after about 30 s.
+    /// Runs `work` to its end without delaying the response. The runtime may stop the work after about 30 s.
     fn spawn(&self, work: LocalBoxFuture<'static, ()>);
 }
 

@@ -150,7 +150,7 @@ impl<'a> RawObject<'a> {
         self.retain(|name| name != key);
     }
 
-    /// Keeps the members whose key passes.
+    /// Keeps the members for whose key `keep` returns `true`.
     pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
         self.0.retain(|(name, _)| keep(name));
     }

@@ -16,7 +16,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use web::json::present;
 
-/// OAuth configuration as clients write it. Absent `clientSecret`: unchanged; `null`: removed.
+/// An OAuth configuration as clients send it. An absent `clientSecret` leaves the stored secret unchanged, as long as
+/// the client id is the same; `null` removes it.
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 #[schema(description = "An OAuth configuration. What is missing is discovered (RFC 9728, RFC 8414).")]
@@ -94,7 +95,7 @@ pub struct Draft {
     pub description: Option<String>,
     /// The MCP endpoint.
     pub url: String,
-    /// What Postern does with it.
+    /// What Postern does with the integration.
     pub category: Category,
     /// Whose credential the upstream is called with.
     pub auth_mode: AuthMode,
