@@ -10,7 +10,7 @@ use super::{Outcome, Suite, same, text};
 use crate::ports::Ports;
 
 pub(super) async fn run(platform: &Ports, suite: &mut Suite) {
-    suite.check("clock: a sleep lasts at least its duration", sleep(platform)).await;
+    suite.check("clock: a sleep lasts as long as requested", sleep(platform)).await;
     suite.check("clock: the time is this century's", std::future::ready(century(platform))).await;
     suite.check("random: no two draws are alike", std::future::ready(random(platform))).await;
     suite.check("background: work runs without being awaited", background(platform)).await;
