@@ -2,11 +2,11 @@
 //! `shared/core/src/store`.
 //!
 //! `batch` is the only transaction that both D1 and Spin's SQLite offer: all statements run in order, or none does,
-//! and no statement can use the rows of an earlier one. Conditions therefore go into the SQL itself (`INSERT … ON
-//! CONFLICT`, `UPDATE … WHERE`, `DELETE … RETURNING`). A statement has at most 100 parameters (D1's limit), so a list
-//! is passed as one JSON text, which the statement reads with `json_each`.
+//! and no statement can use the rows of an earlier one. Conditions therefore go into the SQL itself
+//! (`INSERT … ON CONFLICT`, `UPDATE … WHERE`, `DELETE … RETURNING`). A statement has at most 100 parameters (D1's
+//! limit), so a list is passed as one JSON text, which the statement reads with `json_each`.
 //!
-//! The rows of its RETURNING clause say what a write did. The port does not report a number of changed rows, because
+//! The rows of a write's RETURNING clause say what the write did. The port does not report a number of changed rows, because
 //! libSQL behind Spin reports 0 for every statement.
 
 use async_trait::async_trait;
