@@ -8,14 +8,14 @@ use tokio::process::Command;
 
 use crate::{environment, rust_agent};
 
-/// How an agent that knows both eras is to begin.
+/// The request with which an agent that knows both eras begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// With `initialize`.
+    /// The agent sends `initialize`.
     Legacy,
-    /// With `server/discover`, and `initialize` when that leads nowhere.
+    /// The agent sends `server/discover`, and `initialize` when discovery fails.
     Auto,
-    /// In the modern era, whatever the server says.
+    /// The agent speaks the modern era, whatever the server offers.
     Modern,
 }
 
@@ -34,7 +34,7 @@ pub enum Agent {
     Inspector(Mode),
 }
 
-/// What an agent is to do.
+/// What an agent is asked to do.
 #[derive(Clone, Debug)]
 pub struct Task<'t> {
     /// The MCP endpoint.
@@ -43,20 +43,20 @@ pub struct Task<'t> {
     pub key: &'t str,
     /// The tool to call.
     pub tool: &'t str,
-    /// Its arguments.
+    /// The tool's arguments.
     pub arguments: Value,
 }
 
-/// What an agent saw.
+/// What an agent reports after its run.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// The revision that was negotiated; `None` when the agent does not tell.
+    /// The negotiated revision; `None` when the agent does not report one.
     pub protocol: Option<String>,
     /// The names of the tools, in order.
     pub tools: Vec<String>,
     /// The result of the call.
     pub result: Value,
-    /// The progress notifications in order of arrival; `None` when the agent does not tell.
+    /// The progress notifications in order of arrival; `None` when the agent does not report them.
     pub progress: Option<Vec<Progress>>,
 }
 
@@ -65,12 +65,12 @@ pub struct Report {
 pub struct Progress {
     /// The progress so far.
     pub progress: f64,
-    /// The progress at the end.
+    /// The total that the progress counts towards.
     pub total: Option<f64>,
 }
 
 impl Mode {
-    /// How the TypeScript and Python programs spell it.
+    /// The mode as the programs in `tests/peers` take it on their command lines.
     fn argument(self) -> &'static str {
         match self {
             Self::Legacy => "legacy",
@@ -87,7 +87,7 @@ impl fmt::Display for Agent {
 }
 
 impl Agent {
-    /// The revision that it ends up with when the server speaks both eras.
+    /// The revision that the agent negotiates with a server that speaks both eras.
     pub fn protocol(self) -> &'static str {
         match self {
             Self::TypeScript1 => crate::mcp::LEGACY,
@@ -100,7 +100,7 @@ impl Agent {
         }
     }
 
-    /// Runs the agent.
+    /// Lets the agent list the tools and call one. Returns the agent's report.
     pub async fn run(self, task: &Task<'_>) -> Result<Report> {
         match self {
             Self::TypeScript1 => program(node("ts-v1.mjs")?, task, None).await,
@@ -123,7 +123,7 @@ fn node(program: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// Runs a command that prints one JSON object.
+/// Runs a command and returns the one JSON object that it prints.
 async fn output(mut command: Command) -> Result<Value> {
     const LIMIT: Duration = Duration::from_mins(1);
     command.stdin(Stdio::null()).kill_on_drop(true);
@@ -136,7 +136,7 @@ async fn output(mut command: Command) -> Result<Value> {
     serde_json::from_str(stdout.trim()).with_context(|| format!("not JSON: {stdout}\n{stderr}"))
 }
 
-/// Runs one of the programs in `tests/peers`.
+/// Runs one of the programs in `tests/peers` and returns its report.
 async fn program(mut command: Command, task: &Task<'_>, mode: Option<Mode>) -> Result<Report> {
     command.args([task.url, task.tool, &task.arguments.to_string()]).env("POSTERN_KEY", task.key);
     if let Some(mode) = mode {

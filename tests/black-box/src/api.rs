@@ -8,7 +8,8 @@ use reqwest::{
 };
 use serde_json::Value;
 
-/// A caller: an origin and a key, if it has one. Made per test, because connections belong to a test's runtime.
+/// A caller: an origin, and a key if the caller has one. Made per test, because connections belong to a test's
+/// async runtime.
 #[derive(Clone)]
 pub struct Api {
     client: reqwest::Client,
@@ -28,7 +29,7 @@ pub struct Answer {
 }
 
 impl Api {
-    /// Anybody at some origin (or some URL, when the paths are to be empty).
+    /// A caller without a key at an origin (or at a URL, when the paths are to be empty).
     pub fn to(origin: &str) -> Result<Self> {
         Self::new(origin, None)
     }
@@ -41,7 +42,7 @@ impl Api {
         Ok(Self { client, origin: origin.to_owned(), key: key.map(str::to_owned) })
     }
 
-    /// A request that the caller's key is on.
+    /// Builds a request that carries the caller's key.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.origin));
         match &self.key {
@@ -104,7 +105,7 @@ impl Answer {
             .with_context(|| format!("{} with no JSON: {}", self.status, self.text))
     }
 
-    /// The body as JSON, when the status is the expected one.
+    /// The body as JSON; an error when the status is not the expected one.
     pub fn expect(&self, status: u16) -> Result<Value> {
         anyhow::ensure!(self.status == status, "expected {status}, got {}: {}", self.status, self.text);
         if self.text.is_empty() { Ok(Value::Null) } else { self.json() }

@@ -1,4 +1,4 @@
-//! Where things are: environment variables that `cargo xtask test` sets.
+//! The places of programs and folders: environment variables that `cargo xtask test` sets.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub const BUILD: &str = "POSTERN_BUILD";
 pub const PORT_SUITE_BUILD: &str = "POSTERN_PORT_SUITE_BUILD";
 /// The program `spin-host`.
 pub const SPIN_HOST: &str = "POSTERN_SPIN_HOST";
-/// The runtime to test on, `workerd` when absent.
+/// The runtime to test on: `workerd` when absent.
 pub const RUNTIME: &str = "POSTERN_RUNTIME";
 
 /// The path that a variable holds.

@@ -29,7 +29,7 @@ pub struct Start {
     pub application: Application,
     /// Its settings.
     pub bindings: BTreeMap<String, String>,
-    /// Where its data is kept; in a folder of this run when absent.
+    /// The folder that keeps the data; a temporary folder of this run when absent.
     pub persist: Option<PathBuf>,
     /// Whether the migrations are left out (on Spin the application applies them itself).
     pub without_migrations: bool,
@@ -90,12 +90,12 @@ impl Host {
         &self.url
     }
 
-    /// Everything that its console printed.
+    /// Everything that the application printed to its console.
     pub fn console(&self) -> String {
         self.output.text()
     }
 
-    /// Runs SQL on its database.
+    /// Runs SQL on the application's database.
     pub async fn sql(&self, sql: &str, params: Value) -> Result<Vec<Value>> {
         let rows = self.command(json!({"cmd": "sql", "sql": sql, "params": params})).await;
         match rows.with_context(|| sql.to_owned())? {
@@ -122,19 +122,19 @@ impl Host {
         }
     }
 
-    /// Everything in its KV namespace.
+    /// Every entry of the application's KV namespace.
     pub async fn kv(&self) -> Result<Value> {
         self.command(json!({"cmd": "kv"})).await
     }
 
-    /// Stops it in order, so that what it persists is complete.
+    /// Stops the application in order, so that the stored data is complete.
     pub async fn stop(self) -> Result<()> {
         self.command(json!({"cmd": "stop"})).await.map(drop)
     }
 
-    /// Ends it at once, in the middle of whatever it is doing: nothing is flushed.
+    /// Ends the application at once, in the middle of its work: nothing is flushed.
     pub async fn kill(self) -> Result<()> {
-        // Nobody answers: the command ends when the process has closed its output.
+        // A killed process answers no command: the command ends when the process has closed its output.
         let ended = self.command(json!({"cmd": "kill"})).await;
         ensure!(ended.is_err(), "the host answered instead of ending");
         Ok(())
@@ -158,7 +158,7 @@ impl Host {
     }
 }
 
-/// run.mjs and its first line.
+/// The command that runs run.mjs, and the first line for its standard input.
 fn workerd(start: Start) -> Result<(Command, Value)> {
     let mut command = Command::new(environment::path(environment::NODE)?);
     command
@@ -178,7 +178,7 @@ fn workerd(start: Start) -> Result<(Command, Value)> {
     Ok((command, line))
 }
 
-/// The test host and its first line.
+/// The command that runs `spin-host`, and the first line for its standard input.
 fn spin(start: Start) -> Result<(Command, Value)> {
     let command = Command::new(environment::path(environment::SPIN_HOST)?);
     let manifest = match start.application {
@@ -192,7 +192,7 @@ fn spin(start: Start) -> Result<(Command, Value)> {
     Ok((command, line))
 }
 
-/// Hands each line of run.mjs to whoever waits for it.
+/// Hands each line of the process's output to the command that waits for that line.
 struct Dispatcher(Waiting);
 
 impl Dispatcher {
@@ -202,14 +202,14 @@ impl Dispatcher {
         };
         let id = if answer["ready"] == true { Some(READY) } else { answer["id"].as_u64() };
         if let Some(sender) = id.and_then(|id| lock(&self.0).remove(&id)) {
-            // Whoever waited may have given up.
+            // The command may have given up waiting.
             let _ = sender.send(answer);
         }
     }
 }
 
 impl Drop for Dispatcher {
-    /// The process has closed its output: nobody is going to be answered any more.
+    /// The process has closed its output: every command that still waits fails.
     fn drop(&mut self) {
         lock(&self.0).clear();
     }

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-/// Polls until there is something, for what happens soon after an answer (audit rows, a first probe).
+/// Polls until `poll` returns a value; for what happens soon after an answer (audit rows, a first probe).
 pub async fn eventually<T>(what: &str, mut poll: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
     const PAUSE: Duration = Duration::from_millis(50);
     const TRIES: u32 = 200;

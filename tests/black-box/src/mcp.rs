@@ -11,9 +11,9 @@ use sse_stream::{Sse, SseStream};
 
 use crate::api::{Answer, Api, header, headers};
 
-/// The legacy revision that is spoken here.
+/// The legacy revision that these requests speak.
 pub const LEGACY: &str = "2025-11-25";
-/// The modern revision.
+/// The modern revision that these requests speak.
 pub const MODERN: &str = "2026-07-28";
 
 /// A JSON-RPC request on its way: its headers and its body.
@@ -50,7 +50,7 @@ impl Request {
         Ok(Self { headers: headers(&pairs)?, body })
     }
 
-    /// The same with a header set, or removed when the value is empty.
+    /// The same request with a header set, or removed when the value is empty.
     pub fn with_header(mut self, name: &str, value: &str) -> Result<Self> {
         if value.is_empty() {
             self.headers.remove(name);
@@ -67,12 +67,12 @@ impl Request {
             .json(&self.body)
     }
 
-    /// Sends it and reads the answer to its end.
+    /// Sends the request and reads the answer to its end.
     pub async fn send(&self, api: &Api, path: &str) -> Result<Reply> {
         Reply::new(Answer::of(self.on(api, path)).await?)
     }
 
-    /// Sends it and hands out the answer as it arrives; only for answers that are event streams.
+    /// Sends the request and hands out the answer as it arrives; only for answers that are event streams.
     pub async fn stream(&self, api: &Api, path: &str) -> Result<Events> {
         let response = self.on(api, path).send().await?;
         let kind = header(response.headers(), "content-type").to_owned();
@@ -100,7 +100,7 @@ impl Reply {
     fn new(http: Answer) -> Result<Self> {
         let kind = http.header("content-type");
         let messages = if kind.starts_with("text/event-stream") {
-            // Postern joins no lines: one event, one line of data.
+            // Postern never splits a message over lines: each event has one line of data.
             http.text
                 .lines()
                 .filter_map(|line| line.strip_prefix("data:"))
@@ -173,7 +173,7 @@ impl Events {
         }
     }
 
-    /// The next message, where there must be one.
+    /// The next message; an error at the end of the stream.
     pub async fn message(&mut self) -> Result<Value> {
         self.next().await?.context("the stream ended too early")
     }

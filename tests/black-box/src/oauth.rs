@@ -1,4 +1,4 @@
-//! Authorization servers, MCP servers that they protect, and the browsers of people who consent.
+//! Authorization servers, the MCP servers that accept their tokens, and the browsers of people who consent.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,14 +19,14 @@ use crate::{
     process::{Process, lock},
 };
 
-/// Where Postern says that it is reached. [`Browser`] knows where that really is.
+/// The setting `PUBLIC_URL` of the tests. [`Browser`] sends requests for this origin to Postern's real address.
 pub const PUBLIC_URL: &str = "https://postern.test";
 
 /// An authorization server with MCP servers behind it; see `tests/peers/oauth/main.mjs`.
 pub struct Provider {
     /// Issuer identifier.
     pub issuer: String,
-    /// The secret of the clients that it knows from the start, `confidential` and `machine`.
+    /// The secret of `confidential` and `machine`, the clients that are registered from the start.
     pub client_secret: String,
     upstream: String,
     lossy: String,
@@ -35,7 +35,7 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Starts one. `options` are those of `main.mjs`, beyond where Postern is.
+    /// Starts the program. `options` are those of `main.mjs`, except Postern's addresses.
     pub async fn start(postern: &str, options: Value) -> Result<Self> {
         const LIMIT: Duration = Duration::from_secs(30);
         let client_secret = ApiKey::generate()?.text;
@@ -49,7 +49,7 @@ impl Provider {
         let mut sender = Some(sender);
         let mut process = Process::spawn("the authorization server", &mut command, move |line| {
             if let Some(sender) = sender.take() {
-                // Whoever waited may have given up.
+                // `start` may have given up waiting.
                 let _ = sender.send(line);
             }
         })?;
@@ -79,12 +79,12 @@ impl Provider {
         format!("{}/legacy", self.upstream)
     }
 
-    /// A token endpoint before the real one that loses answers on demand.
+    /// A token endpoint in front of the real one that loses answers on demand.
     pub fn lossy(&self) -> String {
         format!("{}/token", self.lossy)
     }
 
-    /// What the servers have seen.
+    /// What the servers have recorded.
     pub async fn seen(&self) -> Result<Value> {
         Api::to(&self.control)?.get("/").await?.expect(200)
     }
@@ -94,7 +94,7 @@ impl Provider {
         Api::to(&self.control)?.post("/", &change).await?.expect(200).map(drop)
     }
 
-    /// How many token requests of a grant were answered with tokens, and how many were not.
+    /// The numbers of token requests of a grant that were answered with tokens and with an error.
     pub async fn token_requests(&self, grant: &str) -> Result<(usize, usize)> {
         let seen = self.seen().await?;
         let requests = seen["tokens"].as_array().context("no token requests")?;
@@ -103,7 +103,7 @@ impl Provider {
         Ok((good.len(), bad.len()))
     }
 
-    /// Whether a token is good, as the authorization server itself says (RFC 7662).
+    /// Whether a token is active, as the authorization server's introspection endpoint says (RFC 7662).
     pub async fn is_active(&self, token: &str) -> Result<bool> {
         let request = Api::to(&self.issuer)?
             .request(reqwest::Method::POST, "/token/introspection")
@@ -114,7 +114,7 @@ impl Provider {
         answer["active"].as_bool().with_context(|| format!("no verdict: {answer}"))
     }
 
-    /// Every secret that was issued or presented so far, once.
+    /// Every secret that was issued or presented so far, each once.
     pub async fn issued(&self) -> Result<Vec<String>> {
         let seen = self.seen().await?;
         let mut issued: Vec<String> = serde_json::from_value(seen["issued"].clone())?;
@@ -133,7 +133,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// The browser of somebody who has an account at the authorization server. `postern` is where Postern really is.
+    /// A browser of a person with this account at the authorization server. `postern` is Postern's real origin.
     pub fn new(postern: &str, account: &str) -> Result<Self> {
         let client =
             reqwest::Client::builder().redirect(Policy::none()).timeout(Duration::from_mins(1)).build()?;
@@ -141,7 +141,7 @@ impl Browser {
         Ok(Self { client, postern, account: account.to_owned(), cookies: Mutex::default() })
     }
 
-    /// Opens a URL and goes no further.
+    /// Opens a URL without following redirects.
     pub async fn open(&self, url: &str) -> Result<Answer> {
         self.send(url, |client, place| client.get(place)).await
     }
@@ -160,7 +160,7 @@ impl Browser {
         .await
     }
 
-    /// Signs in and consents at the authorization server. Returns the URL that it sends the person back to.
+    /// Signs in and consents at the authorization server. Returns the redirect URL that leads back to Postern.
     pub async fn consent(&self, authorization_url: &str) -> Result<String> {
         const REDIRECTS: usize = 12;
         let mut url = authorization_url.to_owned();
@@ -196,7 +196,7 @@ impl Browser {
         Ok(answer)
     }
 
-    /// The `Cookie` header for an origin. The authorization server is also told whose browser this is.
+    /// The `Cookie` header for an origin. For the authorization server the header also names the person's account.
     fn cookies_for(&self, origin: &str) -> String {
         let cookies = lock(&self.cookies);
         let kept = cookies.get(origin).into_iter().flatten().map(|(name, value)| format!("{name}={value}"));

@@ -14,7 +14,7 @@ use crate::{
     runtime::Runtime,
 };
 
-/// How Postern is to be configured.
+/// How Postern is configured for a test.
 #[derive(Clone, Debug)]
 pub struct Settings {
     bindings: BTreeMap<String, String>,
@@ -23,7 +23,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Fresh secrets, loopback upstreams allowed.
+    /// Fresh secrets; loopback upstreams are allowed.
     pub fn new() -> Result<Self> {
         let admin = ApiKey::generate()?;
         let bindings = [
@@ -50,14 +50,14 @@ impl Settings {
         self
     }
 
-    /// Keeps the data in a folder, beyond this instance.
+    /// Keeps the data in a folder that outlives this process of Postern.
     #[must_use]
     pub fn persisted_in(mut self, folder: impl Into<PathBuf>) -> Self {
         self.persist = Some(folder.into());
         self
     }
 
-    /// The secrets among the settings: what must never be seen anywhere.
+    /// The secrets among the settings, which must never be visible anywhere.
     pub fn secrets(&self) -> Vec<String> {
         let names = ["ENCRYPTION_KEY", "BOOTSTRAP_ADMIN_KEY", "SCHEDULER_TOKEN"];
         names.iter().filter_map(|name| self.bindings.get(*name).cloned()).collect()
@@ -79,17 +79,17 @@ pub struct Integration {
     pub id: String,
     /// Its slug.
     pub slug: String,
-    /// The whole object, as the last answer showed it.
+    /// The whole object, as the latest answer showed it.
     pub object: Value,
 }
 
 impl Integration {
-    /// The path of its own MCP endpoint.
+    /// The path of the integration's own MCP endpoint.
     pub fn path(&self) -> String {
         format!("/integrations/{}/mcp", self.slug)
     }
 
-    /// Reads `{integration}`.
+    /// Reads an answer of the form `{integration}`.
     pub fn of(answer: &Value) -> Result<Self> {
         let object = answer.get("integration").with_context(|| format!("no integration in {answer}"))?;
         let text = |name: &str| {
@@ -111,7 +111,7 @@ impl Postern {
         Ok(Self { runtime, host, settings, tables: OnceCell::new() })
     }
 
-    /// The runtime it runs on.
+    /// The runtime that Postern runs on.
     pub fn runtime(&self) -> Runtime {
         self.runtime
     }
@@ -121,12 +121,12 @@ impl Postern {
         self.host.stop().await
     }
 
-    /// Kills Postern in the middle of whatever it is doing.
+    /// Kills Postern in the middle of its work.
     pub async fn kill(self) -> Result<()> {
         self.host.kill().await
     }
 
-    /// Its settings.
+    /// The settings that Postern was started with.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -151,7 +151,7 @@ impl Postern {
         self.caller(self.admin_key())
     }
 
-    /// A caller with some key.
+    /// A caller with the given key.
     pub fn caller(&self, key: &str) -> Result<Api> {
         Api::new(self.host.url(), Some(key))
     }
@@ -161,23 +161,23 @@ impl Postern {
         Api::new(self.host.url(), None)
     }
 
-    /// Runs SQL on the database, past Postern.
+    /// Runs SQL on the database without asking Postern.
     pub async fn sql(&self, sql: &str, params: Value) -> Result<Vec<Value>> {
         self.host.sql(sql, params).await
     }
 
-    /// The number `n` in the first row that a query answers.
+    /// The number `n` in the first row that a query returns.
     pub async fn number(&self, sql: &str) -> Result<u64> {
         let rows = self.sql(sql, Value::Array(Vec::new())).await?;
         rows.first().and_then(|row| row["n"].as_u64()).with_context(|| format!("no number from {sql}"))
     }
 
-    /// Everything in the key-value store.
+    /// Every entry of the key-value store.
     pub async fn kv(&self) -> Result<Value> {
         self.host.kv().await
     }
 
-    /// Everything that was printed.
+    /// Everything that Postern printed.
     pub fn console(&self) -> String {
         self.host.console()
     }
@@ -188,22 +188,22 @@ impl Postern {
             Runtime::Workerd => self.host.scheduled("* * * * *").await,
             Runtime::Spin => {
                 let answer = self.job("validate").await?;
-                // Without usable settings there is nothing to run, and Postern says so.
+                // Without usable settings no job can run, and the answer is 503.
                 ensure!(matches!(answer.status, 200 | 503), "{}: {}", answer.status, answer.text);
                 Ok(())
             }
         }
     }
 
-    /// Runs one tick of a job as a scheduler outside does.
+    /// Runs one tick of a job over HTTP, as an external scheduler does.
     pub async fn job(&self, name: &str) -> Result<Answer> {
         let token = self.settings.bindings.get("SCHEDULER_TOKEN").context("no scheduler token")?;
         self.caller(token)?.call("POST", &format!("/_scheduled/{name}")).await
     }
 
-    /// Puts a key with these roles into the database and returns its text.
+    /// Stores a key with these roles in the database and returns its text.
     pub async fn insert_key(&self, name: &str, roles: &[&str], expires_at: Option<u64>) -> Result<String> {
-        // The bootstrap key counts only while the table is empty: let it become the first row.
+        // The bootstrap key counts only while the table is empty: this request stores it as the first row.
         self.admin()?.get("/api/v1/integrations").await?.expect(200)?;
         let key = ApiKey::generate()?;
         let sql = "INSERT INTO api_keys (id, name, hash, roles, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, 0, ?5)";
@@ -227,12 +227,12 @@ impl Postern {
         Ok(integration)
     }
 
-    /// Registers an integration and leaves it at that.
+    /// Registers an integration. The probe that follows a create may still be under way.
     pub async fn create(&self, body: Value) -> Result<Integration> {
         Integration::of(&self.admin()?.post("/api/v1/integrations", &body).await?.expect(201)?)
     }
 
-    /// Waits for the probe that follows a create, or another change of what is dialled.
+    /// Waits for the probe that follows a create, or a change of what Postern dials.
     pub async fn settled(&self, id: &str) -> Result<Integration> {
         eventually("the probe is over", async || {
             let integration = self.integration(id).await?;
@@ -263,7 +263,7 @@ impl Postern {
         .await
     }
 
-    /// Every row of every table but the audit's, as one JSON object: to show that nothing was written.
+    /// Every row of every table but the audit's, as one JSON object: two equal ones show that nothing was written.
     pub async fn contents(&self) -> Result<Value> {
         let names = self.tables.get_or_try_init(async || self.table_names().await).await?;
         let statements: Vec<_> =

@@ -1,5 +1,5 @@
-//! A child process that cannot outlive the test process: its standard input is a pipe, it leaves when that closes,
-//! and it is killed by its id when it does not.
+//! A child process that cannot outlive the test process: the child leaves when its standard input, a pipe, closes,
+//! and is killed by its id if it does not leave.
 
 use std::{
     io::{BufRead as _, BufReader, Read, Write as _},
@@ -73,7 +73,7 @@ impl Process {
         self.output.clone()
     }
 
-    /// An error when the child has ended.
+    /// Returns an error when the child has ended.
     pub(crate) fn check(&mut self) -> Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
@@ -81,7 +81,7 @@ impl Process {
         }
     }
 
-    /// An error that carries what the child said.
+    /// An error that carries the child's standard error.
     pub(crate) fn failure(&self, what: &str) -> anyhow::Error {
         anyhow!("{} {what}; it said:\n{}", self.name, self.output.text())
     }
@@ -110,7 +110,7 @@ impl Drop for Process {
             }
             thread::sleep(Duration::from_millis(25));
         }
-        // It would not go by itself; nothing more can be done about an error here.
+        // The child has not left by itself; nothing more can be done about an error here.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -121,7 +121,7 @@ pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-/// A test that panicked must not take others down with it.
+/// Locks a mutex even if a test panicked while it held the lock: other tests must not fail with that one.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The runtime that a run of the suite is about.
+//! The runtime that the suite runs on.
 
 use anyhow::{Result, bail};
 
@@ -9,12 +9,12 @@ use crate::environment;
 pub enum Runtime {
     /// workerd, as on Cloudflare.
     Workerd,
-    /// Spin, by its test host.
+    /// Spin, in the form of `tests/spin-host`.
     Spin,
 }
 
 impl Runtime {
-    /// The one that `POSTERN_RUNTIME` names; workerd when it names none.
+    /// The runtime that `POSTERN_RUNTIME` names; workerd when the variable is not set.
     pub fn under_test() -> Result<Self> {
         match std::env::var(environment::RUNTIME).as_deref() {
             Err(_) | Ok("workerd") => Ok(Self::Workerd),
@@ -23,7 +23,7 @@ impl Runtime {
         }
     }
 
-    /// Its name.
+    /// The runtime's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Workerd => "workerd",

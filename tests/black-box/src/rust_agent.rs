@@ -28,7 +28,7 @@ impl ClientHandler for Handler {
     }
 }
 
-/// Runs the agent.
+/// Lets the agent list the tools and call one. Returns the agent's report.
 pub(crate) async fn run(task: &Task<'_>, mode: Mode) -> Result<Report> {
     const LIMIT: Duration = Duration::from_mins(1);
     tokio::time::timeout(LIMIT, session(task, mode))

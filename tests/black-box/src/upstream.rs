@@ -1,4 +1,4 @@
-//! Real MCP servers to stand behind Postern.
+//! Real MCP servers to use as upstreams.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use crate::{
     process::{Process, free_port},
 };
 
-/// A running MCP server that is not ours.
+/// A running MCP server that is not part of this repository.
 pub struct Upstream {
     url: String,
     _process: Process,
@@ -22,7 +22,7 @@ impl Upstream {
         Self::everything_over("streamableHttp", "mcp").await
     }
 
-    /// The same over HTTP+SSE, the transport of MCP 2024-11-05.
+    /// The same server over HTTP+SSE, the transport of MCP 2024-11-05.
     pub async fn everything_sse() -> Result<Self> {
         Self::everything_over("sse", "sse").await
     }
@@ -54,7 +54,8 @@ impl Upstream {
         Self::start("the Python everything-server", &mut command, port, "mcp").await
     }
 
-    /// Our own stub, in this process: what to use where an upstream has to misbehave or to be looked into.
+    /// The stub of this repository, in this process: for tests in which an upstream misbehaves or its requests are
+    /// inspected.
     pub fn stub(options: Options) -> Result<Stub> {
         Stub::start(options)
     }
@@ -65,7 +66,7 @@ impl Upstream {
         Ok(Self { url: format!("http://127.0.0.1:{port}/{path}"), _process: process })
     }
 
-    /// The URL of its MCP endpoint.
+    /// The URL of the server's MCP endpoint.
     pub fn url(&self) -> &str {
         &self.url
     }
