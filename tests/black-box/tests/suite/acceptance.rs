@@ -1,5 +1,4 @@
-//! Acceptance: one test per row of the registry's contract, `row_01` to `row_20`, each with the row's success and with
-//! the errors that it names.
+//! Acceptance: what each operation of the registry's API does when it succeeds, and with which errors it refuses.
 
 mod catalogue;
 mod change;
@@ -17,17 +16,17 @@ use tokio::sync::OnceCell;
 
 use crate::{dialects, fixtures, registry};
 
-/// A Postern that the rows share: each uses names of its own.
+/// A Postern that the tests of this subject share: each test uses integrations with names of its own.
 struct World {
     postern: Postern,
     stub: Stub,
-    /// May use everything and manage nothing.
+    /// The key of a user who may use every integration and manage none.
     developer: String,
-    /// Another one.
+    /// The key of another such user.
     colleague: String,
-    /// May use nothing that there is.
+    /// The key of a user who may use no integration.
     guest: String,
-    /// A program, which has no credentials of its own.
+    /// The key of a program, which has no credentials of its own.
     service: String,
 }
 
@@ -48,10 +47,10 @@ async fn world() -> Result<&'static World> {
         .await
 }
 
-/// An id that leads nowhere.
+/// The id of no integration.
 const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
-/// Reads `{integration}` and checks the object's form.
+/// Reads an answer of the form `{integration}` and checks the object's form.
 fn integration(answer: &Answer, status: u16) -> Result<Integration> {
     let body = answer.expect(status)?;
     ensure!(dialects::keys(&body) == ["integration"], "{body}");
@@ -59,7 +58,7 @@ fn integration(answer: &Answer, status: u16) -> Result<Integration> {
     Integration::of(&body)
 }
 
-/// Every member that there must be, none that there must not be, each of its type.
+/// Checks that an integration has every required member, no unknown one, and each of its type.
 fn check_form(object: &Value) -> Result<()> {
     type Check = fn(&Value) -> bool;
     const TEXT: Check = |value| value.as_str().is_some_and(|text| !text.is_empty());
@@ -125,7 +124,8 @@ fn is_timestamp(value: &Value) -> bool {
     value.as_str().is_some_and(shape)
 }
 
-/// The refusals that every row of the Kontext dialect shares: nobody, nobody of importance, nothing there.
+/// The refusals that every operation of the Kontext dialect on one integration shares: without a key, without the
+/// right to manage integrations, and for an id of no integration.
 async fn kontext_refuses(method: &str, path: impl Fn(&str) -> String, body: Option<&Value>) -> Result<()> {
     let world = world().await?;
     let send = async |api: black_box::api::Api, id: &str| -> Result<Answer> {
@@ -148,7 +148,7 @@ async fn kontext_refuses(method: &str, path: impl Fn(&str) -> String, body: Opti
     Ok(())
 }
 
-/// The refusals that every row of the Hoziron dialect about one integration shares.
+/// The refusals that every operation of the Hoziron dialect on one integration shares.
 async fn hoziron_refuses(method: &str, path: impl Fn(&str) -> String) -> Result<()> {
     let world = world().await?;
     let stranger = world.postern.stranger()?.call(method, &path("nobody")).await?;
@@ -167,7 +167,7 @@ async fn hoziron_refuses(method: &str, path: impl Fn(&str) -> String) -> Result<
     Ok(())
 }
 
-/// A body for an integration that nobody dials.
+/// A body for an integration that Postern never dials.
 fn quiet(name: &str) -> Value {
     json!({"name": name, "url": "https://quiet.invalid/mcp", "category": "internal_mcp_credentials"})
 }

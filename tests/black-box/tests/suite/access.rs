@@ -1,5 +1,5 @@
-//! Personas: what a caller may list is what it may call, on every endpoint, and what it may not is refused, never
-//! reaches the upstream, and leaves an audit row.
+//! Personas: a caller may call exactly the tools that the caller is shown, on every endpoint; any other call is
+//! refused, never reaches the upstream, and leaves an audit row.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,8 @@ struct World {
     keys: BTreeMap<&'static str, String>,
 }
 
-/// A caller: name, roles, and what it is to have of alpha and of beta; `None` where not even the endpoint is there.
+/// A caller: name, roles, and the tools that the caller may use of alpha and of beta; `None` where the caller does
+/// not even have the endpoint.
 type Row =
     (&'static str, &'static [&'static str], Option<&'static [&'static str]>, Option<&'static [&'static str]>);
 
@@ -101,7 +102,7 @@ fn arguments(tool: &str) -> serde_json::Value {
     }
 }
 
-/// The names among `universe` whose call reaches an upstream.
+/// Returns the names among `universe` whose calls reach an upstream.
 async fn callable(world: &World, agent: &Agent, universe: &BTreeSet<String>) -> Result<BTreeSet<String>> {
     let mut callable = BTreeSet::new();
     let seen = || fixtures::calls(&world.alpha.0).len() + fixtures::calls(&world.beta.0).len();
@@ -126,7 +127,8 @@ async fn callable(world: &World, agent: &Agent, universe: &BTreeSet<String>) -> 
     Ok(callable)
 }
 
-/// The endpoint of an integration whose connection the caller may not use answers like one that leads nowhere.
+/// Checks that the endpoint of an integration that the caller may not use answers like the endpoint of no
+/// integration.
 async fn assert_no_endpoint(api: &Api, path: &str, what: &str) -> Result<()> {
     let nowhere = "/integrations/nowhere/mcp";
     for method in ["tools/list", "tools/call", "server/discover"] {
@@ -142,7 +144,7 @@ async fn assert_no_endpoint(api: &Api, path: &str, what: &str) -> Result<()> {
 }
 
 async fn list_is_callable(era: Era) -> Result<()> {
-    // The stubs count calls: one test at a time.
+    // The stubs count calls, so the tests that use this function run one after the other.
     static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let world = world().await?;
     let _alone = ALONE.lock().await;
@@ -211,7 +213,7 @@ async fn a_denial_leaves_an_audit_row_and_names_who_was_denied() -> Result<()> {
     Ok(())
 }
 
-/// An unknown tool and a forbidden one cannot be told apart by the caller.
+/// The caller cannot tell an unknown tool from a forbidden one.
 #[tokio::test]
 async fn a_denial_does_not_tell_whether_the_tool_exists() -> Result<()> {
     let world = world().await?;
@@ -226,7 +228,7 @@ async fn a_denial_does_not_tell_whether_the_tool_exists() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_persona_that_cannot_be_read_closes_everything_and_is_named() -> Result<()> {
+async fn a_persona_that_cannot_be_read_makes_every_route_answer_503_and_is_named() -> Result<()> {
     let settings = Settings::new()?.with("PERSONAS", r#"[{"name":"dev","roles":["dev"],"deny_tool":["*"]}]"#);
     let postern = fixtures::postern_with(settings).await?;
     for path in ["/health", "/api/v1/integrations", "/mcp"] {
@@ -242,7 +244,7 @@ async fn a_persona_that_cannot_be_read_closes_everything_and_is_named() -> Resul
     Ok(())
 }
 
-/// What an instance remembers of a key outlives its revocation by seconds at most.
+/// An instance remembers a key for seconds, and so accepts the key for seconds at most after its revocation.
 #[tokio::test]
 async fn a_revoked_key_stops_working_within_seconds() -> Result<()> {
     let world = world().await?;

@@ -1,4 +1,4 @@
-//! An agent by hand, in one era: what the subjects use that assert on the wire.
+//! An agent that speaks one era by hand, for the subjects that assert on the wire.
 
 use anyhow::Result;
 use black_box::{
@@ -7,7 +7,7 @@ use black_box::{
 };
 use serde_json::{Value, json};
 
-/// How a peer speaks MCP.
+/// The era that a peer speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Era {
     Legacy,
@@ -16,7 +16,7 @@ pub(crate) enum Era {
 
 pub(crate) use Era::{Legacy, Modern};
 
-/// Agent era × upstream era.
+/// Every pair of an agent's era and an upstream's era.
 pub(crate) const PAIRS: [(Era, Era); 4] =
     [(Legacy, Legacy), (Legacy, Modern), (Modern, Legacy), (Modern, Modern)];
 
@@ -39,7 +39,7 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Opens what the era needs to be opened.
+    /// Opens a session where the era has sessions.
     pub(crate) async fn open(era: Era, api: Api, path: &str) -> Result<Self> {
         let session = match era {
             Legacy => mcp::initialize(&api, path).await?.0,

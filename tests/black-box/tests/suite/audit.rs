@@ -90,7 +90,7 @@ async fn failures_and_unknown_tools_have_rows_too() -> Result<()> {
     Ok(())
 }
 
-/// A streamed call is audited when it is over, with the time that it took.
+/// A streamed call is audited when the stream has ended, with the time that the call took.
 #[tokio::test]
 async fn a_streamed_call_is_audited_at_its_end() -> Result<()> {
     let (postern, stub, integration) = world("/modern").await?;
@@ -112,7 +112,7 @@ async fn a_streamed_call_is_audited_at_its_end() -> Result<()> {
     Ok(())
 }
 
-/// An agent that goes away in the middle of a stream leaves a row too: its call did happen.
+/// An agent that closes the connection in the middle of a stream leaves a row too: the call did reach the upstream.
 #[tokio::test]
 async fn an_abandoned_call_is_audited() -> Result<()> {
     let (postern, stub, integration) = world("/modern").await?;
@@ -121,7 +121,7 @@ async fn an_abandoned_call_is_audited() -> Result<()> {
     let mut events = agent.stream(json!(1), "gated_progress", arguments, json!("t")).await?;
     events.message().await?;
     drop(events);
-    black_box::eventually("the upstream's stream is given up", async || {
+    black_box::eventually("Postern gives up the upstream's stream", async || {
         stub.release("on");
         Ok((stub.cancelled_streams() == 1).then_some(()))
     })
@@ -154,7 +154,7 @@ async fn secrets_among_the_arguments_are_not_kept() -> Result<()> {
     });
     agent.call(json!(1), "echo", arguments.clone()).await?.result(&json!(1))?;
     let sent = fixtures::calls(&stub).pop().context("no call")?.json().context("no JSON")?;
-    assert_eq!(sent["params"]["arguments"], arguments, "the upstream gets them");
+    assert_eq!(sent["params"]["arguments"], arguments, "the upstream gets the arguments unchanged");
     let row = postern.audit("tool_name = 'audited__echo'", json!([]), 1).await?.remove(0);
     let parameters: Value = serde_json::from_str(row["parameters"].as_str().context("no parameters")?)?;
     assert_eq!(parameters["message"], "kept");

@@ -1,5 +1,5 @@
-//! Bad input: every mistake gets its status and a text that names it, in the dialect of its route, and nothing is
-//! written.
+//! Bad input: every mistake is refused with its status and a text that names the mistake, in the dialect of the
+//! route, and nothing is written.
 
 mod bodies;
 mod callers;
@@ -22,17 +22,17 @@ pub(super) use crate::registry::{INTEGRATIONS, path};
 
 pub(super) struct World {
     pub(super) postern: Postern,
-    /// Without credentials.
+    /// An integration without credentials.
     pub(super) taken: Integration,
-    /// Each user brings a token that begins with `key-`.
+    /// An integration to which each user brings a token that begins with `key-`.
     pub(super) keyed: Integration,
-    /// Each user consents.
+    /// An integration to which each user consents.
     pub(super) consented: Integration,
     pub(super) expired: String,
     pub(super) developer: String,
 }
 
-/// A Postern that only refuses from here on: no test of this subject writes to it.
+/// A Postern that only gets requests to refuse from here on: no test of this subject writes to its database.
 pub(super) async fn world() -> Result<&'static World> {
     static WORLD: OnceCell<World> = OnceCell::const_new();
     WORLD
@@ -58,7 +58,7 @@ pub(super) async fn world() -> Result<&'static World> {
         .await
 }
 
-/// Waits until what happens after an answer (the first probe) has happened.
+/// Waits until the work that follows an answer (the first probe) is done.
 pub(super) async fn settle(postern: &Postern) -> Result<()> {
     let mut before = Value::Null;
     black_box::eventually("the database comes to rest", async || {
@@ -71,7 +71,7 @@ pub(super) async fn settle(postern: &Postern) -> Result<()> {
     .await
 }
 
-/// Runs a request that must be refused, and shows that nothing was written.
+/// Sends a request that must be refused with this status, and checks that nothing was written.
 pub(super) async fn refused(
     what: &str,
     status: u16,
@@ -86,12 +86,12 @@ pub(super) async fn refused(
     Ok(answer)
 }
 
-/// What a table of cases brought to light: one run shows all of it.
+/// The failures among a table of cases, collected so that one run shows all of them.
 #[derive(Default)]
 pub(super) struct Findings(Vec<String>);
 
 impl Findings {
-    /// Notes what is wrong with a case, if something is.
+    /// Records the failure of a case, if the case failed.
     pub(super) fn note(&mut self, case: &str, outcome: Result<()>) {
         if let Err(error) = outcome {
             let case: String = case.chars().take(160).collect();
@@ -99,7 +99,7 @@ impl Findings {
         }
     }
 
-    /// An error that lists them, if there are any.
+    /// Returns an error that lists the failures, if there are any.
     pub(super) fn none(self) -> Result<()> {
         ensure!(self.0.is_empty(), "{} cases:\n{}", self.0.len(), self.0.join("\n"));
         Ok(())

@@ -1,5 +1,5 @@
 //! Every agent × every upstream × both kinds of endpoint: the agent lists exactly the upstream's tools, and a call
-//! brings every progress notification and the result, whatever eras the two of them speak.
+//! brings every progress notification and the result, whatever eras the agent and the upstream speak.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ async fn world() -> Result<&'static World> {
         .await
 }
 
-/// The tool of server-everything that reports progress.
+/// A call of server-everything's tool that reports progress.
 pub(crate) fn everything_task<'t>(url: &'t str, key: &'t str, prefix: &str) -> Task<'t> {
     let tool = match prefix {
         "" => "trigger-long-running-operation",
@@ -48,7 +48,7 @@ pub(crate) fn everything_task<'t>(url: &'t str, key: &'t str, prefix: &str) -> T
     Task { url, key, tool, arguments: json!({"duration": 0.3, "steps": 3}) }
 }
 
-/// The tool of the Python server that reports progress.
+/// A call of the Python server's tool that reports progress.
 pub(crate) fn python_task<'t>(url: &'t str, key: &'t str, prefix: &str) -> Task<'t> {
     let tool = match prefix {
         "" => "test_tool_with_progress",
@@ -57,14 +57,15 @@ pub(crate) fn python_task<'t>(url: &'t str, key: &'t str, prefix: &str) -> Task<
     Task { url, key, tool, arguments: json!({}) }
 }
 
-/// What an agent must have seen of server-everything.
+/// Checks an agent's report about server-everything.
 pub(crate) fn check_everything(agent: Agent, report: &Report, tools: &BTreeSet<String>) -> Result<()> {
     let text = "Long running operation completed. Duration: 0.3 seconds, Steps: 3.";
     ensure!(mcp::text(&report.result) == text, "{agent}: {}", report.result);
     check(agent, report, tools, &[(1.0, 3.0), (2.0, 3.0), (3.0, 3.0)])
 }
 
-/// What an agent must have seen of the Python server. Its tool answers the id of the request that it got.
+/// Checks an agent's report about the Python server, whose tool returns the id of the request that it was called
+/// with.
 pub(crate) fn check_python(agent: Agent, report: &Report, tools: &BTreeSet<String>) -> Result<()> {
     let text = mcp::text(&report.result);
     ensure!(!text.is_empty() && report.result["isError"] != true, "{agent}: {}", report.result);
@@ -104,7 +105,7 @@ async fn through_postern(agent: Agent) -> Result<()> {
     check_python(agent, &runs[2], &world.python_tools)?;
     check_python(agent, &runs[3], &all)?;
     for report in &runs {
-        // Postern speaks both eras whatever stands behind it, so the agent's preference decides alone.
+        // Postern speaks both eras whatever the upstream speaks, so the agent's preference alone decides.
         if let Some(protocol) = &report.protocol {
             ensure!(protocol == agent.protocol(), "{agent} negotiated {protocol}");
         }
@@ -112,10 +113,10 @@ async fn through_postern(agent: Agent) -> Result<()> {
     Ok(())
 }
 
-/// Makes the list of agents and a test for each.
+/// Defines the list of agents, and a test for each agent.
 macro_rules! agents {
     ($($name:ident: $agent:expr,)+) => {
-        /// Every agent in every mode that it has.
+        /// Every agent in every mode that the agent has.
         pub(crate) const AGENTS: &[Agent] = &[$($agent),+];
 
         $(

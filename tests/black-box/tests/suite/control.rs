@@ -1,12 +1,12 @@
-//! The control: every agent reaches every upstream that it can reach, without Postern in between. When this fails,
-//! the peers are broken, and what the other subjects say about Postern means nothing.
+//! The control: every agent reaches every upstream whose era it speaks, without Postern in between. When this fails,
+//! the peers are broken, and the other subjects prove nothing about Postern.
 
 use anyhow::Result;
 use black_box::agent::{Agent, Mode, Task};
 
 use crate::{clients, fixtures};
 
-/// A dual-era server, so every agent in every mode gets through.
+/// A dual-era server: every agent in every mode reaches it.
 #[tokio::test]
 async fn every_agent_works_against_the_python_server_itself() -> Result<()> {
     let url = fixtures::python().await?.url();
@@ -18,7 +18,7 @@ async fn every_agent_works_against_the_python_server_itself() -> Result<()> {
     Ok(())
 }
 
-/// A legacy server: agents that insist on the modern era fail, which is what Postern is there to bridge.
+/// A legacy server: agents that insist on the modern era fail without Postern, which bridges the eras.
 #[tokio::test]
 async fn legacy_agents_work_against_server_everything_itself_and_modern_ones_do_not() -> Result<()> {
     let url = fixtures::everything().await?.url();

@@ -1,4 +1,4 @@
-//! How each dialect writes an error: every check returns the message.
+//! How each dialect writes an error: every function checks the form of a refusal and returns its message.
 
 use anyhow::{Context as _, Result, ensure};
 use black_box::api::Answer;

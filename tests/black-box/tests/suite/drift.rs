@@ -1,4 +1,5 @@
-//! Upstreams that change their tools: what a probe finds is offered at once, or kept back until somebody has looked.
+//! Upstreams that change their tools: what a probe finds is offered at once, or kept back until an administrator has
+//! approved the change.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use crate::{
     registry::{self, Hoziron, path},
 };
 
-/// A Postern with one integration under review, whose tools were all approved.
+/// A Postern with one integration, whose upstream is a stub.
 struct World {
     postern: Postern,
     admin: Api,
@@ -30,20 +31,20 @@ async fn world(policy: &str) -> Result<World> {
     Ok(World { admin: postern.admin()?, postern, stub, integration })
 }
 
-/// A definition as the upstream gives it.
+/// A tool's definition as the upstream gives it.
 fn definition(name: &str, description: &str, properties: Value) -> Value {
     json!({"name": name, "description": description, "inputSchema": {"type": "object", "properties": properties}})
 }
 
 impl World {
-    /// Has the upstream looked at.
+    /// Lets Postern probe the upstream, which must succeed.
     async fn probe(&self) -> Result<()> {
         let object = self.postern.validate(&self.integration.id).await?.object;
         ensure!(object["validationStatus"] == "valid", "{object}");
         Ok(())
     }
 
-    /// Every tool that is known, by name, over all pages.
+    /// Every tool that the integration's catalogue has, by name, over all pages.
     async fn tools(&self) -> Result<BTreeMap<String, Value>> {
         let mut tools = BTreeMap::new();
         let mut query = "limit=3".to_owned();
@@ -69,7 +70,7 @@ impl World {
         self.tools().await?.remove(name).with_context(|| format!("{name} is not known"))
     }
 
-    /// Approves or rejects, and returns the tool as it is then.
+    /// Approves or rejects a tool. Returns the tool as the answer shows it.
     async fn decide(&self, name: &str, decision: &str) -> Result<Value> {
         let id = self.tool(name).await?["id"].as_str().context("no id")?.to_owned();
         let path = path(&self.integration.id, &format!("tools/{id}/{decision}"));
@@ -80,7 +81,7 @@ impl World {
         Ok(decided["tool"].clone())
     }
 
-    /// The tools that agents are offered, the same in every list there is; waits until they are the expected ones.
+    /// Waits until the tools that agents are offered are the expected ones, the same in every list.
     async fn offers(&self, expected: &[&str]) -> Result<()> {
         fixtures::seen(&self.postern, &format!("exactly {expected:?} are offered"), async || {
             let aggregate = fixtures::legacy_tools(&self.admin, "/mcp").await?;
@@ -95,7 +96,7 @@ impl World {
         Ok(())
     }
 
-    /// The definition that agents see, without the name.
+    /// The definition of a tool that agents are shown.
     async fn seen(&self, name: &str) -> Result<Value> {
         let agent = Agent::open(Modern, self.admin.clone(), &self.integration.path()).await?;
         let reply = agent.send(json!(1), "tools/list", json!({})).await?;
@@ -103,7 +104,7 @@ impl World {
         tools.into_iter().find(|tool| tool["name"] == name).with_context(|| format!("{name} is not listed"))
     }
 
-    /// A call is refused as one to a tool that does not exist, and nothing reaches the upstream.
+    /// Checks that a call is refused like one to a tool that does not exist, and that nothing reaches the upstream.
     async fn refuses(&self, tool: &str) -> Result<()> {
         self.stub.forget_requests();
         for era in [Legacy, Modern] {
@@ -137,7 +138,7 @@ fn check_form(tool: &Value) -> Result<()> {
     Ok(())
 }
 
-/// What a diff says about each place.
+/// A tool's differences by the place in the definition.
 fn diff(tool: &Value) -> BTreeMap<&str, &Value> {
     let changes = tool["diff"].as_array().into_iter().flatten();
     changes.map(|change| (change["path"].as_str().unwrap_or_default(), change)).collect()
@@ -186,12 +187,12 @@ async fn under_review_nothing_is_offered_before_it_is_approved() -> Result<()> {
     ensure!(approved["approvedAt"].is_string(), "{approved}");
     world.offers(&["echo"]).await?;
     registry::echo(&world.admin, &world.integration.slug, "approved").await?;
-    // A decision can be made twice, and a probe that finds the same decides nothing.
+    // The same decision may be made twice, and a probe that finds the same definitions changes no decision.
     world.decide("echo", "approve").await?;
     world.probe().await?;
     world.offers(&["echo"]).await?;
 
-    // The list can be narrowed to what waits for somebody.
+    // The list can be narrowed to the tools with one status.
     let admin = &world.admin;
     for (status, count) in [("new", 6), ("approved", 1), ("changed", 0), ("rejected", 0), ("removed", 0)] {
         let page = admin
@@ -207,7 +208,7 @@ async fn under_review_nothing_is_offered_before_it_is_approved() -> Result<()> {
     Ok(())
 }
 
-/// The whole life of one tool: changed, looked at, approved, removed, back again.
+/// The whole life of one tool: changed, approved, removed by the upstream, back again.
 #[tokio::test]
 async fn under_review_a_changed_tool_is_hidden_shown_and_approved() -> Result<()> {
     let world = world("review").await?;
@@ -250,7 +251,7 @@ async fn under_review_a_changed_tool_is_hidden_shown_and_approved() -> Result<()
     ]);
     ensure!(found == expected.iter().map(|(path, change)| (*path, change)).collect(), "{found:?}");
 
-    // It may change once more before anybody looks.
+    // The definition may change once more before an administrator decides.
     world.stub.set_tool(definition(
         "echo",
         "Echoes the message back.",
@@ -291,7 +292,10 @@ async fn a_rejected_definition_stays_hidden_until_the_upstream_changes_it() -> R
     ensure!(rejected["status"] == "rejected" && rejected["offered"] == false, "{rejected}");
     world.offers(&["add"]).await?;
     world.probe().await?;
-    ensure!(world.tool("echo").await?["status"] == "rejected", "a probe that finds the same decides nothing");
+    ensure!(
+        world.tool("echo").await?["status"] == "rejected",
+        "a probe that finds the same definition keeps the decision"
+    );
     world.refuses("echo").await?;
 
     world.stub.set_tool(definition("echo", "Better now.", json!({})));
@@ -303,22 +307,23 @@ async fn a_rejected_definition_stays_hidden_until_the_upstream_changes_it() -> R
     world.offers(&["add", "echo"]).await?;
     ensure!(world.seen("echo").await?["description"] == "Better now.");
 
-    // The change of an approved one can be rejected too: it stays hidden, and so does the definition that was good.
+    // The change of an approved tool can be rejected too: then neither the new definition nor the approved one is
+    // offered.
     world.stub.set_tool(definition("add", "Adds, and keeps a copy.", json!({})));
     world.probe().await?;
     ensure!(world.decide("add", "reject").await?["status"] == "rejected");
     world.offers(&["echo"]).await?;
     world.refuses("add").await?;
-    // Who changes his mind can approve it after all.
+    // A rejected definition can still be approved.
     ensure!(world.decide("add", "approve").await?["status"] == "approved");
     world.offers(&["add", "echo"]).await?;
     ensure!(world.seen("add").await?["description"] == "Adds, and keeps a copy.");
     Ok(())
 }
 
-/// Only what an agent sees counts as a change: not the order of members, nor of the list.
+/// Only what an agent sees counts as a change: not the order of an object's members, nor the order of the list.
 #[tokio::test]
-async fn what_means_the_same_is_no_change() -> Result<()> {
+async fn a_definition_that_means_the_same_is_no_change() -> Result<()> {
     let world = world("review").await?;
     world.stub.set_tool(json!({"name": "same", "description": "D.", "title": "T", "annotations": {"readOnlyHint": true},
                                "inputSchema": {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "number"}}}}));
@@ -353,7 +358,7 @@ async fn what_means_the_same_is_no_change() -> Result<()> {
     Ok(())
 }
 
-/// A change of the policy: from now on.
+/// Another policy applies from the next probe on.
 #[tokio::test]
 async fn the_policy_can_be_changed() -> Result<()> {
     let world = world("auto").await?;

@@ -1,4 +1,4 @@
-//! The four pairs of agent era × upstream era on the wire, and what each era's rules say about the answer.
+//! The four pairs of agent era and upstream era on the wire, and the rules of each era about answers.
 
 use anyhow::{Context as _, Result};
 use black_box::{
@@ -23,7 +23,7 @@ pub(crate) async fn postern() -> Result<&'static Postern> {
     POSTERN.get_or_try_init(fixtures::postern).await
 }
 
-/// A stub behind Postern, and an agent at the stub's own endpoint. The stub's record is empty.
+/// Starts a stub behind Postern and an agent at the stub's own endpoint. The stub has recorded no requests yet.
 async fn behind(name: &str, agent: Era, upstream: Era) -> Result<(Stub, Agent)> {
     let postern = postern().await?;
     let stub = fixtures::stub()?;
@@ -111,7 +111,7 @@ fn assert_upstream_saw(call: &Recorded, era: Era, key: &str, pair: &str) -> Resu
             assert!(meta[CLIENT_CAPABILITIES].is_object(), "{pair}: {body}");
         }
     }
-    // The caller's own credential stays with Postern.
+    // The caller's own credential never reaches the upstream.
     let seen = format!("{:?} {}", call.headers, String::from_utf8_lossy(&call.body));
     assert!(!seen.contains(key), "{pair}: the key of the agent travelled upstream");
     assert_eq!(call.header("authorization"), None, "{pair}");
@@ -123,7 +123,7 @@ fn assert_upstream_saw(call: &Recorded, era: Era, key: &str, pair: &str) -> Resu
 async fn arguments_travel_as_they_were_written() -> Result<()> {
     for (agent_era, upstream_era) in PAIRS {
         let (stub, agent) = behind("Verbatim", agent_era, upstream_era).await?;
-        // Numbers that a reader into doubles would change, and members whose order a map would lose.
+        // A number that a double cannot hold, and members whose order a sorted map would change.
         let arguments = json!({"message": "a\u{1F511}\u{2028}\"", "z": 1, "a": [null, {}, 1.5], "n": 9_007_199_254_740_993_i64});
         let reply = agent.call(json!(1), "echo", arguments.clone()).await?;
         reply.result(&json!(1))?;
@@ -151,7 +151,7 @@ async fn a_tool_that_fails_is_a_result_and_a_server_that_fails_is_an_error_in_ev
     Ok(())
 }
 
-/// `x-mcp-header`: a modern upstream wants an argument mirrored in a header, whoever the agent is.
+/// `x-mcp-header`: a modern upstream wants an argument mirrored in a header, whatever era the agent speaks.
 #[tokio::test]
 async fn mirrored_arguments_reach_a_modern_upstream_as_headers() -> Result<()> {
     for (region, header) in [("eu-west", "eu-west"), ("Zürich ", "=?base64?WsO8cmljaCA=?=")] {

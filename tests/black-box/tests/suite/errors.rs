@@ -1,5 +1,5 @@
-//! Upstreams that fail: the agent always gets an answer to its request, in Postern's words. A tool that is not there
-//! is a JSON-RPC error (-32602); an upstream that fails is a tool result with `isError`, so that the model can react.
+//! Upstreams that fail: the agent always gets an answer to its request, in Postern's words. A call of an unknown tool
+//! is a JSON-RPC error (-32602); an upstream's failure is a tool result with `isError`, so that the model can react.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     fixtures,
 };
 
-/// How long an upstream may be silent here.
+/// How long an upstream may be silent in these tests.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 async fn postern() -> Result<&'static Postern> {
@@ -34,7 +34,7 @@ fn endpoint(era: Era) -> &'static str {
     }
 }
 
-/// Calls `echo` and returns the text of the failure, having checked its form.
+/// Calls `echo`, checks the form of the failure, and returns its text.
 async fn failure(agent: &Agent, slug: &str) -> Result<String> {
     let id = json!("failing");
     let reply = agent.call(id.clone(), "echo", json!({"message": "peer's words"})).await?;
@@ -46,7 +46,7 @@ async fn failure(agent: &Agent, slug: &str) -> Result<String> {
     Ok(text.strip_prefix(&prefix).with_context(|| format!("{text} does not begin with {prefix}"))?.to_owned())
 }
 
-/// The call failed with `reason`, and the audit says so.
+/// Checks that a call fails with `reason`, and that its audit row says so.
 async fn assert_fails(name: &str, slug: &str, path: &str, reason: &str) -> Result<()> {
     let postern = postern().await?;
     for (count, era) in [Legacy, Modern].into_iter().enumerate() {
@@ -140,7 +140,7 @@ async fn an_upstream_that_does_not_answer_in_time_is_a_failure_of_the_tool() -> 
     Ok(())
 }
 
-/// The limit is on silence: a stream that goes on is left alone, one that stops is ended.
+/// The limit is on silence: a stream that keeps sending is not cut off, a stream that stops sending is.
 #[tokio::test]
 async fn a_stream_may_be_long_but_not_silent() -> Result<()> {
     let stub = fixtures::stub()?;
@@ -185,7 +185,7 @@ async fn an_answer_without_end_is_cut_off() -> Result<()> {
     Ok(())
 }
 
-/// Events that never end are no silence; something else must end them.
+/// Endless small events are not silence; the limit on the size of an answer ends the stream.
 #[tokio::test]
 async fn a_stream_of_events_without_end_is_cut_off() -> Result<()> {
     let stub = fixtures::stub()?;
@@ -210,7 +210,7 @@ async fn an_answer_that_is_no_json_is_a_failure_of_the_tool() -> Result<()> {
     Ok(())
 }
 
-/// Endpoints that break after they were validated: their row in the database is pointed elsewhere.
+/// Registers and validates a working endpoint, then changes its URL in the database to one that fails.
 async fn broken_later(stub: &Stub, name: &str, path: &str) -> Result<(String, String)> {
     let postern = postern().await?;
     let integration = postern.register(name, &stub.url("/modern")).await?;

@@ -1,4 +1,4 @@
-//! What the subjects share: upstreams that start once per run, and the ways to ask an upstream directly.
+//! What the subjects share: upstreams that start once per run, and requests to an upstream without Postern.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -24,24 +24,24 @@ pub(crate) async fn python() -> Result<&'static Upstream> {
     UPSTREAM.get_or_try_init(Upstream::python_reference).await
 }
 
-/// A stub of one's own.
+/// A stub for one test alone.
 pub(crate) fn stub() -> Result<Stub> {
     Upstream::stub(Options::default())
 }
 
-/// A Postern of one's own, with the usual settings.
+/// A Postern for one test alone, with the usual settings.
 pub(crate) async fn postern() -> Result<Postern> {
     postern_with(Settings::new()?).await
 }
 
-/// A Postern of one's own.
+/// A Postern for one test alone.
 pub(crate) async fn postern_with(settings: Settings) -> Result<Postern> {
     Postern::start(Runtime::under_test()?, settings).await
 }
 
-/// Waits until another request sees what one has changed: on workerd at once, because one instance serves all of them;
-/// on Spin, where every component is an instance of its own, within the five seconds that are promised (and one for a
-/// busy machine).
+/// Waits until another request sees a change: on workerd at once, because one instance serves all requests; on Spin,
+/// where every component is an instance of its own, within the five seconds for which an instance may remember (plus
+/// one second for a busy machine).
 pub(crate) async fn seen<T>(
     postern: &Postern,
     what: &str,

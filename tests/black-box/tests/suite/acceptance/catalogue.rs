@@ -1,4 +1,4 @@
-//! What belongs to the registry and has no row of its own: the catalogue, and the description of the API.
+//! The catalogue, the installation of one of its entries, and the description of the API.
 
 use std::collections::BTreeSet;
 
@@ -67,10 +67,10 @@ async fn the_catalogue_can_be_searched() -> Result<()> {
     Ok(())
 }
 
-/// From the catalogue, by the name that the contract's example uses. Whether the real server can be reached plays no
-/// part: it is stopped, and it does not start without its credential.
+/// Installs a catalogue entry by its name. The test does not need the real server: the integration is stopped, and
+/// does not start without its credential.
 #[tokio::test]
-async fn row_14_install_from_the_catalogue() -> Result<()> {
+async fn install_an_integration_from_the_catalogue() -> Result<()> {
     let world = world().await?;
     let client = Hoziron::of(&world.postern)?;
     let github = || async {

@@ -1,4 +1,4 @@
-//! Rows 4 and 5: update and archive.
+//! Update and archive, in the Kontext dialect.
 
 use std::time::Duration;
 
@@ -24,13 +24,13 @@ async fn patch(admin: &Api, id: &str, body: Value) -> Result<Value> {
 }
 
 #[tokio::test]
-async fn row_04_update_an_integration() -> Result<()> {
+async fn update_an_integration() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
     let schema = json!({"type": "string"});
     let given = json!({"authMode": "user_token", "credentialSchema": schema, "capabilities": {"tools": {}}});
     let created = create(&admin, "Row 4", given).await?;
-    // What is absent stays as it is; only updatedAt moves.
+    // Absent members stay as they are; only updatedAt changes.
     let before = registry::settled(&world.postern, &created.id).await?.object;
     tokio::time::sleep(Duration::from_millis(5)).await;
     for (body, changed) in [
@@ -48,7 +48,7 @@ async fn row_04_update_an_integration() -> Result<()> {
         let mut expected = unchanged.clone();
         merge(&mut expected, &changed);
         let patched = patch(&admin, &created.id, body.clone()).await?;
-        // Some changes have the upstream looked at again.
+        // Some changes start another probe, which changes these two members.
         for moving in ["updatedAt", "lastValidatedAt"] {
             expected[moving] = patched[moving].clone();
         }
@@ -61,7 +61,7 @@ async fn row_04_update_an_integration() -> Result<()> {
     let unchanged = patch(&admin, &created.id, json!({})).await?;
     assert_eq!((&unchanged["name"], &unchanged["capabilities"]), (&json!("Row 4"), &json!({"prompts": {}})));
 
-    // Null clears what may be absent, and is refused for the rest.
+    // `null` clears an optional member, and is refused for a required one.
     let cleared =
         patch(&admin, &created.id, json!({"capabilities": null, "credentialSchema": null, "oauth": null}))
             .await?;
@@ -76,13 +76,17 @@ async fn row_04_update_an_integration() -> Result<()> {
     let duplicate = create(&admin, "Row 4 other", json!({})).await?;
     let answer = admin.patch(&path(&duplicate.id, ""), &json!({"name": "Row 4"})).await?;
     kontext_refusal(&answer, 409, "duplicate")?;
-    assert_eq!(patch(&admin, &created.id, json!({"name": "Row 4"})).await?["name"], "Row 4", "its own name");
+    assert_eq!(
+        patch(&admin, &created.id, json!({"name": "Row 4"})).await?["name"],
+        "Row 4",
+        "an integration may keep its own name"
+    );
     kontext_refuses("PATCH", |id| path(id, ""), Some(&json!({"name": "Row 4 nobody"}))).await
 }
 
-/// The rules between fields hold for what a PATCH leads to, not for its body alone.
+/// The rules between fields are checked on the integration that a PATCH leads to, not on the body alone.
 #[tokio::test]
-async fn row_04_update_across_fields() -> Result<()> {
+async fn update_across_fields() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
     let created = create(&admin, "Row 4 fields", json!({})).await?;
@@ -110,13 +114,13 @@ async fn row_04_update_across_fields() -> Result<()> {
     assert_eq!(switched["oauth"]["provider"], "github");
     refused(json!({"serverToken": "third"}), "serverToken").await?;
     let back = patch(&admin, &created.id, json!({"authMode": "none"})).await?;
-    assert_eq!(back.get("oauth"), None, "and so did the OAuth configuration");
+    assert_eq!(back.get("oauth"), None, "the OAuth configuration went with its mode");
     Ok(())
 }
 
-/// Another URL or another mode makes what was found before worthless; another mode cuts the users off.
+/// Another URL or mode discards the result of the last probe; another mode also removes the users' connections.
 #[tokio::test]
-async fn row_04_update_resets_what_depends_on_it() -> Result<()> {
+async fn update_resets_what_depends_on_it() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
     let body = json!({"name": "Row 4 reset", "url": world.stub.url("/modern"), "authMode": "user_token"});
@@ -127,13 +131,13 @@ async fn row_04_update_resets_what_depends_on_it() -> Result<()> {
         api.post(&connection, &json!({"token": "a-token-of-mine"})).await?.expect(201)?;
     }
     let renamed = patch(&admin, &created.id, json!({"name": "Row 4 reset too"})).await?;
-    assert_eq!(renamed["validationStatus"], "valid", "a name changes nothing");
+    assert_eq!(renamed["validationStatus"], "valid", "another name keeps the result of the last probe");
 
     let moved = patch(&admin, &created.id, json!({"url": world.stub.url("/dual?tools=2")})).await?;
     assert_eq!(moved["validationStatus"], "pending");
     assert_eq!(moved.get("validationMessage"), None, "{moved}");
     assert_eq!(moved["userConnection"]["connected"], true, "another URL keeps the users connected");
-    black_box::eventually("it is probed again after the answer", async || {
+    black_box::eventually("the integration is probed again after the answer", async || {
         let object = world.postern.integration(&created.id).await?.object;
         let fresh = object["validationStatus"] == "valid"
             && object["validationMessage"].as_str().is_some_and(|message| message.contains("2 tools"));
@@ -154,7 +158,7 @@ async fn row_04_update_resets_what_depends_on_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_04_update_revives_an_archived_integration() -> Result<()> {
+async fn update_revives_an_archived_integration() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
     let created = create(&admin, "Row 4 archived", json!({})).await?;
@@ -170,7 +174,7 @@ async fn row_04_update_revives_an_archived_integration() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_05_archive_an_integration() -> Result<()> {
+async fn archive_an_integration() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
     let body = json!({"name": "Row 5", "url": world.stub.url("/modern"), "authMode": "user_token"});
@@ -194,13 +198,13 @@ async fn row_05_archive_an_integration() -> Result<()> {
         let answer = admin.call(method, &path(&created.id, part)).await?;
         kontext_refusal(&answer, 404, "not_found").with_context(|| format!("{method} {part}"))?;
     }
-    fixtures::seen(&world.postern, "its tools are gone", async || {
+    fixtures::seen(&world.postern, "the archived integration's tools are gone", async || {
         let tools = fixtures::modern_tools(&developer, "/mcp").await?;
         Ok((!tools.iter().any(|tool| tool.starts_with("row-5__"))).then_some(()))
     })
     .await?;
 
-    // Its secrets are deleted, not hidden: they do not come back with it.
+    // The secrets are deleted, not hidden: the revived integration does not have them.
     let rows = world
         .postern
         .sql("SELECT id FROM credentials WHERE integration_id = ?1", json!([created.id]))

@@ -1,4 +1,4 @@
-//! Rows 10, 11 and 12: each user's own connection.
+//! Each user's own connection: add a token, read the connection, revoke it.
 
 use anyhow::{Context as _, Result};
 use black_box::{
@@ -21,7 +21,7 @@ async fn create(name: &str, members: Value) -> Result<Integration> {
     integration(&admin.post(INTEGRATIONS, &body).await?, 201)
 }
 
-/// What a caller is told about its own connection, by the route and by the integration itself where it may see that.
+/// Returns `true` if the caller is connected, and checks the form of the answer.
 async fn connected(api: &Api, id: &str) -> Result<bool> {
     let body = api.get(&path(id, "connection")).await?.expect(200)?;
     let connected = body["connection"]["connected"] == true;
@@ -30,7 +30,8 @@ async fn connected(api: &Api, id: &str) -> Result<bool> {
     Ok(connected)
 }
 
-/// Who may not even know of the integration, who has no credentials, and where there are none.
+/// The refusals of the connection's route: without a key, to a program, to a caller who may not use the integration,
+/// and for an id of no integration.
 async fn refusals(method: &str, body: Option<&Value>) -> Result<()> {
     let world = world().await?;
     let existing = create(&format!("Row {method} refused"), json!({})).await?;
@@ -51,13 +52,17 @@ async fn refusals(method: &str, body: Option<&Value>) -> Result<()> {
         let nothing = send(world.postern.caller(&world.developer)?, id).await?;
         let message = kontext_refusal(&nothing, 404, "not_found").context("nothing there")?;
         assert_eq!(message, "Integration not found");
-        assert_eq!(guest.json()?["message"], message, "a guest learns nothing");
+        assert_eq!(
+            guest.json()?["message"],
+            message,
+            "a guest cannot tell a hidden integration from an unknown one"
+        );
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn row_10_add_a_users_token() -> Result<()> {
+async fn add_a_users_token() -> Result<()> {
     let world = world().await?;
     let (admin, developer) = (world.postern.admin()?, world.postern.caller(&world.developer)?);
     let created = create("Row 10", json!({})).await?;
@@ -75,7 +80,7 @@ async fn row_10_add_a_users_token() -> Result<()> {
     assert!(connected(&developer, &created.id).await?);
     let rows = "SELECT owner FROM credentials WHERE integration_id = ?1";
     let rows = world.postern.sql(rows, json!([created.id])).await?;
-    assert_eq!(rows, [json!({"owner": "apikey:developer"})], "the last one replaced the others");
+    assert_eq!(rows, [json!({"owner": "apikey:developer"})], "the last token replaced the others");
 
     for body in [
         json!({}),
@@ -104,13 +109,17 @@ async fn row_10_add_a_users_token() -> Result<()> {
         let message = kontext_refusal(&answer, 400, "validation_error").context(name)?;
         assert!(message.contains("authMode"), "{message}");
     }
-    assert!(!connected(&admin, &created.id).await?, "nobody else is connected");
+    assert!(
+        !connected(&admin, &created.id).await?,
+        "another user's token does not connect the administrator"
+    );
     refusals("POST", Some(&json!({"token": "t"}))).await
 }
 
-/// The schema speaks of a string for a token and of an object for credentials; a refusal names the place, not the value.
+/// A schema of type string describes a token, one of type object describes credentials; a refusal names the place in
+/// the schema, not the value.
 #[tokio::test]
-async fn row_10_a_credential_has_to_match_its_schema() -> Result<()> {
+async fn a_credential_has_to_match_its_schema() -> Result<()> {
     let developer = world().await?.postern.caller(&world().await?.developer)?;
     let text = json!({"type": "string", "pattern": "^ghp_[a-z]{8}$"});
     let object = json!({
@@ -148,7 +157,7 @@ async fn row_10_a_credential_has_to_match_its_schema() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_11_get_a_users_connection() -> Result<()> {
+async fn get_a_users_connection() -> Result<()> {
     let world = world().await?;
     let created = create("Row 11", json!({})).await?;
     let (developer, colleague, admin) = (
@@ -167,7 +176,7 @@ async fn row_11_get_a_users_connection() -> Result<()> {
         for (api, expected) in all.into_iter().zip(expected) {
             assert_eq!(connected(api, &created.id).await?, expected);
         }
-        // The integration shows the caller's own, in each of its forms.
+        // The integration shows the caller's own connection, alone and in a list.
         let shown = world.postern.integration(&created.id).await?.object;
         let status = if expected[2] { "connected" } else { "disconnected" };
         assert_eq!(shown["userConnection"], json!({"connected": expected[2], "status": status}));
@@ -178,7 +187,7 @@ async fn row_11_get_a_users_connection() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_12_revoke_a_users_connection() -> Result<()> {
+async fn revoke_a_users_connection() -> Result<()> {
     let world = world().await?;
     let created = create("Row 12", json!({})).await?;
     let connection = path(&created.id, "connection");
@@ -189,7 +198,11 @@ async fn row_12_revoke_a_users_connection() -> Result<()> {
     }
     for _ in 0..2 {
         let answer = developer.delete(&connection).await?;
-        assert_eq!((answer.status, answer.text.as_str()), (204, ""), "also when there is nothing to revoke");
+        assert_eq!(
+            (answer.status, answer.text.as_str()),
+            (204, ""),
+            "also when the caller has no connection"
+        );
         assert!(!connected(&developer, &created.id).await?);
         assert!(connected(&colleague, &created.id).await?, "nobody else's");
     }

@@ -1,4 +1,4 @@
-//! Rows 13, 14 and 15: list, install, remove.
+//! List, install and remove, in the Hoziron dialect.
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -11,13 +11,13 @@ use crate::{
 };
 
 #[tokio::test]
-async fn row_13_list_integrations() -> Result<()> {
+async fn list_integrations() -> Result<()> {
     let (postern, stub) = (fixtures::postern_with(registry::settings()?).await?, fixtures::stub()?);
     let client = Hoziron::of(&postern)?;
     let empty = client.api.get("/integrations").await?.expect(200)?;
     assert_eq!(empty, json!({"integrations": []}));
 
-    // In order of installation, not of the alphabet; both dialects' integrations.
+    // The list is in order of installation, not of the alphabet, and has the integrations of both dialects.
     client
         .install_probed(json!({"source": stub.url("/modern?tools=4"), "id": "postgresql-connector"}), 4)
         .await?;
@@ -34,7 +34,7 @@ async fn row_13_list_integrations() -> Result<()> {
     ]});
     assert_eq!(listed, expected);
 
-    // Pages, for whom the whole is too much.
+    // The list can also be read in pages.
     let (mut seen, mut query) = (Vec::new(), "limit=2".to_owned());
     for _ in 0..2 {
         let page = client.api.get(&format!("/integrations?{query}")).await?.expect(200)?;
@@ -51,7 +51,8 @@ async fn row_13_list_integrations() -> Result<()> {
     }
     let kontext = postern.admin()?.get(&format!("{INTEGRATIONS}?limit=1")).await?.expect(200)?;
     let foreign = kontext["nextCursor"].as_str().context("no cursor")?;
-    // The cursor of another list may be understood where the order is the same, or refused; it must not fail.
+    // The cursor of the other dialect's list may be accepted, since the order is the same, or refused; the request
+    // must not fail in another way.
     assert!([200, 400].contains(&client.api.get(&format!("/integrations?cursor={foreign}")).await?.status));
 
     hoziron(&postern.stranger()?.get("/integrations").await?, "Unauthorized")?;
@@ -61,19 +62,19 @@ async fn row_13_list_integrations() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_14_install_an_integration() -> Result<()> {
+async fn install_an_integration() -> Result<()> {
     let world = world().await?;
     let client = Hoziron::of(&world.postern)?;
     let url = world.stub.url("/modern?tools=5");
 
-    // The vector of the contract, with the stub in GitHub's place.
+    // An upstream's URL with a name and an id; the stub takes GitHub's place.
     let body = json!({"source": {"url": url, "name": "GitHub of row 14"}, "id": "row-14-connector"});
     assert_eq!(client.install_probed(body.clone(), 5).await?, "row-14-connector");
     let item = client.item("row-14-connector").await?;
     assert_eq!(item, Some(json!({"id": "row-14-connector", "status": "stopped", "tools_count": 5})));
     hoziron(&client.api.post("/integrations/install", &body).await?, "Duplicate")?;
 
-    // A URL and a name; what the other dialect sees of it.
+    // A source that is only a URL; the other dialect shows the integration too.
     let id = client.install(json!({"source": url, "name": "Row 14 by URL", "id": "row-14-url"})).await?;
     let found = client.api.get(&format!("{INTEGRATIONS}?name=Row%2014%20by%20URL")).await?.expect(200)?;
     let seen = &found["items"][0];
@@ -85,7 +86,7 @@ async fn row_14_install_an_integration() -> Result<()> {
     }
     assert!(is_timestamp(&seen["createdAt"]));
 
-    // Everything at once: headers with placeholders, their values, a policy.
+    // Every member at once: headers with placeholders, their values, a policy.
     let body = json!({
         "source": {
             "url": world.stub.url("/guarded/plain/modern"), "name": "Row 14 inline", "description": "All of it.",
@@ -137,7 +138,7 @@ async fn refusals_of_an_installation(url: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_15_remove_an_integration() -> Result<()> {
+async fn remove_an_integration() -> Result<()> {
     let world = world().await?;
     let client = Hoziron::of(&world.postern)?;
     let source = json!({"source": world.stub.url("/modern"), "id": "row-15"});
@@ -150,11 +151,11 @@ async fn row_15_remove_an_integration() -> Result<()> {
     hoziron(&remove("row-15", "").await?, "NotFound")?;
     hoziron(&client.act("row-15", "start").await?, "NotFound")?;
 
-    // A running one only when somebody insists. Its name is free again at once.
+    // A running integration is removed only with `force`. Its name is free again at once.
     client.install_probed(source, 7).await?;
     client.run("row-15", "start").await?;
     let developer = world.postern.caller(&world.developer)?;
-    fixtures::seen(&world.postern, "it is offered", async || {
+    fixtures::seen(&world.postern, "the integration's tools are offered", async || {
         let tools = fixtures::modern_tools(&developer, "/mcp").await?;
         Ok(tools.contains("row-15__echo").then_some(()))
     })
@@ -167,7 +168,7 @@ async fn row_15_remove_an_integration() -> Result<()> {
     assert_eq!(client.status("row-15").await?["status"], "running", "a refusal removes nothing");
     assert_eq!(remove("row-15", "?force=true").await?.expect(200)?, gone);
     assert_eq!(client.item("row-15").await?, None);
-    fixtures::seen(&world.postern, "its tools are gone", async || {
+    fixtures::seen(&world.postern, "the removed integration's tools are gone", async || {
         let tools = fixtures::modern_tools(&developer, "/mcp").await?;
         Ok((!tools.iter().any(|tool| tool.starts_with("row-15__"))).then_some(()))
     })

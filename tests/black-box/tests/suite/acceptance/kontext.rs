@@ -1,4 +1,4 @@
-//! Rows 1, 2, 3 and 6: create, list, get, validate.
+//! Create, list, get and validate, in the Kontext dialect.
 
 use anyhow::{Context as _, Result, ensure};
 use black_box::Integration;
@@ -13,11 +13,11 @@ use crate::{
 };
 
 #[tokio::test]
-async fn row_01_create_an_integration() -> Result<()> {
+async fn create_an_integration() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
 
-    // The least that can be said.
+    // A body with the required members only.
     let answer =
         admin.post(INTEGRATIONS, &json!({"name": "Row 1", "url": world.stub.url("/modern")})).await?;
     let least = integration(&answer, 201)?;
@@ -31,7 +31,7 @@ async fn row_01_create_an_integration() -> Result<()> {
     });
     assert_eq!(least.object, defaults);
 
-    // The most, in each mode.
+    // Bodies with every member that each mode takes.
     let oauth =
         json!({"provider": "github", "issuer": "https://login.example.com", "scopes": ["repo", "read:user"]});
     let schema = json!({"type": "string", "minLength": 8});
@@ -70,9 +70,9 @@ async fn row_01_create_an_integration() -> Result<()> {
     refusals_of_a_creation(&least).await
 }
 
-/// What is just within the limits is taken.
+/// Values that are just within the limits are accepted.
 #[tokio::test]
-async fn row_01_create_at_the_limits() -> Result<()> {
+async fn create_at_the_limits() -> Result<()> {
     let admin = world().await?.postern.admin()?;
     let long = "ü".repeat(200);
     for (name, members) in [
@@ -94,11 +94,12 @@ async fn row_01_create_at_the_limits() -> Result<()> {
     Ok(())
 }
 
-/// 400, 401, 403 and both kinds of 409; and how the second of them is resolved.
+/// The refusals of a create: 400, 401, 403, and 409 both for a name that is taken and for an archived integration's
+/// name; `confirmUnarchive` then revives the archived integration.
 async fn refusals_of_a_creation(taken: &Integration) -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
-    // The vector of the contract: server_token without a token.
+    // The mode `server_token` needs a token.
     let mut body = quiet("Row 1 vector");
     merge(&mut body, &json!({"authMode": "server_token"}));
     let refused = kontext_refusal(&admin.post(INTEGRATIONS, &body).await?, 400, "validation_error")?;
@@ -116,7 +117,7 @@ async fn refusals_of_a_creation(taken: &Integration) -> Result<()> {
     let developer = world.postern.caller(&world.developer)?;
     kontext_refusal(&developer.post(INTEGRATIONS, &quiet("Row 1 developer")).await?, 403, "forbidden")?;
 
-    // An archived one of the same name has to be meant.
+    // The name of an archived integration needs a confirmation.
     assert_eq!(admin.delete(&path(&created.id, "")).await?.status, 204);
     let mut body = quiet("Row 1 vector");
     let refused = kontext_refusal(&admin.post(INTEGRATIONS, &body).await?, 409, "conflict")?;
@@ -126,7 +127,7 @@ async fn refusals_of_a_creation(taken: &Integration) -> Result<()> {
     let revived = integration(&answer, 201)?;
     assert_eq!((&revived.id, &revived.slug), (&created.id, &created.slug));
     assert_eq!(answer.header("location"), path(&created.id, ""));
-    // It is what the body says, not what it was: the token was deleted when it was archived.
+    // The revived integration is what the body says; the old token was deleted when the integration was archived.
     assert_eq!(
         (&revived.object["authMode"], &revived.object["serverTokenConfigured"]),
         (&json!("none"), &json!(false))
@@ -135,7 +136,7 @@ async fn refusals_of_a_creation(taken: &Integration) -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_02_list_integrations() -> Result<()> {
+async fn list_integrations() -> Result<()> {
     let postern = fixtures::postern_with(registry::settings()?).await?;
     let admin = postern.admin()?;
     let empty = admin.get(INTEGRATIONS).await?.expect(200)?;
@@ -148,7 +149,7 @@ async fn row_02_list_integrations() -> Result<()> {
     }
     let all: Vec<&str> = names.iter().map(String::as_str).collect();
 
-    // The first page has 50 unless somebody says otherwise; the last one has no cursor.
+    // A page has 50 items unless the request says otherwise; the last page has no cursor.
     let first = page(&admin, "").await?;
     assert_eq!(first.names, all[..50]);
     assert!(first.next.is_some());
@@ -170,7 +171,7 @@ async fn row_02_list_integrations() -> Result<()> {
         assert_eq!(seen, all, "limit {limit}, in order of creation");
     }
 
-    // The filter takes its text literally, and pages too.
+    // The filter takes its text literally, and its result has pages too.
     for (filter, expected) in [
         ("no.%201", vec!["1", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19"]),
         ("no.%2042", vec!["42"]),
@@ -202,12 +203,13 @@ async fn row_02_list_integrations() -> Result<()> {
     Ok(())
 }
 
-/// What comes and goes between two pages neither repeats nor hides another one; a cursor cannot be made up.
+/// An integration that is created or archived between two pages neither repeats nor hides another one; a forged
+/// cursor is refused.
 async fn stable_pages(postern: &black_box::Postern, all: &[&str]) -> Result<()> {
     let admin = postern.admin()?;
     let first = page(&admin, "limit=20").await?;
     let cursor = first.next.context("no cursor")?;
-    // The one that the cursor stands on.
+    // Archives the integration at which the cursor points.
     let found = admin.get(&format!("{INTEGRATIONS}?limit=200")).await?.expect(200)?;
     let id = found["items"][19]["id"].as_str().context("no id")?.to_owned();
     assert_eq!(admin.delete(&path(&id, "")).await?.status, 204);
@@ -215,7 +217,7 @@ async fn stable_pages(postern: &black_box::Postern, all: &[&str]) -> Result<()> 
     let second = page(&admin, &format!("limit=200&cursor={cursor}")).await?;
     assert_eq!(second.names, [&all[20..], &["Late"]].concat());
     let listed = page(&admin, "limit=200").await?.names;
-    assert!(!listed.iter().any(|name| name == all[19]), "an archived one is listed");
+    assert!(!listed.iter().any(|name| name == all[19]), "an archived integration is listed");
 
     for position in [0, cursor.len() / 2, cursor.len() - 1] {
         let mut forged = cursor.clone().into_bytes();
@@ -246,7 +248,7 @@ async fn page(admin: &black_box::api::Api, query: &str) -> Result<Page> {
 }
 
 #[tokio::test]
-async fn row_03_get_an_integration() -> Result<()> {
+async fn get_an_integration() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
     let created = integration(&admin.post(INTEGRATIONS, &quiet("Row 3")).await?, 201)?;
@@ -268,7 +270,7 @@ async fn row_03_get_an_integration() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_06_validate_an_integration() -> Result<()> {
+async fn validate_an_integration() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
     let validate = async |id: &str| -> Result<Value> {
@@ -305,7 +307,7 @@ async fn row_06_validate_an_integration() -> Result<()> {
         assert_eq!(failures > 0, status == "invalid", "{name}: {validated}");
         assert_eq!(validated, world.postern.integration(&created.id).await?.object, "{name}");
     }
-    // It takes no body; an empty object is none.
+    // The operation takes no body; an empty object counts as none.
     let found = admin.get(&format!("{INTEGRATIONS}?name=Row%206%20good")).await?.expect(200)?;
     let id = found["items"][0]["id"].as_str().context("no id")?.to_owned();
     let answer = admin.post(&path(&id, "validate"), &json!({})).await?;
@@ -316,7 +318,7 @@ async fn row_06_validate_an_integration() -> Result<()> {
     Ok(())
 }
 
-/// Puts the members of one object into another.
+/// Copies the members of one object into another.
 pub(super) fn merge(object: &mut Value, members: &Value) {
     for (name, value) in members.as_object().into_iter().flatten() {
         object[name] = value.clone();

@@ -1,4 +1,4 @@
-//! Rows 16 to 20: start, stop, restart, status, tools.
+//! Start, stop, restart, status and tools, in the Hoziron dialect.
 
 use std::time::Duration;
 
@@ -26,10 +26,10 @@ fn guarded(url: &str, id: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn row_16_start_an_integration() -> Result<()> {
+async fn start_an_integration() -> Result<()> {
     let world = world().await?;
     let client = Hoziron::of(&world.postern)?;
-    // The second vector of the contract: installed, stopped, running with a pid, stopped without.
+    // An installed integration is stopped, has a pid while it runs, and none when it is stopped again.
     client
         .install_probed(json!({"source": {"url": world.stub.url("/modern?tools=5")}, "id": "row-16"}), 5)
         .await?;
@@ -37,11 +37,15 @@ async fn row_16_start_an_integration() -> Result<()> {
     assert_eq!(client.item("row-16").await?, Some(stopped.clone()));
     let pid = client.run("row-16", "start").await?;
     for _ in 0..2 {
-        assert_eq!(client.run("row-16", "start").await?, pid, "starting a running one changes nothing");
+        assert_eq!(
+            client.run("row-16", "start").await?,
+            pid,
+            "starting a running integration changes nothing"
+        );
     }
     assert_eq!(client.status("row-16").await?["pid"], pid);
     let developer = world.postern.caller(&world.developer)?;
-    fixtures::seen(&world.postern, "it can be called", async || {
+    fixtures::seen(&world.postern, "the integration can be called", async || {
         let tools = fixtures::modern_tools(&developer, "/mcp").await?;
         Ok(tools.contains("row-16__echo").then_some(()))
     })
@@ -50,14 +54,14 @@ async fn row_16_start_an_integration() -> Result<()> {
     client.stop("row-16").await?;
     assert_eq!(client.item("row-16").await?, Some(stopped));
     assert!(client.run("row-16", "start").await? > pid, "a new start is a new process");
-    // A body is not needed, and an empty one is no mistake.
+    // A body is optional, and an empty object is accepted.
     let again = client.api.post("/integrations/row-16/start", &json!({})).await?;
     assert_eq!(again.status, 200, "{}", again.text);
     hoziron_refuses("POST", |id| format!("/integrations/{id}/start")).await
 }
 
 #[tokio::test]
-async fn row_16_start_needs_its_credentials() -> Result<()> {
+async fn start_needs_its_credentials() -> Result<()> {
     let world = world().await?;
     let client = Hoziron::of(&world.postern)?;
     let id = client.install(guarded(&world.stub.url("/guarded/plain/modern"), "row-16-guarded")).await?;
@@ -90,19 +94,19 @@ async fn row_16_start_needs_its_credentials() -> Result<()> {
     assert_eq!(started.expect(200)?["status"], "running", "{}", started.text);
     assert_eq!(client.tools(&id).await?.len(), 7);
     let developer = world.postern.caller(&world.developer)?;
-    fixtures::seen(&world.postern, "it can be called", async || {
+    fixtures::seen(&world.postern, "the integration can be called", async || {
         Ok(registry::echo(&developer, &id, "with credentials").await.is_ok().then_some(()))
     })
     .await?;
-    // They stay for the next start.
+    // The credentials are kept for the next start.
     client.stop(&id).await?;
     client.run(&id, "start").await?;
     Ok(())
 }
 
-/// A placeholder is a need, whether or not the template says so a second time.
+/// A placeholder in a header needs a credential, whether or not the template also declares that credential.
 #[tokio::test]
-async fn row_16_start_needs_what_a_header_needs() -> Result<()> {
+async fn start_needs_what_a_header_needs() -> Result<()> {
     let (world, stub) = (world().await?, fixtures::stub()?);
     let client = Hoziron::of(&world.postern)?;
     let headers = json!([{"name": "X-Api-Key", "value": "Key {API_KEY}"}]);
@@ -122,7 +126,7 @@ async fn row_16_start_needs_what_a_header_needs() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_16_start_of_an_unusable_one() -> Result<()> {
+async fn start_of_an_unusable_integration() -> Result<()> {
     let world = world().await?;
     let client = Hoziron::of(&world.postern)?;
     let stub = fixtures::stub()?;
@@ -131,11 +135,15 @@ async fn row_16_start_of_an_unusable_one() -> Result<()> {
     let message = hoziron(&client.act("row-16-dead", "start").await?, "ProviderError")?;
     assert!(message.contains("HTTP 503"), "{message}");
     let kept = json!({"id": "row-16-dead", "status": "stopped", "tools_count": 7});
-    assert_eq!(client.item("row-16-dead").await?, Some(kept), "it keeps what was known of it");
+    assert_eq!(
+        client.item("row-16-dead").await?,
+        Some(kept),
+        "the integration keeps its status and its tools"
+    );
     stub.break_with(None);
     client.run("row-16-dead", "start").await?;
 
-    // A start that finds the upstream changed takes over what it found.
+    // A start that finds other tools at the upstream stores them.
     client.stop("row-16-dead").await?;
     stub.remove_tool("echo");
     client.run("row-16-dead", "start").await?;
@@ -144,54 +152,54 @@ async fn row_16_start_of_an_unusable_one() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_17_stop_an_integration() -> Result<()> {
+async fn stop_an_integration() -> Result<()> {
     let (world, stub) = (world().await?, fixtures::stub()?);
     let client = Hoziron::of(&world.postern)?;
     client.install_probed(json!({"source": stub.url("/dual"), "id": "row-17"}), 7).await?;
     client.run("row-17", "start").await?;
     let developer = world.postern.caller(&world.developer)?;
-    fixtures::seen(&world.postern, "it can be called", async || {
+    fixtures::seen(&world.postern, "the integration can be called", async || {
         Ok(registry::echo(&developer, "row-17", "before").await.is_ok().then_some(()))
     })
     .await?;
 
     client.stop("row-17").await?;
-    fixtures::seen(&world.postern, "it is out of the list", async || {
+    fixtures::seen(&world.postern, "the integration's tools are out of the list", async || {
         let tools = fixtures::modern_tools(&developer, "/mcp").await?;
         let legacy = fixtures::legacy_tools(&developer, "/mcp").await?;
         let listed = tools.iter().chain(&legacy).any(|tool| tool.starts_with("row-17__"));
         Ok((!listed).then_some(()))
     })
     .await?;
-    fixtures::seen(&world.postern, "its endpoint is gone", async || {
+    fixtures::seen(&world.postern, "the integration's endpoint is gone", async || {
         let request = black_box::mcp::Request::modern(json!(1), "tools/list", json!({}))?;
         let reply = request.send(&developer, "/integrations/row-17/mcp").await?;
         Ok((reply.http.status == 404).then_some(()))
     })
     .await?;
     let agent = Agent::open(Modern, developer, "/mcp").await?;
-    fixtures::seen(&world.postern, "its tools are refused", async || {
+    fixtures::seen(&world.postern, "calls of the integration's tools are refused", async || {
         stub.forget_requests();
         let reply = agent.call(json!(1), "row-17__echo", json!({"message": "after"})).await?;
         let Ok(error) = reply.error(&json!(1)) else { return Ok(None) };
         assert!(error["message"].as_str().unwrap_or_default().contains("Unknown tool"), "{error}");
-        assert!(stub.requests().is_empty(), "a stopped one is dialled");
+        assert!(stub.requests().is_empty(), "a stopped integration's upstream is dialled");
         Ok(Some(()))
     })
     .await?;
 
     client.stop("row-17").await?;
-    assert_eq!(client.tools("row-17").await?.len(), 7, "its catalogue is kept");
+    assert_eq!(client.tools("row-17").await?.len(), 7, "a stopped integration keeps its catalogue");
     hoziron_refuses("POST", |id| format!("/integrations/{id}/stop")).await
 }
 
 #[tokio::test]
-async fn row_18_restart_an_integration() -> Result<()> {
+async fn restart_an_integration() -> Result<()> {
     let (world, stub) = (world().await?, fixtures::stub()?);
     let client = Hoziron::of(&world.postern)?;
     client.install_probed(json!({"source": stub.url("/modern"), "id": "row-18"}), 7).await?;
     let first = client.run("row-18", "start").await?;
-    black_box::eventually("it has been up for two seconds", async || {
+    black_box::eventually("the integration has been up for two seconds", async || {
         Ok((client.status("row-18").await?["uptime_secs"].as_u64() >= Some(2)).then_some(()))
     })
     .await?;
@@ -201,14 +209,14 @@ async fn row_18_restart_an_integration() -> Result<()> {
     assert_eq!((&status["pid"], &status["status"]), (&json!(second), &json!("running")));
     assert!(status["uptime_secs"].as_u64() < Some(2), "{status}");
 
-    // One that cannot be reached stays as it was, pid and all.
+    // A failed restart leaves the integration as it was, with the same pid.
     stub.break_with(Some(500.try_into()?));
     let message = hoziron(&client.act("row-18", "restart").await?, "ProviderError")?;
     assert!(message.contains("HTTP 500"), "{message}");
     let status = client.status("row-18").await?;
     assert_eq!((&status["pid"], &status["status"]), (&json!(second), &json!("running")));
     stub.break_with(None);
-    // A stopped one starts.
+    // A restart of a stopped integration starts it.
     client.stop("row-18").await?;
     assert!(client.run("row-18", "restart").await? > second);
 
@@ -220,7 +228,7 @@ async fn row_18_restart_an_integration() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_19_the_status_of_an_integration() -> Result<()> {
+async fn the_status_of_an_integration() -> Result<()> {
     let (world, stub) = (world().await?, fixtures::stub()?);
     let client = Hoziron::of(&world.postern)?;
     client.install_probed(json!({"source": stub.url("/modern?tools=4"), "id": "row-19"}), 4).await?;
@@ -238,7 +246,7 @@ async fn row_19_the_status_of_an_integration() -> Result<()> {
     assert!(later >= uptime + 2, "{uptime}, then {later}");
     client.stop("row-19").await?;
     assert_eq!(client.status("row-19").await?, stopped);
-    // One that was created running has been up since then.
+    // An integration that was created in the other dialect runs from the start.
     let created = world.postern.register("Row 19 created", &stub.url("/modern?tools=1")).await?;
     let status = client.status(&created.slug).await?;
     assert_eq!((&status["status"], &status["tools_count"]), (&json!("running"), &json!(1)));
@@ -246,7 +254,7 @@ async fn row_19_the_status_of_an_integration() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_20_the_tools_of_an_integration() -> Result<()> {
+async fn the_tools_of_an_integration() -> Result<()> {
     let (world, stub) = (world().await?, fixtures::stub()?);
     let client = Hoziron::of(&world.postern)?;
     client.install_probed(json!({"source": stub.url("/modern?tools=2"), "id": "row-20"}), 2).await?;
@@ -255,11 +263,15 @@ async fn row_20_the_tools_of_an_integration() -> Result<()> {
         {"name": "echo", "description": "Echoes the message back."},
     ]});
     let tools = async || client.api.get("/integrations/row-20/tools").await;
-    assert_eq!(tools().await?.expect(200)?, expected, "by name, and while it is stopped");
+    assert_eq!(
+        tools().await?.expect(200)?,
+        expected,
+        "sorted by name, also while the integration is stopped"
+    );
     client.run("row-20", "start").await?;
     assert_eq!(tools().await?.expect(200)?, expected);
 
-    // One that says nothing of itself has no description.
+    // A tool that the upstream gives no description has none here either.
     stub.set_tool(json!({"name": "add", "inputSchema": {"type": "object"}}));
     client.run("row-20", "restart").await?;
     assert_eq!(tools().await?.expect(200)?["tools"][0], json!({"name": "add"}));

@@ -1,4 +1,4 @@
-//! Rows 7, 8 and 9: the OAuth configuration.
+//! The OAuth configuration: get, replace, remove.
 
 use anyhow::{Context as _, Result};
 use black_box::api::Api;
@@ -23,7 +23,7 @@ async fn get(admin: &Api, id: &str) -> Result<Value> {
     Ok(body["oauth"].clone())
 }
 
-/// Replaces the configuration, and makes sure that the answer is what a GET and the integration show.
+/// Replaces the configuration, and checks that GET and the integration show what the answer shows.
 async fn put(admin: &Api, id: &str, body: &Value) -> Result<Value> {
     let put = admin.put(&path(id, "oauth"), body).await?.expect(200)?;
     assert_eq!(keys(&put), ["oauth"]);
@@ -34,7 +34,7 @@ async fn put(admin: &Api, id: &str, body: &Value) -> Result<Value> {
 }
 
 #[tokio::test]
-async fn row_07_get_the_oauth_configuration() -> Result<()> {
+async fn get_the_oauth_configuration() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
     let given =
@@ -57,14 +57,14 @@ async fn row_07_get_the_oauth_configuration() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_08_replace_the_oauth_configuration() -> Result<()> {
+async fn replace_the_oauth_configuration() -> Result<()> {
     const SECRET: &str = "canary-client-secret-8";
     let world = world().await?;
     let admin = world.postern.admin()?;
     let given = json!({"authMode": "oauth", "oauth": {"provider": "github", "scopes": ["repo"]}});
     let id = create(&admin, "Row 8", given).await?;
 
-    // Everything is replaced: what is absent is gone.
+    // A PUT replaces the whole configuration: absent members are removed.
     let full = json!({
         "provider": "gitlab", "issuer": "https://login.example.com", "scopes": ["api", "read_user"],
         "clientId": "client-1", "clientSecret": SECRET,
@@ -78,7 +78,7 @@ async fn row_08_replace_the_oauth_configuration() -> Result<()> {
     let whole = admin.get(&path(&id, "")).await?.text + &admin.get(INTEGRATIONS).await?.text;
     assert!(!whole.contains(SECRET));
 
-    // The secret stays while the client is the same, and goes with it, or on demand.
+    // The secret stays while the client is the same; another client or `null` removes the secret.
     for (body, configured) in [
         (json!({"clientId": "client-1", "scopes": ["api"]}), true),
         (json!({"clientId": "client-1", "clientSecret": null}), false),
@@ -112,7 +112,7 @@ async fn row_08_replace_the_oauth_configuration() -> Result<()> {
         let message = kontext_refusal(&answer, 400, "validation_error").with_context(|| body.to_string())?;
         assert!(message.contains(named) && !message.contains(SECRET), "{body}: {message}");
     }
-    assert_eq!(get(&admin, &id).await?, shown, "a refused one changes nothing");
+    assert_eq!(get(&admin, &id).await?, shown, "a refused configuration changes nothing");
 
     for (name, members) in [("Row 8 none", json!({})), ("Row 8 user", json!({"authMode": "user_token"}))] {
         let id = create(&admin, name, members).await?;
@@ -124,7 +124,7 @@ async fn row_08_replace_the_oauth_configuration() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_09_remove_the_oauth_configuration() -> Result<()> {
+async fn remove_the_oauth_configuration() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
     let given = json!({"authMode": "oauth", "oauth": {"provider": "github", "scopes": ["repo"]}});
@@ -135,7 +135,7 @@ async fn row_09_remove_the_oauth_configuration() -> Result<()> {
     kontext_refusal(&admin.get(&path(&id, "oauth")).await?, 404, "not_found")?;
     let left = integration(&admin.get(&path(&id, "")).await?, 200)?.object;
     assert_eq!((&left["authMode"], left.get("oauth")), (&json!("oauth"), None));
-    // The secret is gone with it, not only out of sight.
+    // The secret is deleted with the configuration: a new configuration does not have it.
     assert_eq!(put(&admin, &id, &json!({"clientId": "c"})).await?["clientSecretConfigured"], false);
     kontext_refuses("DELETE", |id| path(id, "oauth"), None).await?;
     assert_eq!(admin.call("PATCH", &path(UNKNOWN, "oauth")).await?.status, 405);

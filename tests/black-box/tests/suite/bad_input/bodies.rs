@@ -34,7 +34,7 @@ async fn a_body_over_the_limit_is_413() -> Result<()> {
     Ok(())
 }
 
-/// The same body in chunks, without a length that would give it away.
+/// The same body in chunks, whose length no header announces.
 #[tokio::test]
 async fn a_body_over_the_limit_is_413_also_without_a_content_length() -> Result<()> {
     let answer = refused("chunked", 413, async |world| {
@@ -49,8 +49,8 @@ async fn a_body_over_the_limit_is_413_also_without_a_content_length() -> Result<
     Ok(())
 }
 
-/// The answer may be there long before the body's end; a sender that notices only then must still find it, and not a
-/// connection that was reset (RFC 9112, section 9.6).
+/// The answer may arrive long before the end of the body; a sender that reads only then must still get the answer,
+/// not a connection that was reset (RFC 9112, section 9.6).
 #[tokio::test]
 async fn a_sender_that_reads_only_after_its_body_still_finds_the_refusal() -> Result<()> {
     let postern = &world().await?.postern;
@@ -66,7 +66,7 @@ async fn a_sender_that_reads_only_after_its_body_still_finds_the_refusal() -> Re
         connection.write_all(head.as_bytes()).await?;
         for _ in 0..2 {
             connection.write_all(&part).await.context("while the body was sent")?;
-            // Whoever closes early has closed by now.
+            // A server that closes the connection early has closed it by now.
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         let mut first = String::new();
@@ -76,7 +76,7 @@ async fn a_sender_that_reads_only_after_its_body_still_finds_the_refusal() -> Re
     Ok(())
 }
 
-/// A body and what the refusal must name.
+/// Pairs of a body and the text that the refusal must contain.
 fn wrong_bodies() -> Vec<(String, &'static str)> {
     let long = "n".repeat(201);
     let url = "https://mcp.example.com/mcp";
@@ -129,7 +129,7 @@ async fn a_body_that_breaks_a_rule_is_400_and_names_it() -> Result<()> {
     Ok(())
 }
 
-/// What stands in a refused body may be a secret that slipped into the wrong field.
+/// A value in a refused body may be a secret in the wrong field.
 #[tokio::test]
 async fn a_refusal_echoes_no_value() -> Result<()> {
     for body in [
@@ -147,7 +147,7 @@ async fn a_refusal_echoes_no_value() -> Result<()> {
     Ok(())
 }
 
-/// Bodies that are meant to exhaust whoever reads them: each is answered, and Postern goes on.
+/// Bodies that are made to exhaust a parser's memory or stack: each is refused, and Postern still answers afterwards.
 #[tokio::test]
 async fn a_hostile_body_is_survived() -> Result<()> {
     let nested = |open: &str, close: &str| format!("{}{}", open.repeat(200_000), close.repeat(200_000));

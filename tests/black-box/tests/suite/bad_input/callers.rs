@@ -1,4 +1,4 @@
-//! Callers without a valid key, without the right, or from a foreign web page.
+//! Callers without a valid key, callers without the right to manage integrations, and foreign web pages.
 
 use anyhow::{Context as _, Result};
 use black_box::{
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{INTEGRATIONS, World, json_rpc, kontext, refused, world};
 
-/// Every way not to be somebody.
+/// Callers of every kind that has no valid key.
 fn strangers(world: &World) -> Result<Vec<(&'static str, Api)>> {
     let admin = world.postern.admin_key();
     let (head, secret) = admin.rsplit_once('_').context("no secret in the key")?;
@@ -74,7 +74,7 @@ async fn a_key_is_taken_from_two_headers_and_from_nowhere_else() -> Result<()> {
 }
 
 #[tokio::test]
-async fn who_is_no_administrator_may_not_manage_integrations() -> Result<()> {
+async fn only_an_administrator_may_manage_integrations() -> Result<()> {
     let one = format!("{INTEGRATIONS}/{}", world().await?.taken.id);
     let validate = format!("{one}/validate");
     let body = json!({"name": "Mine", "url": "https://mine.example.com/mcp"});
@@ -91,7 +91,7 @@ async fn who_is_no_administrator_may_not_manage_integrations() -> Result<()> {
     Ok(())
 }
 
-/// DNS rebinding: a page of a foreign origin may not speak to Postern, also with a key.
+/// DNS rebinding: a page of a foreign origin is refused even with a valid key.
 #[tokio::test]
 async fn a_foreign_origin_is_403() -> Result<()> {
     for origin in [

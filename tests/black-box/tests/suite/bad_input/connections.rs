@@ -30,7 +30,7 @@ fn wrong_connections() -> Vec<Value> {
         json!({"credentials": {"k".repeat(65): "key-canary"}}),
         json!({"credentials": {"token": long}}),
         json!({"credentials": (0..17).map(|n| (format!("k{n}"), json!("v"))).collect::<serde_json::Map<_, _>>()}),
-        // Well formed, and not what the schema asks for.
+        // Well formed, but against the integration's schema.
         json!({"token": "canary-without-its-prefix"}),
         json!({"credentials": {"token": "key-canary"}}),
     ]

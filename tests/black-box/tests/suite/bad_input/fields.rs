@@ -1,11 +1,11 @@
-//! Fields of an integration, when it is created and when it is changed: the same mistakes, the same refusals.
+//! Fields of an integration: a create and a change with the same mistake are refused alike.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{Findings, INTEGRATIONS, hoziron, kontext, path, refused, world};
 
-/// What is wrong with a whole of members, whoever sends it, and what the refusal must name.
+/// Members that break a rule, in a create as well as in a change, and the text that the refusal must contain.
 fn wrong_members() -> Vec<(Value, &'static str)> {
     let token = |text: String| json!({"authMode": "server_token", "serverToken": text});
     let oauth = |oauth: Value| json!({"authMode": "oauth", "oauth": oauth});
@@ -70,7 +70,7 @@ fn nested(depth: usize) -> Value {
     (0..depth).fold(json!({"type": "string"}), |inner, _| json!({"properties": {"a": inner}}))
 }
 
-/// Header templates that must not be, none of whose values may be echoed.
+/// Header templates that are refused, without their values in the answer.
 fn wrong_headers() -> Vec<Value> {
     let one = |name: &str, value: &str| json!([{"name": name, "value": value}]);
     let mut wrong = vec![
@@ -123,7 +123,8 @@ fn wrong_headers() -> Vec<Value> {
     wrong
 }
 
-/// Sends members in a creation and in a change of one of the same mode, both of which are refused; returns both messages.
+/// Sends members in a create and in a change of an integration of the same mode. Both must be refused; returns both
+/// messages.
 async fn refused_twice(members: &Value) -> Result<[String; 2]> {
     let what: String = members.to_string().chars().take(80).collect();
     let mut body = json!({"name": "Wrong", "url": "https://wrong.invalid/mcp"});
@@ -176,7 +177,8 @@ async fn a_wrong_header_template_is_400_and_not_echoed() -> Result<()> {
     findings.none()
 }
 
-/// What cannot be absent cannot be null in a change either; what can is cleared, which the acceptance tests show.
+/// A required member cannot be `null` in a change either. `null` clears an optional one, which the acceptance tests
+/// show.
 #[tokio::test]
 async fn null_is_400_where_a_value_is_needed() -> Result<()> {
     for name in ["name", "url", "category", "authMode", "serverToken", "toolPolicy", "confirmUnarchive"] {
@@ -228,7 +230,8 @@ async fn a_body_that_is_no_object_is_400_everywhere() -> Result<()> {
     findings.none()
 }
 
-/// A change must not take another's name, nor may two changes at the same time both take one.
+/// A change must not take another integration's name, and of several concurrent changes to one name only one
+/// succeeds.
 #[tokio::test]
 async fn a_change_to_a_name_that_is_taken_is_409() -> Result<()> {
     for name in ["Keyed", "  Keyed "] {

@@ -1,4 +1,5 @@
-//! The Hoziron dialect: every mistake in its envelope, with its category, and nothing written.
+//! The Hoziron dialect: every mistake is refused in the dialect's envelope, with its category, and nothing is
+//! written.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use crate::fixtures;
 
 const INSTALL: &str = "/integrations/install";
 
-/// A body and what the refusal must name.
+/// Pairs of a body and the text that the refusal must contain.
 fn wrong_installations() -> Vec<(Value, &'static str)> {
     let url = "https://mcp.example.com/mcp";
     let with = |members: Value| {
@@ -76,7 +77,7 @@ fn wrong_installations() -> Vec<(Value, &'static str)> {
         (header("X A", "canary {A}"), "header"),
         (header("X-A", "canary {A"), "header"),
         (header("X-A", "canary\r\nX-Evil: {A}"), "header"),
-        // The same where no credential is declared.
+        // The same header in a template that declares no credential.
         (bare("Host", "canary {A}"), "host"),
         (bare("X A", "canary {A}"), "header"),
         (bare("X-A", "canary {A"), "header"),
@@ -102,7 +103,7 @@ async fn a_wrong_installation_is_a_validation_error() -> Result<()> {
     findings.none()
 }
 
-/// Values of credentials that somebody does ask for.
+/// Wrong values of a credential that the source declares.
 #[tokio::test]
 async fn a_wrong_credential_is_a_validation_error_and_not_echoed() -> Result<()> {
     let long = format!("canary{}", "x".repeat(16 * 1024));
@@ -151,9 +152,9 @@ async fn an_unknown_source_is_not_found() -> Result<()> {
     Ok(())
 }
 
-/// The id of one that is there, and the display name of one that is there.
+/// The id and the display name of an existing integration; then concurrent installations with one id.
 #[tokio::test]
-async fn a_second_one_of_an_id_or_a_name_is_a_duplicate() -> Result<()> {
+async fn an_id_or_a_name_that_is_taken_is_a_duplicate() -> Result<()> {
     let url = "https://mcp.example.com/mcp";
     for body in [
         json!({"source": url, "id": "taken"}),
@@ -178,7 +179,7 @@ async fn a_second_one_of_an_id_or_a_name_is_a_duplicate() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_body_that_is_none_is_a_validation_error_with_its_own_status() -> Result<()> {
+async fn an_unreadable_body_is_a_validation_error_with_its_own_status() -> Result<()> {
     for body in [
         "",
         "{",
@@ -199,7 +200,7 @@ async fn a_body_that_is_none_is_a_validation_error_with_its_own_status() -> Resu
 }
 
 #[tokio::test]
-async fn a_wrong_route_or_method_is_told_in_the_dialect() -> Result<()> {
+async fn a_wrong_route_or_method_is_refused_in_the_dialect() -> Result<()> {
     for (method, path) in [
         ("PUT", "/integrations"),
         ("POST", "/integrations"),
@@ -223,9 +224,9 @@ async fn a_wrong_route_or_method_is_told_in_the_dialect() -> Result<()> {
     Ok(())
 }
 
-/// Nobody, and who may use integrations but not manage them.
+/// A caller without a valid key, and one who may use integrations but not manage them.
 #[tokio::test]
-async fn who_may_not_is_told_so_in_the_dialect() -> Result<()> {
+async fn a_caller_without_the_right_is_refused_in_the_dialect() -> Result<()> {
     for (method, path) in [
         ("GET", "/integrations"),
         ("GET", "/integrations/catalog"),

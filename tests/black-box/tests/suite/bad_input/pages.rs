@@ -1,4 +1,4 @@
-//! Pages, filters and ids of the lists that the registry has.
+//! Pages, filters and ids of the registry's lists.
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
@@ -33,7 +33,7 @@ async fn a_bad_page_of_hoziron_is_a_validation_error() -> Result<()> {
     Ok(())
 }
 
-/// A tool's id is 24 hexadecimal digits; whatever else stands there answers like one that leads nowhere.
+/// A tool's id has 24 hexadecimal digits; any other text is refused like the id of no tool.
 #[tokio::test]
 async fn a_decision_on_no_tool_is_404() -> Result<()> {
     for tool in ["0123456789abcdef01234567", "echo", "%00", "..%2f..", &"a".repeat(2000)] {
@@ -49,7 +49,7 @@ async fn a_decision_on_no_tool_is_404() -> Result<()> {
     Ok(())
 }
 
-/// A tool is found under its own integration only.
+/// A tool is found only under the integration that it belongs to.
 #[tokio::test]
 async fn a_decision_on_anothers_tool_is_404() -> Result<()> {
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);

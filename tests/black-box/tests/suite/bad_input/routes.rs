@@ -67,7 +67,7 @@ async fn head_and_options_are_understood_everywhere() -> Result<()> {
     Ok(())
 }
 
-/// An id that is none answers exactly like one that leads nowhere.
+/// A text that is no UUID is refused exactly like the id of no integration.
 #[tokio::test]
 async fn an_invalid_or_unknown_id_is_404() -> Result<()> {
     let unknown = "00000000-0000-4000-8000-000000000000";
@@ -109,7 +109,8 @@ async fn an_endpoint_of_no_integration_is_404() -> Result<()> {
     Ok(())
 }
 
-/// Credentials that are brokered and never proxied: no endpoint, no tools.
+/// An integration whose credentials Postern only keeps for its users (`internal_mcp_credentials`) has no endpoint and
+/// no tools.
 #[tokio::test]
 async fn an_integration_that_is_not_proxied_has_no_endpoint() -> Result<()> {
     let answer = refused("internal", 404, async |world| {

@@ -8,7 +8,7 @@ use crate::fixtures;
 
 const PRIVATE: &str = "private or reserved address";
 
-/// A URL and what the refusal must say.
+/// Pairs of a URL and the text that the refusal must contain.
 const URLS: [(&str, &str); 72] = [
     ("http://mcp.example.com/mcp", "https"),
     ("ftp://mcp.example.com/", "https"),
@@ -29,7 +29,7 @@ const URLS: [(&str, &str); 72] = [
     (" https://mcp.example.com/", "white space"),
     ("https://mcp.example.com/\n", "white space"),
     ("https://mcp.exa\tmple.com/", "white space"),
-    // Loopback, in the notations that URL parsers understand.
+    // Loopback, in every notation that URL parsers understand.
     ("http://127.0.0.1:3001/mcp", "https"),
     ("http://localhost:3001/mcp", "https"),
     ("http://[::1]:3001/mcp", "https"),
@@ -101,7 +101,7 @@ async fn a_url_that_may_not_be_dialled_is_400_and_the_rule_is_named() -> Result<
     Ok(())
 }
 
-/// The switch for development opens loopback and nothing else.
+/// The setting `ALLOW_LOOPBACK_UPSTREAMS` opens loopback and nothing else.
 #[tokio::test]
 async fn with_loopback_allowed_everything_else_is_still_refused() -> Result<()> {
     let postern = fixtures::postern().await?;
