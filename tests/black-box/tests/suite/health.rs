@@ -1,5 +1,5 @@
-//! Health: what an upstream that wants a credential is told apart from, when failures add up to an error, and what makes
-//! that go away.
+//! Health of an integration: how a probe tells an upstream that wants a credential from one that fails, after how
+//! many failures the status is `error`, and what ends that status.
 
 use anyhow::{Context as _, Result, ensure};
 use black_box::{Integration, Postern, Upstream};
@@ -19,7 +19,7 @@ async fn postern() -> Result<&'static Postern> {
     POSTERN.get_or_try_init(fixtures::postern).await
 }
 
-/// Creates an integration and returns what a validation says about it.
+/// Creates an integration, validates it, and returns its object.
 async fn validated(name: &str, url: &str, members: Value) -> Result<Value> {
     let mut body = json!({"name": name, "url": url});
     for (member, value) in members.as_object().into_iter().flatten() {
@@ -44,7 +44,7 @@ fn modes() -> [(&'static str, Value); 4] {
     ]
 }
 
-/// 401 without a word about OAuth: fine where users bring credentials, a failure where nobody does.
+/// A 401 without OAuth metadata is fine where users bring credentials, and a failure in the other modes.
 #[tokio::test]
 async fn a_plain_401_is_fine_where_users_bring_their_credentials() -> Result<()> {
     let stub = Upstream::stub(Options { require_bearer: Some("right".into()), ..Options::default() })?;
@@ -61,7 +61,7 @@ async fn a_plain_401_is_fine_where_users_bring_their_credentials() -> Result<()>
     Ok(())
 }
 
-/// An upstream that announces OAuth as RFC 9728 has it is reachable, whatever the mode; unless it refused a token.
+/// An upstream that announces OAuth as RFC 9728 says is reachable, in every mode in which Postern presents no token.
 #[tokio::test]
 async fn a_401_that_names_valid_metadata_is_fine() -> Result<()> {
     let stub = fixtures::stub()?;
@@ -71,7 +71,7 @@ async fn a_401_that_names_valid_metadata_is_fine() -> Result<()> {
         ensure!(object["validationStatus"] == "valid", "{mode}: {object}");
         ensure!(message(&object).starts_with(REACHABLE), "{mode}: {object}");
     }
-    // An announcement that leads nowhere, or to somebody else's document, or inside, is none.
+    // An announcement does not count if its document is missing, describes another resource or has a private address.
     for kind in ["foreign", "broken", "internal"] {
         let url = stub.url(&format!("/guarded/{kind}/modern"));
         let object = validated(&format!("Metadata {kind}"), &url, json!({"authMode": "none"})).await?;
@@ -82,7 +82,7 @@ async fn a_401_that_names_valid_metadata_is_fine() -> Result<()> {
     Ok(())
 }
 
-/// Nothing about a network failure looks like a missing credential.
+/// A failure of the network or of the upstream is never taken for a missing credential.
 #[tokio::test]
 async fn a_failure_is_a_failure_also_where_users_bring_their_credentials() -> Result<()> {
     let stub = fixtures::stub()?;
@@ -103,7 +103,7 @@ async fn a_failure_is_a_failure_also_where_users_bring_their_credentials() -> Re
     Ok(())
 }
 
-/// Makes one integration due, and runs a tick.
+/// Makes one integration due, runs a tick, and returns the integration's object.
 async fn tick(postern: &Postern, integration: &Integration) -> Result<Value> {
     let sql = "UPDATE integrations SET next_validation_at = 0, validation_lease_until = 0 WHERE id = ?1 RETURNING id";
     ensure!(postern.sql(sql, json!([integration.id])).await?.len() == 1);
@@ -121,7 +121,7 @@ async fn three_failures_are_an_error_and_one_success_ends_it() -> Result<()> {
     for round in 0..2 {
         stub.break_with(Some(503.try_into()?));
         for failures in 1..=4_u64 {
-            // On schedule or because somebody asks: a failure counts.
+            // A failed validation counts, whether it was on schedule or on request.
             let object = match failures {
                 2 => postern.validate(&failing.id).await?.object,
                 _ => tick(&postern, &failing).await?,
@@ -145,7 +145,7 @@ async fn three_failures_are_an_error_and_one_success_ends_it() -> Result<()> {
     Ok(())
 }
 
-/// One success makes everything good: on schedule in the first round, by a restart in the second.
+/// One success ends the error: on schedule in the first round, by a restart in the second.
 async fn recovers(
     postern: &Postern,
     client: &Hoziron,
@@ -153,7 +153,7 @@ async fn recovers(
     failing: &Integration,
     round: u8,
 ) -> Result<()> {
-    // Its tools are not taken away meanwhile.
+    // A failing integration's tools stay in the list.
     let tools = fixtures::modern_tools(&postern.admin()?, "/mcp").await?;
     ensure!(tools.contains("failing__echo"), "{tools:?}");
     stub.break_with(None);
@@ -168,9 +168,9 @@ async fn recovers(
     Ok(())
 }
 
-/// An upstream that keeps failing is asked less and less often; a healthy one goes on as before.
+/// An upstream that keeps failing is probed less and less often, but at least every two hours.
 #[tokio::test]
-async fn a_failing_upstream_is_asked_less_and_less_often() -> Result<()> {
+async fn a_failing_upstream_is_probed_less_and_less_often() -> Result<()> {
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
     let failing = postern.register("Failing", &stub.url("/modern")).await?;
     let pause = async || -> Result<i64> {
@@ -186,17 +186,20 @@ async fn a_failing_upstream_is_asked_less_and_less_often() -> Result<()> {
     }
     ensure!(pauses[0] <= 120_000, "the first pause is long: {pauses:?}");
     ensure!(pauses[..6].is_sorted_by(|a, b| a * 3 < b * 2), "{pauses:?}");
-    ensure!(pauses.iter().all(|pause| *pause <= 2 * 3_600_000), "it is as good as given up: {pauses:?}");
-    // It is not due now, so a tick leaves it alone.
+    ensure!(
+        pauses.iter().all(|pause| *pause <= 2 * 3_600_000),
+        "a pause is longer than two hours: {pauses:?}"
+    );
+    // The integration is not due now, so a tick does not probe it.
     stub.forget_requests();
     postern.tick().await?;
-    ensure!(stub.requests().is_empty(), "it was asked again at once");
+    ensure!(stub.requests().is_empty(), "an integration that is not due was probed");
     Ok(())
 }
 
-/// Nobody uses a stopped one, so nobody is told that it is broken.
+/// A stopped integration is not in use, so its status is `stopped` even if its upstream fails.
 #[tokio::test]
-async fn a_stopped_one_is_not_in_error() -> Result<()> {
+async fn a_stopped_integration_is_not_in_error() -> Result<()> {
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
     let client = Hoziron::of(&postern)?;
     let failing = postern.register("Failing", &stub.url("/modern")).await?;

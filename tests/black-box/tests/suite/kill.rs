@@ -1,4 +1,4 @@
-//! Killed in the middle of writes, again and again: no half of a batch is ever seen.
+//! Postern is killed in the middle of writes, many times: no half of a batch is ever visible.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ const fn kills(runtime: Runtime) -> u64 {
     }
 }
 
-/// Tools of each upstream: a valid integration has all of them.
+/// The number of tools of each upstream: a valid integration has all of them.
 const TOOLS: u64 = 5;
-/// Writers at once.
+/// The number of writers at the same time.
 const WRITERS: u64 = 4;
 
-/// Each of these counts what a torn batch would leave behind.
+/// Queries that count what a torn batch would leave behind, each with its description.
 const TORN: [(&str, &str); 4] = [
     (
         "tokens without their integration, and the other way round",
@@ -63,7 +63,7 @@ async fn kills_tear_no_batch() -> Result<()> {
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| tokio::spawn(write(admin.clone(), format!("{kill} {writer}"), url.clone())))
             .collect();
-        // A different moment each time, spread over the first writes.
+        // Each kill comes at another moment, spread over the first writes.
         tokio::time::sleep(Duration::from_millis(20 + kill * 7 % 150)).await;
         postern.kill().await?;
         for writer in writers {
@@ -81,7 +81,7 @@ async fn kills_tear_no_batch() -> Result<()> {
     Ok(())
 }
 
-/// Creates integrations with tokens, which their probe fills with tools, and archives every second one.
+/// Creates integrations with tokens, which then get tools by their first probe, and archives every second one.
 async fn write(admin: Api, prefix: String, url: String) -> Result<()> {
     for n in 0.. {
         let body = json!({"name": format!("{prefix} {n}"), "url": url, "authMode": "server_token", "serverToken": "t"});
@@ -95,7 +95,7 @@ async fn write(admin: Api, prefix: String, url: String) -> Result<()> {
 }
 
 async fn check(postern: &Postern) -> Result<()> {
-    // D1 has only the quick one.
+    // D1 has only the quick check.
     let pragma = match postern.runtime() {
         Runtime::Spin => "integrity_check",
         Runtime::Workerd => "quick_check",

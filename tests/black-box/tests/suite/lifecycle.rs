@@ -1,4 +1,4 @@
-//! Postern through its life: started without what it needs, healthy, validating on schedule, restarted.
+//! The life of a deployment: started with missing or wrong settings, healthy, restarted, with a lost encryption key.
 
 use anyhow::{Context as _, Result};
 use black_box::{Host, Postern, Runtime, Settings, Start, api::Api, environment, mcp};
@@ -54,7 +54,7 @@ async fn a_wrong_setting_is_named() -> Result<()> {
 }
 
 #[tokio::test]
-async fn health_tells_status_version_and_schema_version_to_anybody() -> Result<()> {
+async fn health_shows_status_version_and_schema_version_without_a_key() -> Result<()> {
     let postern = fixtures::postern().await?;
     let health = postern.stranger()?.get("/health").await?;
     let expected = json!({"status": "healthy", "version": env!("CARGO_PKG_VERSION"), "schema_version": environment::schema_version()?});
@@ -74,7 +74,7 @@ async fn without_migrations_health_says_what_to_do() -> Result<()> {
             assert_eq!(health.status, 503, "{}", health.text);
             assert!(health.text.contains("migrations"), "{}", health.text);
         }
-        // There Postern applies them itself.
+        // On Spin, Postern applies the migrations itself.
         Runtime::Spin => assert_eq!(health.expect(200)?["schema_version"], environment::schema_version()?),
     }
     Ok(())
@@ -83,7 +83,7 @@ async fn without_migrations_health_says_what_to_do() -> Result<()> {
 #[tokio::test]
 async fn the_bootstrap_key_counts_only_while_there_is_no_other_key() -> Result<()> {
     let postern = fixtures::postern().await?;
-    // Where Postern applies the migrations itself, the first request does it.
+    // Where Postern applies the migrations itself, the first request applies them.
     postern.stranger()?.get("/health").await?.expect(200)?;
     let other = black_box::key::ApiKey::generate()?;
     let sql =
@@ -125,13 +125,13 @@ async fn an_integration_can_be_listed_read_and_deleted() -> Result<()> {
     assert_eq!(admin.delete(&format!("{INTEGRATIONS}/{}", gone.id)).await?.expect(204)?, Value::Null);
     assert_eq!(admin.get(&format!("{INTEGRATIONS}/{}", gone.id)).await?.status, 404);
     assert_eq!(admin.delete(&format!("{INTEGRATIONS}/{}", gone.id)).await?.status, 404);
-    // What an instance remembers of it is forgotten within seconds.
+    // An instance remembers the deleted integration for seconds at most.
     black_box::eventually("the deleted integration's tools are gone", async || {
         let tools = fixtures::modern_tools(&admin, "/mcp").await?;
         Ok((!tools.iter().any(|tool| tool.starts_with("listed-2__")) && tools.len() == 4).then_some(()))
     })
     .await?;
-    // Its name stays taken until somebody says that the old one is meant.
+    // The name stays taken until a create confirms that the old integration is to be revived.
     let mut again = json!({"name": "Listed 2", "url": stub.url("/modern?tools=2"), "authMode": "none"});
     let refused = admin.post(INTEGRATIONS, &again).await?;
     assert_eq!(refused.status, 409, "{}", refused.text);
@@ -173,7 +173,7 @@ async fn a_restart_keeps_everything() -> Result<()> {
     );
     assert_eq!(second.integration(&integration.id).await?.object["name"], "Kept");
     assert_eq!(second.audit("tool_name = 'kept__echo'", json!([]), 1).await?.remove(0), row);
-    // The agent goes on in the session that it has: it is sealed, not stored.
+    // The agent continues its session: Postern stores no sessions, the id is the sealed session.
     let agent = Agent { session, ..Agent::open(Legacy, second.caller(&key)?, &integration.path()).await? };
     let reply = agent.call(json!(2), "echo", json!({"message": "after"})).await?;
     assert_eq!(mcp::text(reply.result(&json!(2))?), "Echo: after");
@@ -183,7 +183,7 @@ async fn a_restart_keeps_everything() -> Result<()> {
     Ok(())
 }
 
-/// With another `ENCRYPTION_KEY` the stored credentials cannot be opened: calls fail, nothing else does.
+/// With another `ENCRYPTION_KEY` the stored credentials cannot be opened: only the calls that need them fail.
 #[tokio::test]
 async fn a_lost_encryption_key_fails_the_calls_that_need_it_and_nothing_else() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -206,6 +206,6 @@ async fn a_lost_encryption_key_fails_the_calls_that_need_it_and_nothing_else() -
     let reply = agent.call(json!(2), "echo", json!({"message": "x"})).await?;
     let response = reply.response(&json!(2))?;
     assert!(response.get("error").is_some() || response["result"]["isError"] == true, "{response}");
-    assert!(fixtures::calls(&stub).is_empty(), "called without its credential");
+    assert!(fixtures::calls(&stub).is_empty(), "the upstream was called without its credential");
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! The black-box suite: Postern as its users meet it, on a real runtime, with real MCP servers behind it and real
-//! MCP clients before it. One module per subject; each subject has a Postern of its own and shares the upstreams.
+//! The black-box suite: Postern on a real runtime, with real MCP servers as upstreams and real MCP clients as
+//! agents. One module per subject; each subject starts its own Postern, and all subjects share the upstreams.
 //!
-//! Run it with `cargo xtask test`, or one subject with `cargo test -p black-box streaming` once the environment
-//! variables that `cargo xtask test` prints are set.
+//! `cargo xtask test` runs the suite. `cargo test -p black-box streaming` runs one subject, when the environment
+//! variables of `black_box::environment` are set.
 
 #![allow(
     clippy::indexing_slicing,

@@ -1,5 +1,5 @@
-//! Connecting to upstreams by OAuth, with a strict authorization server, protected MCP servers and the browsers of people
-//! who consent: none of them ours.
+//! Connecting to upstreams by OAuth: with an authorization server that other people wrote, MCP servers that it
+//! protects, and the browsers of people who consent.
 
 mod admin;
 mod callback;
@@ -27,13 +27,13 @@ use tokio::sync::OnceCell;
 use crate::registry::INTEGRATIONS;
 use crate::{fixtures, registry};
 
-/// Where people end up when nobody said where.
+/// The page where a sign-in ends when the request named no other place.
 const CONNECTED: &str = "/oauth/connected";
 
-/// An id that leads nowhere.
+/// The id of no integration.
 const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
-/// Postern and an authorization server that know each other.
+/// A Postern and an authorization server, each configured with the other's address.
 struct World {
     postern: Postern,
     provider: Provider,
@@ -42,7 +42,7 @@ struct World {
 }
 
 impl World {
-    /// A world of one's own; `options` are the authorization server's.
+    /// A world for one test alone; `options` are the authorization server's.
     async fn new(options: Value) -> Result<Self> {
         Self::with_settings(settings()?, options).await
     }
@@ -62,31 +62,31 @@ impl World {
         self.postern.admin()
     }
 
-    /// May use everything and manage nothing.
+    /// A user who may use every integration and manage none.
     fn developer(&self) -> Result<Api> {
         self.postern.caller(&self.developer)
     }
 
-    /// May use nothing that there is.
+    /// A user who may use no integration.
     fn guest(&self) -> Result<Api> {
         self.postern.caller(&self.guest)
     }
 
-    /// The world that tests share which change nothing that others see.
+    /// The world that tests share if they change nothing that other tests see.
     async fn shared() -> Result<&'static Self> {
         static WORLD: OnceCell<World> = OnceCell::const_new();
         WORLD.get_or_try_init(async || Self::new(json!({})).await).await
     }
 
-    /// Somebody who may use everything, as a new user.
+    /// A new user, who may use every integration.
     async fn user(&self, name: &str) -> Result<Api> {
-        // Names are unique, and several tests have an Alice.
+        // Names of keys are unique, and several tests have an Alice.
         static USERS: AtomicU64 = AtomicU64::new(0);
         let name = format!("{name} {}", USERS.fetch_add(1, Ordering::Relaxed));
         self.postern.caller(&self.postern.insert_key(&name, &["developer"], None).await?)
     }
 
-    /// A browser of somebody with this account at the authorization server.
+    /// A browser of a person with this account at the authorization server.
     fn browser(&self, account: &str) -> Result<Browser> {
         Browser::new(&self.postern.url(""), account)
     }
@@ -97,7 +97,7 @@ impl World {
         Integration::of(&self.admin()?.post(INTEGRATIONS, &body).await?.expect(201)?)
     }
 
-    /// Connects `user` as `account`, without looking at anything on the way but the end.
+    /// Connects `user` with `account`: init, consent, callback. Only the end of the sign-in is checked.
     async fn connect(&self, user: &Api, account: &str, integration: &Integration) -> Result<()> {
         let started = init(user, &integration.id).await?;
         let browser = self.browser(account)?;
@@ -105,13 +105,13 @@ impl World {
         arrived(&browser.open(&back).await?, CONNECTED)
     }
 
-    /// The same, and waits until the integration's tools are known.
+    /// Connects `user` with `account`, and waits until the integration's tools are listed.
     async fn connect_first(&self, user: &Api, account: &str, integration: &Integration) -> Result<()> {
         self.connect(user, account, integration).await?;
         self.tools_known(integration).await
     }
 
-    /// Waits until an integration's tools are known, to every instance.
+    /// Waits until an integration's tools are listed.
     async fn tools_known(&self, integration: &Integration) -> Result<()> {
         black_box::eventually("the tools are known", async || {
             let tools = fixtures::modern_tools(&self.admin()?, &integration.path()).await?;
@@ -121,17 +121,17 @@ impl World {
     }
 }
 
-/// The usual settings, with a place that authorization servers can send people back to.
+/// The usual settings, and the public URL to which authorization servers send people back.
 fn settings() -> Result<Settings> {
     Ok(registry::settings()?.with("PUBLIC_URL", PUBLIC_URL))
 }
 
-/// `POST /mcp/integrations/{id}/oauth/init` that works.
+/// `POST /mcp/integrations/{id}/oauth/init`, which must succeed.
 async fn init(user: &Api, id: &str) -> Result<Value> {
     user.call("POST", &format!("/mcp/integrations/{id}/oauth/init")).await?.expect(200)
 }
 
-/// `object` with further members, or other ones.
+/// `object` with `members` added or replaced.
 fn with(mut object: Value, members: &Value) -> Value {
     for (name, value) in members.as_object().into_iter().flatten() {
         object[name] = value.clone();
@@ -139,12 +139,12 @@ fn with(mut object: Value, members: &Value) -> Value {
     object
 }
 
-/// A member that is a text.
+/// A member that must be a string.
 fn text<'v>(value: &'v Value, name: &str) -> Result<&'v str> {
     value[name].as_str().with_context(|| format!("no text {name} in {value}"))
 }
 
-/// A 302 to this place, with nothing else in it.
+/// Checks that an answer is a redirect (302) to `place` without a body.
 fn arrived(answer: &Answer, place: &str) -> Result<()> {
     ensure!(answer.status == 302, "expected 302, got {}: {}", answer.status, answer.text);
     ensure!(answer.header("location") == place, "not to {place}: {:?}", answer.headers);
@@ -152,7 +152,8 @@ fn arrived(answer: &Answer, place: &str) -> Result<()> {
     Ok(())
 }
 
-/// A page for people with this status: under a policy that runs nothing, kept by nobody, framed by nobody.
+/// Checks that an answer is a page with this status, whose headers forbid scripts, caches and frames. Returns the
+/// page.
 fn is_page(answer: &Answer, status: u16) -> Result<&str> {
     ensure!(answer.status == status, "expected {status}, got {}: {}", answer.status, answer.text);
     ensure!(answer.header("content-type") == "text/html; charset=utf-8", "{:?}", answer.headers);
@@ -174,7 +175,7 @@ fn is_page(answer: &Answer, status: u16) -> Result<&str> {
     Ok(&answer.text)
 }
 
-/// What `whoami` at the protected server answers.
+/// What the tool `whoami` of the protected server returns to this user.
 async fn whoami(user: &Api, slug: &str) -> Result<Value> {
     read_whoami(&registry::call(user, slug, "whoami", json!({})).await?)
 }
@@ -185,7 +186,7 @@ fn read_whoami(result: &Value) -> Result<Value> {
     serde_json::from_str(text).with_context(|| format!("not what whoami answers: {result}"))
 }
 
-/// What a call is told that cannot be made yet: why, and the link.
+/// The reason and the link in the failure of a call whose user has to connect first.
 async fn link(user: &Api, slug: &str, tool: &str) -> Result<(String, String)> {
     let result = registry::call(user, slug, tool, json!({})).await?;
     ensure!(result["isError"] == true, "{result}");
@@ -198,7 +199,7 @@ async fn link(user: &Api, slug: &str, tool: &str) -> Result<(String, String)> {
     Ok((reason.to_owned(), url.to_owned()))
 }
 
-/// The kinds of auth events about an integration, oldest first, with whose credential they are about.
+/// The auth events about an integration, oldest first: each one's kind, and the owner of the credential.
 async fn events(postern: &Postern, integration: &Integration) -> Result<Vec<(String, String)>> {
     let sql =
         "SELECT event_type, owner FROM auth_events WHERE integration_id = ?1 ORDER BY occurred_at, rowid";
@@ -206,12 +207,12 @@ async fn events(postern: &Postern, integration: &Integration) -> Result<Vec<(Str
     rows.iter().map(|row| Ok((text(row, "event_type")?.to_owned(), text(row, "owner")?.to_owned()))).collect()
 }
 
-/// 43 characters of base64url: 256 bits.
+/// Whether a text is 43 characters of base64url, which is 256 bits.
 fn is_256_bits(text: &str) -> bool {
     text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-/// How many milliseconds from now a time is that Postern wrote.
+/// The number of milliseconds from now to a time that Postern wrote.
 async fn from_now(postern: &Postern, time: &Value) -> Result<i64> {
     let sql = "SELECT CAST((julianday(?1) - 2440587.5) * 86400000 AS INTEGER) AS ms, \
                CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS now";

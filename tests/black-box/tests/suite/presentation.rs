@@ -1,5 +1,5 @@
-//! What is presented to an upstream: the operator's header templates filled in to the letter, the organization's
-//! credential for everybody, a user's own for nobody else.
+//! What Postern presents to an upstream: the operator's header templates filled in exactly, the organization's
+//! credential for every caller, a user's own credential for that user alone.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,7 +24,8 @@ fn presented(request: &Recorded) -> Vec<(&'static str, String)> {
     headers.filter_map(|name| Some((*name, request.header(name)?.to_owned()))).collect()
 }
 
-/// Every request that the stub got carries exactly these credentials; and there were such as a whole call consists of.
+/// Checks that every request that the stub got carries exactly these credentials, and that a list and a call are
+/// among the requests.
 fn ensure_presented(stub: &Stub, expected: &[(&'static str, &str)]) -> Result<()> {
     let mut methods: Vec<String> = Vec::new();
     for request in stub.requests() {
@@ -39,7 +40,7 @@ fn ensure_presented(stub: &Stub, expected: &[(&'static str, &str)]) -> Result<()
     Ok(())
 }
 
-/// Templates, the values for them, and what the upstream is to see.
+/// Header templates, the values for their placeholders, and the headers that the upstream must get.
 type Case<'c> = (Value, Value, Vec<(&'static str, &'c str)>);
 
 #[tokio::test]
@@ -73,7 +74,7 @@ async fn header_templates_reach_the_upstream_to_the_letter() -> Result<()> {
             json!({"API": "one", "APP": "two"}),
             vec![("dd-api-key", "one"), ("dd-application-key", "two")],
         ),
-        // What looks like a placeholder inside a value is a value.
+        // A value that looks like a placeholder is not filled in again.
         (
             json!([{"name": "X-Key", "value": "a{A}{B}z"}]),
             json!({"A": "{B}", "B": "{base64(A:B)}"}),
@@ -122,7 +123,8 @@ async fn offered(postern: &Postern, slug: &str) -> Result<()> {
     .await
 }
 
-/// The same templates in the Kontext dialect, with the organization's token; and what a change of either leads to.
+/// The same templates in the Kontext dialect, with the organization's token; a change of token or template applies
+/// at once.
 #[tokio::test]
 async fn a_change_of_token_or_template_is_presented_at_once() -> Result<()> {
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
@@ -179,7 +181,8 @@ impl Users {
         self.callers[user].post(&connection, &json!({"token": token})).await?.expect(201).map(drop)
     }
 
-    /// Calls as a user, over all endpoints and eras; whoever is connected gets through with nothing but their own token.
+    /// Calls as a user, over both kinds of endpoint and in both eras. A connected user's call must carry that
+    /// user's token alone; another user's call must fail and say how to connect.
     async fn call(&self, user: usize, token: Option<&str>) -> Result<()> {
         let own = self.integration.path();
         for (n, (era, path, tool)) in [
@@ -191,7 +194,7 @@ impl Users {
         .enumerate()
         {
             let agent = Agent::open(era, self.callers[user].clone(), path).await?;
-            // One of its own, so that the upstream's record tells this call from every other.
+            // A unique message, so that this call can be found among the stub's requests.
             let message = format!("call {n} of user {user}, no. {}.", CALLS.fetch_add(1, Ordering::Relaxed));
             let result =
                 agent.call(json!(1), tool, json!({"message": message})).await?.result(&json!(1))?.clone();
@@ -211,7 +214,10 @@ impl Users {
                     ensure!(result["isError"] == true, "{result}");
                     let text = mcp::text(&result);
                     let route = crate::registry::path(&self.integration.id, "connection");
-                    ensure!(text.contains("connect") && text.contains(&route), "it does not say how: {text}");
+                    ensure!(
+                        text.contains("connect") && text.contains(&route),
+                        "the failure does not say how to connect: {text}"
+                    );
                 }
                 (token, call) => anyhow::bail!("user {user} with {token:?}: {result}; {call:?}"),
             }
@@ -219,7 +225,7 @@ impl Users {
         Ok(())
     }
 
-    /// The same, as soon as everybody knows.
+    /// The same calls, repeated until every instance has the change.
     async fn soon(&self, user: usize, token: Option<&str>) -> Result<()> {
         let last = std::cell::RefCell::new(None);
         let what = format!("user {user} calls with {token:?}");
@@ -249,7 +255,7 @@ async fn each_users_own_token_is_presented_and_never_anothers() -> Result<()> {
         world.call(1, None).await.context("Bob is not connected")?;
         world.connect(1, "token-of-bob").await?;
         world.soon(1, Some("token-of-bob")).await?;
-        // All at once, again and again, with what an instance has learnt by now.
+        // The calls of all users at once, three times, with what the instances remember by now.
         for _ in 0..3 {
             let (ada, bob, eve) = tokio::join!(
                 world.call(0, Some("token-of-ada")),
@@ -258,7 +264,7 @@ async fn each_users_own_token_is_presented_and_never_anothers() -> Result<()> {
             );
             ada.and(bob).and(eve)?;
         }
-        // Replaced, and revoked: the one at once for its owner, without touching the other.
+        // One user replaces a token and another user revokes one, neither of which touches the other's.
         world.connect(0, "another-of-ada").await?;
         world.soon(0, Some("another-of-ada")).await?;
         let revoked = world.callers[1].delete(&path(&world.integration.id, "connection")).await?;
@@ -280,15 +286,15 @@ async fn each_users_own_token_is_presented_and_never_anothers() -> Result<()> {
     Ok(())
 }
 
-/// An upstream that shows its tools to nobody without a credential: the first user who connects makes them known, and
-/// a check without one later does not take them away.
+/// An upstream that lists its tools only with a credential: the first user who connects makes the tools known, and
+/// a later probe without a credential keeps them.
 #[tokio::test]
-async fn the_tools_of_a_guarded_upstream_are_known_once_somebody_has_connected() -> Result<()> {
+async fn the_tools_of_a_guarded_upstream_are_known_once_a_user_has_connected() -> Result<()> {
     let world = users("/guarded/plain/modern").await?;
     let message = world.integration.object["validationMessage"].as_str().context("no message")?;
     ensure!(message.starts_with("reachable, authorization required"), "{message}");
     let listed = async || fixtures::modern_tools(&world.callers[2], &world.integration.path()).await;
-    ensure!(listed().await?.is_empty(), "known before anybody could ask");
+    ensure!(listed().await?.is_empty(), "tools are known before a user has connected");
     world.connect(0, "token-of-ada").await?;
     black_box::eventually("the tools are known", async || Ok((listed().await?.len() == 7).then_some(())))
         .await?;
@@ -300,11 +306,11 @@ async fn the_tools_of_a_guarded_upstream_are_known_once_somebody_has_connected()
     world.postern.tick().await?;
     let object = world.postern.integration(&world.integration.id).await?.object;
     ensure!(object["validationStatus"] == "valid", "{object}");
-    ensure!(listed().await?.len() == 7, "a check without a credential took the tools away");
+    ensure!(listed().await?.len() == 7, "a probe without a credential removed the tools");
     world.call(0, Some("token-of-ada")).await
 }
 
-/// A user's consent is not asked for yet; until it is, the call says what is missing.
+/// The call of a user who has not consented fails, says that the user has to connect, and never reaches the upstream.
 #[tokio::test]
 async fn a_call_that_needs_consent_says_so() -> Result<()> {
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
@@ -314,6 +320,6 @@ async fn a_call_that_needs_consent_says_so() -> Result<()> {
     let result =
         registry::call(&postern.admin()?, &integration.slug, "echo", json!({"message": "x"})).await?;
     ensure!(result["isError"] == true && mcp::text(&result).contains("connect"), "{result}");
-    ensure!(fixtures::calls(&stub).is_empty(), "called without a credential");
+    ensure!(fixtures::calls(&stub).is_empty(), "the upstream was called without a credential");
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Real MCP servers through a whole Hoziron life: installed, started, listed, called by real rules, stopped, restarted,
-//! removed.
+//! Real MCP servers through the whole life of an integration in the Hoziron dialect: installed, started, listed,
+//! called, stopped, restarted, removed.
 
 use anyhow::{Context as _, Result, ensure};
 use black_box::{Upstream, mcp};
@@ -11,7 +11,7 @@ use crate::{
     registry::Hoziron,
 };
 
-/// One call that must work, and the text of its answer.
+/// A call that must succeed, and the text of its result.
 struct Call {
     tool: &'static str,
     arguments: Value,
@@ -56,13 +56,13 @@ async fn whole_life(id: &str, upstream: &Upstream, call: Call) -> Result<()> {
     ensure!(pids.is_sorted() && pids.len() == 3 && pids[0] < pids[1] && pids[1] < pids[2], "{pids:?}");
     let removed = client.api.delete(&format!("/integrations/{id}?force=true")).await?.expect(200)?;
     ensure!(removed == json!({"id": id, "installed": false}), "{removed}");
-    fixtures::seen(&postern, "nothing is left", async || {
+    fixtures::seen(&postern, "none of the removed integration's tools is offered", async || {
         Ok(fixtures::modern_tools(&admin, "/mcp").await?.is_empty().then_some(()))
     })
     .await
 }
 
-/// Stopped: out of every list, refused in every call, known to the registry.
+/// Checks that a stopped integration is out of every list, refused in every call, and still in the registry.
 async fn stopped(postern: &black_box::Postern, client: &Hoziron, id: &str, call: &Call) -> Result<()> {
     let admin = postern.admin()?;
     let count = client.tools(id).await?.len();
@@ -76,7 +76,7 @@ async fn stopped(postern: &black_box::Postern, client: &Hoziron, id: &str, call:
     for era in [Legacy, Modern] {
         let agent = Agent::open(era, admin.clone(), "/mcp").await?;
         let tool = format!("{id}__{}", call.tool);
-        fixtures::seen(postern, "its tools are refused", async || {
+        fixtures::seen(postern, "calls of the integration's tools are refused", async || {
             let reply = agent.call(json!(1), &tool, call.arguments.clone()).await?;
             let Ok(error) = reply.error(&json!(1)) else { return Ok(None) };
             ensure!(error["message"].as_str().unwrap_or_default().contains("Unknown tool"), "{error}");

@@ -1,4 +1,4 @@
-//! The registry as its operators use it: short forms of what several subjects do.
+//! The registry's operations in short forms that several subjects use.
 
 use anyhow::{Context as _, Result, ensure};
 use black_box::{
@@ -14,14 +14,14 @@ use crate::{
 
 pub(crate) const INTEGRATIONS: &str = "/api/v1/integrations";
 
-/// The Kontext path of one integration, or of a part of it.
+/// The path of an integration in the Kontext dialect, or of a part of the integration.
 pub(crate) fn path(id: &str, part: &str) -> String {
     let slash = if part.is_empty() { "" } else { "/" };
     format!("{INTEGRATIONS}/{id}{slash}{part}")
 }
 
-/// The usual settings, with personas for the roles `developer` (may use everything) and `guest` (may use nothing that
-/// there is).
+/// The usual settings, with personas for the roles `developer` (may use every integration) and `guest` (may use
+/// none).
 pub(crate) fn settings() -> Result<Settings> {
     let personas = json!([
         {"name": "developer", "roles": ["developer"], "allow_tools": ["*"], "allow_connections": ["*"]},
@@ -30,7 +30,7 @@ pub(crate) fn settings() -> Result<Settings> {
     Ok(Settings::new()?.with("PERSONAS", personas.to_string()))
 }
 
-/// Waits until the first probe after a creation or a change is over.
+/// Waits until the first probe after a create or a change is over.
 pub(crate) async fn settled(postern: &Postern, id: &str) -> Result<Integration> {
     postern.settled(id).await
 }
@@ -41,7 +41,7 @@ pub(crate) async fn call(api: &Api, slug: &str, tool: &str, arguments: Value) ->
     Ok(agent.call(json!("call"), tool, arguments).await?.result(&json!("call"))?.clone())
 }
 
-/// Calls `echo` and makes sure that it worked.
+/// Calls `echo` and checks that the call succeeds.
 pub(crate) async fn echo(api: &Api, slug: &str, message: &str) -> Result<()> {
     let result = call(api, slug, "echo", json!({"message": message})).await?;
     let text = black_box::mcp::text(&result);
@@ -55,12 +55,12 @@ pub(crate) struct Hoziron {
 }
 
 impl Hoziron {
-    /// As the administrator.
+    /// The administrator.
     pub(crate) fn of(postern: &Postern) -> Result<Self> {
         Ok(Self { api: postern.admin()? })
     }
 
-    /// Installs something and returns its id, having checked the whole answer.
+    /// Installs an integration, checks the whole answer, and returns the id.
     pub(crate) async fn install(&self, body: Value) -> Result<String> {
         let answer = self.api.post("/integrations/install", &body).await?;
         let installed = answer.expect(201)?;
@@ -70,23 +70,23 @@ impl Hoziron {
         Ok(id)
     }
 
-    /// The same, and waits until its first probe has found so many tools.
+    /// Installs an integration, and waits until its first probe has found this number of tools.
     pub(crate) async fn install_probed(&self, body: Value, tools: usize) -> Result<String> {
         let id = self.install(body).await?;
         black_box::eventually(&format!("{id} shows {tools} tools"), async || {
-            let item = self.item(&id).await?.context("it is not listed")?;
+            let item = self.item(&id).await?.context("the installed integration is not listed")?;
             Ok((item["tools_count"] == tools).then_some(()))
         })
         .await?;
         Ok(id)
     }
 
-    /// `start`, `stop` or `restart`.
+    /// Sends `start`, `stop` or `restart`.
     pub(crate) async fn act(&self, id: &str, action: &str) -> Result<Answer> {
         self.api.call("POST", &format!("/integrations/{id}/{action}")).await
     }
 
-    /// Starts or restarts one that can be, and returns its pid.
+    /// Starts or restarts an integration, which must succeed. Returns the pid.
     pub(crate) async fn run(&self, id: &str, action: &str) -> Result<u64> {
         let started = self.act(id, action).await?.expect(200)?;
         let pid = started["pid"].as_u64().with_context(|| format!("no pid: {started}"))?;
@@ -94,14 +94,14 @@ impl Hoziron {
         Ok(pid)
     }
 
-    /// Stops one.
+    /// Stops an integration, which must succeed.
     pub(crate) async fn stop(&self, id: &str) -> Result<()> {
         let stopped = self.act(id, "stop").await?.expect(200)?;
         ensure!(stopped == json!({"id": id, "status": "stopped"}), "{stopped}");
         Ok(())
     }
 
-    /// The status document.
+    /// An integration's status document, with a check of its form.
     pub(crate) async fn status(&self, id: &str) -> Result<Value> {
         let status = self.api.get(&format!("/integrations/{id}/status")).await?.expect(200)?;
         let mut expected = vec!["id", "status", "tools_count", "uptime_secs"];
@@ -114,7 +114,7 @@ impl Hoziron {
         Ok(status)
     }
 
-    /// The names of its tools.
+    /// The names of an integration's tools.
     pub(crate) async fn tools(&self, id: &str) -> Result<Vec<String>> {
         let tools = self.api.get(&format!("/integrations/{id}/tools")).await?.expect(200)?;
         ensure!(keys(&tools) == ["tools"], "{tools}");
@@ -125,7 +125,7 @@ impl Hoziron {
         names.collect()
     }
 
-    /// Its entry in the list, if it has one.
+    /// An integration's entry in the list; `None` if there is none.
     pub(crate) async fn item(&self, id: &str) -> Result<Option<Value>> {
         let list = self.api.get("/integrations").await?.expect(200)?;
         let items = list["integrations"].as_array().with_context(|| format!("no list: {list}"))?;

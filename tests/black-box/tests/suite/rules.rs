@@ -1,4 +1,4 @@
-//! The rules of each era at the agent's side: what is negotiated, what is refused and how, what is gone.
+//! The rules of each era towards agents: what is negotiated, what is refused with which error, what the era removed.
 
 use anyhow::{Context as _, Result};
 use black_box::mcp::{LEGACY, MODERN, Request};
@@ -44,9 +44,9 @@ async fn server_discover_answers_what_a_modern_agent_needs() -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with a modern request decides status and code; the id is echoed with its type.
+/// The mistake in a modern request decides status and code; the id is echoed with its type.
 #[tokio::test]
-async fn a_wrong_modern_request_gets_the_status_and_code_of_its_rung() -> Result<()> {
+async fn a_wrong_modern_request_gets_the_status_and_code_of_its_mistake() -> Result<()> {
     let api = postern().await?.admin()?;
     let good =
         || Request::modern(json!("x"), "tools/call", json!({"name": "nobody__nothing", "arguments": {}}));
@@ -127,7 +127,7 @@ async fn the_legacy_era_answers_ping_notifications_and_unknown_methods() -> Resu
 }
 
 #[tokio::test]
-async fn a_message_that_is_none_is_400_with_the_code_of_json_rpc() -> Result<()> {
+async fn an_invalid_message_is_400_with_the_code_of_json_rpc() -> Result<()> {
     let api = postern().await?.admin()?;
     for (body, code) in [
         ("{", -32700),

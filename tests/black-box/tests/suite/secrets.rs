@@ -1,5 +1,5 @@
-//! Secrets: what is presented upstream is nowhere else. Canaries in every field that takes a secret, through every route,
-//! on good days and bad ones; then every place that Postern writes to is searched for them.
+//! Secrets: a value that is presented upstream is nowhere else. Canaries stand in every field that takes a secret,
+//! through every route, in success and in failure; then every place that Postern writes to is searched for them.
 
 use std::fmt::Write as _;
 
@@ -20,8 +20,8 @@ use crate::{
     registry::{self, INTEGRATIONS, path},
 };
 
-/// The upstream's token is presented upstream and is nowhere else: in no table, no cache entry, no answer, no log; nor
-/// are Postern's own secrets and the keys of its callers.
+/// The upstream's token is presented upstream and is nowhere else: in no table, no cache entry, no answer, no log.
+/// The same holds for Postern's own secrets and its callers' keys.
 #[tokio::test]
 async fn a_server_token_reaches_its_upstream_and_nothing_else() -> Result<()> {
     const TOKEN: &str = "canary-server-token-5f1c";
@@ -55,7 +55,7 @@ async fn a_server_token_reaches_its_upstream_and_nothing_else() -> Result<()> {
         assert_eq!(bearer, format!("Bearer {TOKEN}"), "{}", request.path);
     }
 
-    // Failing paths are where secrets slip out.
+    // Secrets slip out most easily where something fails.
     let wrong = "canary-wrong-token-77";
     let body = json!({"name": "Refused", "url": stub.url("/modern"), "authMode": "server_token", "serverToken": wrong});
     secrets.push(wrong.to_owned());
@@ -72,7 +72,7 @@ async fn a_server_token_reaches_its_upstream_and_nothing_else() -> Result<()> {
     ensure_unseen(&postern, &secrets, &answers).await
 }
 
-/// Every canary that was given away, and every answer that was received.
+/// The canaries that were sent, and the answers that were received.
 struct Watch {
     admin: Api,
     user: Api,
@@ -98,7 +98,7 @@ impl Watch {
         Ok(self.keep(answer))
     }
 
-    /// Everything that shows an integration, in both dialects.
+    /// Requests every route that shows an integration, in both dialects.
     async fn look(&mut self, id: &str, slug: &str) -> Result<()> {
         for path in [
             path(id, ""),
@@ -150,7 +150,7 @@ async fn no_secret_of_the_registry_is_seen_anywhere() -> Result<()> {
     let id = rows[0]["id"].as_str().context("no id")?.to_owned();
     watch.look(&id, &installed).await?;
 
-    // Bad days: a wrong schema, an upstream that refuses, one that is gone, a scheduled tick.
+    // Failures: a wrong schema, an upstream that refuses, an upstream that cannot be reached, a scheduled tick.
     stub.break_with(Some(401.try_into()?));
     watch.look(&users.id, &users.slug).await?;
     stub.break_with(Some(500.try_into()?));
@@ -236,8 +236,8 @@ async fn hoziron_credentials(watch: &mut Watch, url: &str) -> Result<String> {
     Ok("installed".to_owned())
 }
 
-/// None of `secrets` is in the database, the key-value store, the log or `answers`, in any of the forms that a value takes
-/// on its way through a URL, a header or an encoding.
+/// Checks that none of `secrets` is in the database, the key-value store, the log or `answers`, in any of the forms
+/// that a value takes on its way through a URL, a header or an encoding.
 pub(crate) async fn ensure_unseen<S: AsRef<str>>(
     postern: &Postern,
     secrets: &[S],
@@ -263,7 +263,7 @@ pub(crate) async fn ensure_unseen<S: AsRef<str>>(
             }
         }
     }
-    ensure!(places[0].1.contains("api_keys"), "the database was not looked into");
+    ensure!(places[0].1.contains("api_keys"), "the database was not read");
     Ok(())
 }
 
@@ -274,7 +274,7 @@ fn forms(secret: &str) -> Vec<String> {
         hex
     });
     let mut forms = vec![secret.to_owned(), secret.replace('-', "%2D"), hex];
-    // Base64 of a text that has the secret somewhere in it: what surrounds it touches up to two characters at each end.
+    // Base64 of a text that contains the secret: the text around the secret changes up to two characters at each end.
     for offset in 0..3 {
         let shifted = [&vec![b'.'; offset][..], secret.as_bytes()].concat();
         for encoded in [STANDARD_NO_PAD.encode(&shifted), URL_SAFE_NO_PAD.encode(&shifted)] {

@@ -1,4 +1,4 @@
-//! Legacy sessions on both sides: the one that Postern gives an agent, and the ones that it holds with upstreams.
+//! Legacy sessions on both sides: between an agent and Postern, and between Postern and an upstream.
 
 use std::collections::BTreeSet;
 
@@ -46,14 +46,14 @@ async fn initialize_mints_a_session_that_nobody_can_guess() -> Result<()> {
     Ok(())
 }
 
-/// MCP: a session that the server does not know (any more) is 404, and the client starts over.
+/// MCP: a request with a session id that the server does not know is answered with 404, and the client starts over.
 #[tokio::test]
 async fn a_forged_or_altered_session_is_404() -> Result<()> {
     let agent = Agent::open(Legacy, postern().await?.admin()?, "/mcp").await?;
     let real = agent.session.clone().context("no session")?;
     let mut flipped = real.clone();
     let last = if flipped.pop() == Some('A') { 'B' } else { 'A' };
-    // The last character of base64 may carry unused bits; one in the middle never does.
+    // The last character of base64 may carry unused bits; a character in the middle never does.
     flipped.push(last);
     let mut middle = real.clone().into_bytes();
     middle[real.len() / 2] = if middle[real.len() / 2] == b'A' { b'B' } else { b'A' };
@@ -78,7 +78,7 @@ async fn a_session_belongs_to_the_caller_that_opened_it() -> Result<()> {
     Ok(())
 }
 
-/// A handshake costs two round trips: an agent's calls share one.
+/// A handshake costs two round trips, so the calls of one caller share a session.
 #[tokio::test]
 async fn calls_of_one_caller_share_an_upstream_session() -> Result<()> {
     for era in [Legacy, Modern] {
@@ -107,7 +107,7 @@ async fn two_callers_never_share_an_upstream_session() -> Result<()> {
     Ok(())
 }
 
-/// The upstream did not take the call (404), so sending it once more after a new handshake is safe.
+/// The upstream refused the call with 404 and did not run it, so a second try after a new handshake is safe.
 #[tokio::test]
 async fn a_session_that_the_upstream_forgot_is_opened_again_unseen() -> Result<()> {
     for era in [Legacy, Modern] {

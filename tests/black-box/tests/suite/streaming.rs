@@ -1,5 +1,5 @@
-//! Progress reaches the agent as the upstream sends it, not at the end: the stub holds each further event back until
-//! the test, having seen the one before, releases it.
+//! Progress reaches the agent as the upstream sends it, not at the end: the stub holds each further event back
+//! until the test has received the one before and releases the next.
 
 use std::collections::BTreeSet;
 
@@ -45,14 +45,15 @@ async fn each_progress_notification_arrives_before_the_next_is_sent() -> Result<
     for (agent_era, upstream_era) in PAIRS {
         let name = format!("Gated {agent_era:?} {upstream_era:?}");
         let (stub, agent) = behind(&name, agent_era, upstream_era.endpoint()).await?;
-        // Tokens are the agent's: a string and an integer, each to come back as it is.
+        // The agent chooses the token, a string or an integer, and must get it back unchanged.
         for (gate, token) in [("text", json!("token-1")), ("number", json!(42))] {
             let id = json!(gate);
             let arguments = json!({"steps": 3, "gate": gate});
             let mut events = agent.stream(id.clone(), "gated_progress", arguments, token.clone()).await?;
             for step in 1..=3 {
                 ensure_progress(&events.message().await?, &token, step, 3)?;
-                // Only now may the upstream go on: had Postern held anything back, the line above would not return.
+                // The upstream sends the next event only now. If Postern held events back, the line above would not
+                // return.
                 stub.release(gate);
             }
             let response = events.message().await?;
@@ -66,7 +67,7 @@ async fn each_progress_notification_arrives_before_the_next_is_sent() -> Result<
     Ok(())
 }
 
-/// Two calls with the same token and the same id, from two agents, at the same time: nothing gets mixed up.
+/// Two calls with the same token and the same id, by two agents at the same time, do not get each other's events.
 #[tokio::test]
 async fn concurrent_streams_do_not_mix() -> Result<()> {
     let (stub, first) = behind("Concurrent", Modern, "/dual").await?;
@@ -77,7 +78,7 @@ async fn concurrent_streams_do_not_mix() -> Result<()> {
     let mut two = second.stream(json!(1), "gated_progress", call("two"), token.clone()).await?;
     ensure_progress(&one.message().await?, &token, 1, 2)?;
     ensure_progress(&two.message().await?, &token, 1, 2)?;
-    // The second one finishes first.
+    // The second call finishes first.
     stub.release("two");
     ensure_progress(&two.message().await?, &token, 2, 2)?;
     stub.release("two");
@@ -113,7 +114,7 @@ async fn many_small_events_arrive_complete_and_in_order() -> Result<()> {
     Ok(())
 }
 
-/// An upstream may answer everything as an event stream; the agent gets the one message that it is about.
+/// An upstream may answer every request with an event stream; the agent gets the response in it.
 #[tokio::test]
 async fn an_upstream_that_streams_single_answers_is_understood() -> Result<()> {
     for (agent_era, upstream_era) in PAIRS {
@@ -126,8 +127,9 @@ async fn an_upstream_that_streams_single_answers_is_understood() -> Result<()> {
     Ok(())
 }
 
-/// In the modern era closing the response stream is how an agent cancels; the upstream must learn of it. The runtime
-/// notices that an agent has left when the next event cannot be written, so the upstream goes on until then.
+/// In the modern era an agent cancels a call by closing the response stream, and the upstream must learn of that.
+/// The runtime notices that an agent has left when the next event cannot be written, so the upstream's stream lasts
+/// until then.
 #[tokio::test]
 async fn an_agent_that_leaves_cancels_the_call_upstream() -> Result<()> {
     for upstream_era in [Legacy, Modern] {
@@ -138,7 +140,7 @@ async fn an_agent_that_leaves_cancels_the_call_upstream() -> Result<()> {
         ensure_progress(&events.message().await?, &json!("t"), 1, 1000)?;
         assert_eq!(stub.cancelled_streams(), 0);
         drop(events);
-        eventually("the upstream's stream is given up", async || {
+        eventually("Postern gives up the upstream's stream", async || {
             stub.release("on");
             Ok((stub.cancelled_streams() == 1).then_some(()))
         })
@@ -147,7 +149,7 @@ async fn an_agent_that_leaves_cancels_the_call_upstream() -> Result<()> {
     Ok(())
 }
 
-/// What an upstream leaves unsaid, Postern says: the agent's request ends with an error, not with silence.
+/// When an upstream's stream breaks off, the agent's request ends with an error, not with silence.
 #[tokio::test]
 async fn a_stream_that_dies_ends_with_an_error_for_the_request() -> Result<()> {
     for (agent_era, upstream_era) in PAIRS {
@@ -170,7 +172,7 @@ async fn a_stream_that_dies_ends_with_an_error_for_the_request() -> Result<()> {
     Ok(())
 }
 
-/// The control of the tests above: the gate does hold the upstream back.
+/// The control of the tests above: a closed gate of the stub does hold the next event back.
 #[tokio::test]
 async fn the_gate_of_the_stub_holds() -> Result<()> {
     let stub = fixtures::stub()?;
@@ -185,7 +187,8 @@ async fn the_gate_of_the_stub_holds() -> Result<()> {
     Ok(())
 }
 
-/// An agent that takes no event stream gets the response alone, as JSON; one that takes neither form gets 406.
+/// An agent that accepts no event streams gets the response alone, as JSON; an agent that accepts neither form gets
+/// 406.
 #[tokio::test]
 async fn the_accept_header_decides_the_form_of_the_answer() -> Result<()> {
     let (_stub, agent) = behind("Accept", Modern, "/modern").await?;

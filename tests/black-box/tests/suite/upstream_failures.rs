@@ -1,5 +1,5 @@
-//! Upstreams that cannot be used, as the registry meets them: a validation in the Kontext dialect and a start in the
-//! Hoziron dialect each say what is wrong, quickly, in Postern's words, and follow nothing that the upstream says.
+//! Unusable upstreams in the registry: a validation in the Kontext dialect and a start in the Hoziron dialect say
+//! what is wrong, in time, in Postern's words, and Postern follows no redirect.
 
 mod neighbours;
 mod sizes;
@@ -18,7 +18,7 @@ use crate::{
     registry::{self, Hoziron},
 };
 
-/// How long an upstream may be silent here.
+/// How long an upstream may be silent in these tests.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 async fn postern() -> Result<&'static Postern> {
@@ -31,7 +31,8 @@ async fn postern() -> Result<&'static Postern> {
         .await
 }
 
-/// Registers the upstream in each dialect, has it tried, and returns what Postern says about it.
+/// Lets Postern probe the upstream in each dialect. Returns the message, which must be the same in both dialects
+/// and contain `reason`.
 async fn tried(name: &str, url: &str, reason: &str) -> Result<String> {
     let started = Instant::now();
     let kontext = validated(&format!("{name} kontext"), url).await.context("Kontext")?;
@@ -43,24 +44,24 @@ async fn tried(name: &str, url: &str, reason: &str) -> Result<String> {
     Ok(kontext)
 }
 
-/// Creates and validates; the message of the failure.
+/// Creates and validates an integration. Returns the message of the failure.
 async fn validated(name: &str, url: &str) -> Result<String> {
     let postern = postern().await?;
     let created = postern.create(json!({"name": name, "url": url, "authMode": "none"})).await?;
-    // The probe after the creation finds the same.
+    // The first probe, after the create, finds the same failure.
     let probed = registry::settled(postern, &created.id).await?.object;
     let validated = postern.validate(&created.id).await?.object;
     ensure!(probed["validationMessage"] == validated["validationMessage"], "{probed} / {validated}");
     ensure!(validated["validationStatus"] == "invalid", "{validated}");
     ensure!(validated["lastValidatedAt"].is_string(), "{validated}");
     ensure!(validated["consecutiveFailures"].as_u64() >= Some(2), "{validated}");
-    // What cannot be used is not offered.
+    // An unusable upstream's tools are not offered.
     let tools = fixtures::modern_tools(&postern.admin()?, &created.path()).await?;
     ensure!(tools.is_empty(), "{tools:?}");
     validated["validationMessage"].as_str().map(str::to_owned).context("no message")
 }
 
-/// Installs and tries to start; the message of the failure.
+/// Installs an integration and tries to start it. Returns the message of the failure.
 async fn started_in_vain(id: &str, url: &str) -> Result<String> {
     let client = Hoziron::of(postern().await?)?;
     client.install(json!({"source": {"url": url}, "id": id})).await?;
@@ -76,7 +77,7 @@ async fn started_in_vain(id: &str, url: &str) -> Result<String> {
 }
 
 #[tokio::test]
-async fn an_unusable_upstream_is_told_apart_and_named_in_both_dialects() -> Result<()> {
+async fn each_failure_of_an_upstream_has_its_message_in_both_dialects() -> Result<()> {
     let stub = fixtures::stub()?;
     let gone = fixtures::stub()?.url("/modern");
     let cases = [
@@ -127,7 +128,8 @@ async fn a_redirect_is_named_and_never_followed() -> Result<()> {
     Ok(())
 }
 
-/// An upstream that was good and is bad keeps its catalogue and says what is wrong now; and the other way round.
+/// When a working upstream breaks, the integration says what is wrong and keeps its catalogue; a validation after
+/// the repair makes it valid again.
 #[tokio::test]
 async fn an_upstream_that_breaks_keeps_its_catalogue_until_it_is_mended() -> Result<()> {
     let (postern, stub) = (postern().await?, fixtures::stub()?);
@@ -158,7 +160,7 @@ fn lists(stub: &Stub) -> usize {
     stub.requests().iter().filter(|request| request.rpc_method().as_deref() == Some("tools/list")).count()
 }
 
-/// How a value of JSON looks in an integration's message.
+/// The validation message of an integration.
 fn message(object: &Value) -> &str {
     object["validationMessage"].as_str().unwrap_or_default()
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::fixtures;
 
-/// A new integration is pending; it is probed after the answer, without anybody asking.
+/// A new integration is pending, and is probed after the answer without another request.
 #[tokio::test]
 async fn a_new_integration_is_probed_after_the_answer() -> Result<()> {
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
@@ -44,7 +44,7 @@ async fn the_scheduled_validation_marks_a_dead_upstream_and_refreshes_a_live_one
     assert_eq!(
         postern.integration(&dead_one.id).await?.object["validationStatus"],
         "valid",
-        "it was not due yet"
+        "an integration that was not due was probed"
     );
 
     make_due(&postern).await?;
@@ -57,7 +57,7 @@ async fn the_scheduled_validation_marks_a_dead_upstream_and_refreshes_a_live_one
     let tools = fixtures::modern_tools(&postern.admin()?, &live_one.path()).await?;
     assert_eq!(tools.len(), 7, "the new tools are listed: {tools:?}");
 
-    // It recovers by itself.
+    // The integration becomes valid again without a request by the administrator.
     let back = fixtures::stub()?;
     postern.sql(sql, json!([back.url("/legacy"), dead_one.id])).await?;
     make_due(&postern).await?;
@@ -66,7 +66,7 @@ async fn the_scheduled_validation_marks_a_dead_upstream_and_refreshes_a_live_one
     Ok(())
 }
 
-/// A tool keeps its id for ever, so that policies and audits that name it stay true.
+/// A tool keeps its id for ever, so that a policy or an audit row that names the id stays true.
 #[tokio::test]
 async fn tool_ids_survive_a_refresh() -> Result<()> {
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
@@ -83,7 +83,7 @@ async fn tool_ids_survive_a_refresh() -> Result<()> {
     Ok(())
 }
 
-/// One tick does a bounded share, the next ones the rest, and nothing twice.
+/// One tick does a bounded number of validations, later ticks do the rest, and no integration is probed twice.
 #[tokio::test]
 async fn many_due_validations_are_spread_over_ticks_and_none_is_lost() -> Result<()> {
     const MANY: usize = 60;
@@ -102,7 +102,7 @@ async fn many_due_validations_are_spread_over_ticks_and_none_is_lost() -> Result
     {
         postern.tick().await?;
         ticks += 1;
-        assert!(ticks <= MANY, "after {ticks} ticks there is still something due");
+        assert!(ticks <= MANY, "after {ticks} ticks an integration is still due");
     }
     assert!(ticks > 1, "{MANY} validations in one tick are not bounded");
     let mut probed: Vec<_> = stub

@@ -1,4 +1,4 @@
-//! Row 65: `POST /api/v1/admin/gateway/connections/{name}/oauth-start`.
+//! `POST /api/v1/admin/gateway/connections/{name}/oauth-start`.
 
 use anyhow::{Context as _, Result, ensure};
 use black_box::{
@@ -15,7 +15,7 @@ fn start_path(name: &str) -> String {
     format!("/api/v1/admin/gateway/connections/{name}/oauth-start")
 }
 
-/// Starts, and checks the whole answer.
+/// Starts an authorization, and checks the whole answer.
 async fn start(world: &World, slug: &str, body: Option<Value>) -> Result<Value> {
     let request = world.admin()?.request("POST".parse()?, &start_path(slug));
     let request = match &body {
@@ -54,7 +54,7 @@ async fn refused(api: &Api, slug: &str, body: Option<Value>, status: u16) -> Res
 }
 
 #[tokio::test]
-async fn row_65_an_administrator_connects_the_organization() -> Result<()> {
+async fn an_administrator_connects_the_organization() -> Result<()> {
     let world = World::shared().await?;
     let integration = world.integration("Admin starts", &world.provider.mcp(), json!({})).await?;
     let slug = &integration.slug;
@@ -69,7 +69,7 @@ async fn row_65_an_administrator_connects_the_organization() -> Result<()> {
     let challenge = |started: &Value| parameter(text(started, "authorization_url")?, "code_challenge");
     assert_ne!(challenge(&first)?, challenge(&second)?);
 
-    // The credential is the organization's: whoever may use the integration calls with it.
+    // The credential is the organization's: every user of the integration calls with it.
     let browser = world.browser("organization")?;
     let back = browser.consent(text(&second, "authorization_url")?).await?;
     assert!(back.starts_with(&format!("{PUBLIC_URL}/api/v1/admin/oauth/callback?")), "{back}");
@@ -83,7 +83,7 @@ async fn row_65_an_administrator_connects_the_organization() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_65_what_the_operator_set_is_asked_for() -> Result<()> {
+async fn the_authorization_request_has_what_the_operator_set() -> Result<()> {
     let world = World::shared().await?;
     let oauth = json!({
         "issuer": world.provider.issuer, "clientId": "confidential", "clientSecret": world.provider.client_secret,
@@ -101,7 +101,7 @@ async fn row_65_what_the_operator_set_is_asked_for() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_65_return_urls_are_own_paths() -> Result<()> {
+async fn return_urls_are_paths_of_postern() -> Result<()> {
     let world = World::shared().await?;
     let integration = world.integration("Admin returns", &world.provider.mcp(), json!({})).await?;
     let slug = &integration.slug;
@@ -146,13 +146,15 @@ async fn row_65_return_urls_are_own_paths() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_65_refusals() -> Result<()> {
+async fn each_failure_of_a_start_has_its_status() -> Result<()> {
     let world = World::shared().await?;
     let integration = world.integration("Admin refuses", &world.provider.mcp(), json!({})).await?;
     let slug = &integration.slug;
     refused(&world.postern.stranger()?, slug, None, 401).await.context("a stranger")?;
     refused(&world.developer()?, slug, None, 403).await.context("a developer")?;
-    refused(&world.developer()?, "nobody", None, 403).await.context("a developer learns nothing")?;
+    refused(&world.developer()?, "nobody", None, 403)
+        .await
+        .context("a developer cannot tell whether the connection exists")?;
     for nobody in ["nobody", &integration.id, "Not_A-Slug", "%00", &"x".repeat(300)] {
         let message = refused(&world.admin()?, nobody, None, 404).await.with_context(|| nobody.to_owned())?;
         ensure!(message == "gateway connection not found", "{nobody}: {message}");
@@ -176,9 +178,9 @@ async fn row_65_refusals() -> Result<()> {
         ensure!(message == "connection is not configured for authorization_code OAuth", "{message}");
     }
     world.admin()?.delete(&format!("{INTEGRATIONS}/{}", integration.id)).await?.expect(204)?;
-    refused(&world.admin()?, slug, None, 404).await.context("an archived one")?;
+    refused(&world.admin()?, slug, None, 404).await.context("an archived integration")?;
 
-    // An authorization server that is not there, or is none.
+    // The authorization server cannot be reached, or the issuer's URL has no metadata.
     let gone = world.integration("Admin gone", "http://127.0.0.1:9/mcp", json!({})).await?;
     refused(&world.admin()?, &gone.slug, None, 502).await?;
     let wrong = json!({"issuer": format!("{}/elsewhere", world.provider.issuer)});
@@ -188,7 +190,7 @@ async fn row_65_refusals() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_65_the_key_may_come_in_x_api_key() -> Result<()> {
+async fn the_key_may_come_in_x_api_key() -> Result<()> {
     let world = World::shared().await?;
     let integration = world.integration("Admin header", &world.provider.mcp(), json!({})).await?;
     let stranger = world.postern.stranger()?;

@@ -1,4 +1,4 @@
-//! Row 66: the three callback paths.
+//! The three callback paths.
 
 use anyhow::{Context as _, Result, ensure};
 use black_box::{
@@ -12,25 +12,25 @@ use super::{CONNECTED, World, arrived, init, is_page, text};
 use crate::registry::path;
 
 const CALLBACK: &str = "/oauth/callback";
-/// What an attacker would like to see on the page.
+/// A text that must not be repeated on the page.
 const HOSTILE: &str = "<script>alert('canary-hostile')</script>\"'&canary-hostile";
 
-/// Brings a browser with these parameters to a path.
+/// Opens a path with these parameters in a new browser.
 async fn come_back(world: &World, path: &str, parameters: &[(&str, &str)]) -> Result<Answer> {
     let mut url: reqwest::Url = format!("{PUBLIC_URL}{path}").parse()?;
     url.query_pairs_mut().extend_pairs(parameters);
     world.browser("anybody")?.open(url.as_str()).await
 }
 
-/// A refusal, whose page tells nothing of what came in.
+/// Checks that an answer is a refusal whose page repeats nothing of the request. Returns the page.
 fn refused(answer: &Answer) -> Result<&str> {
     let page = is_page(answer, 400)?;
-    ensure!(!page.contains("canary"), "it repeats what it was given: {page}");
+    ensure!(!page.contains("canary"), "the page repeats a parameter: {page}");
     ensure!(answer.header("set-cookie").is_empty(), "{:?}", answer.headers);
     Ok(page)
 }
 
-/// The state of a new authorization of the developer's.
+/// Starts an authorization for the developer and returns its state.
 async fn state(world: &World, integration: &Integration) -> Result<String> {
     Ok(text(&init(&world.developer()?, &integration.id).await?, "state")?.to_owned())
 }
@@ -42,7 +42,7 @@ async fn is_connected(world: &World, integration: &Integration) -> Result<bool> 
 }
 
 #[tokio::test]
-async fn row_66_people_go_where_they_were_told_or_to_the_default() -> Result<()> {
+async fn a_sign_in_ends_at_the_requested_place_or_at_the_default() -> Result<()> {
     let world = World::shared().await?;
     let integration = world.integration("Callback returns", &world.provider.mcp(), json!({})).await?;
     let user = format!("/mcp/integrations/{}/oauth/init", integration.id);
@@ -61,11 +61,11 @@ async fn row_66_people_go_where_they_were_told_or_to_the_default() -> Result<()>
         let back = browser.consent(url.and_then(Value::as_str).context("no URL")?).await?;
         assert_eq!(parameter(&back, "iss")?.as_deref(), Some(world.provider.issuer.as_str()));
         arrived(&browser.open(&back).await?, place).with_context(|| body.to_string())?;
-        // Once only, for whoever has it.
+        // A state works once only, in whatever browser.
         refused(&browser.open(&back).await?).context("the same browser again")?;
         refused(&world.browser("thief")?.open(&back).await?).context("another browser")?;
     }
-    // Where people end up is a page, without any key.
+    // The default places are pages that need no key.
     for place in [CONNECTED, "/portal/admin/connections"] {
         let answer = world.browser("returning")?.open(&format!("{PUBLIC_URL}{place}")).await?;
         is_page(&answer, 200)?;
@@ -74,7 +74,7 @@ async fn row_66_people_go_where_they_were_told_or_to_the_default() -> Result<()>
 }
 
 #[tokio::test]
-async fn row_66_states_that_lead_nowhere() -> Result<()> {
+async fn a_missing_unknown_misdirected_or_expired_state_is_refused() -> Result<()> {
     let world = World::shared().await?;
     let integration = world.integration("Callback states", &world.provider.mcp(), json!({})).await?;
     let issuer = world.provider.issuer.as_str();
@@ -93,14 +93,14 @@ async fn row_66_states_that_lead_nowhere() -> Result<()> {
         assert_eq!(posted.status, 405, "{path}: {}", posted.text);
     }
 
-    // Started for one path, brought to another: neither works, then or later.
+    // A state that was made for one path and is sent to another works at neither path, then or later.
     let started = init(&world.developer()?, &integration.id).await?;
     let back = world.browser("astray")?.consent(text(&started, "authorizationUrl")?).await?;
     let astray = back.replace(CALLBACK, "/api/v1/admin/oauth/callback");
     refused(&world.browser("astray")?.open(&astray).await?)?;
     refused(&world.browser("astray")?.open(&back).await?)?;
 
-    // Ten minutes are over.
+    // A state that is older than ten minutes is refused.
     let started = init(&world.developer()?, &integration.id).await?;
     let back = world.browser("late")?.consent(text(&started, "authorizationUrl")?).await?;
     let sql = "UPDATE oauth_flows SET expires_at = 1 WHERE integration_id = ?1 RETURNING expires_at";
@@ -113,18 +113,18 @@ async fn row_66_states_that_lead_nowhere() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_66_errors_of_the_authorization_server() -> Result<()> {
+async fn errors_of_the_authorization_server_are_shown_by_their_codes_alone() -> Result<()> {
     let world = World::shared().await?;
     let integration = world.integration("Callback errors", &world.provider.mcp(), json!({})).await?;
     let issuer = world.provider.issuer.as_str();
-    // A real refusal, with a description that would be markup.
+    // A refusal by the real authorization server, whose description would be markup.
     let started = init(&world.developer()?, &integration.id).await?;
     let browser = world.browser("refuses")?;
     let back = browser.consent(text(&started, "authorizationUrl")?).await?;
     assert_eq!(parameter(&back, "error")?.as_deref(), Some("access_denied"));
     assert!(parameter(&back, "error_description")?.is_some_and(|text| text.contains("canary")), "{back}");
     assert!(refused(&browser.open(&back).await?)?.contains("access_denied"));
-    refused(&browser.open(&back).await?).context("it was used")?;
+    refused(&browser.open(&back).await?).context("a used state")?;
 
     for (error, shown) in [("temporarily_unavailable", true), ("invalid_scope", true), (HOSTILE, false)] {
         let state = state(world, &integration).await?;
@@ -142,9 +142,10 @@ async fn row_66_errors_of_the_authorization_server() -> Result<()> {
     Ok(())
 }
 
-/// RFC 9207: whose answer it is decides before anything else of it counts, and nothing of a stranger's is shown.
+/// RFC 9207: `iss` is checked before anything else of the answer counts, and the page shows nothing that another
+/// issuer sent.
 #[tokio::test]
-async fn row_66_answers_of_another_issuer() -> Result<()> {
+async fn answers_of_another_issuer_are_refused() -> Result<()> {
     let world = World::shared().await?;
     let integration = world.integration("Callback issuers", &world.provider.mcp(), json!({})).await?;
     let issuer = world.provider.issuer.clone();
@@ -171,11 +172,11 @@ async fn row_66_answers_of_another_issuer() -> Result<()> {
             let answer = come_back(world, CALLBACK, &parameters).await?;
             let page = refused(&answer).with_context(|| format!("{other:?} {error:?}"))?;
             ensure!(!page.contains("access_denied") && !page.contains(&code), "{page}");
-            // The state is gone: what the right issuer said does not help any more.
+            // The state is gone, so the answer of the right issuer is refused too.
             refused(&browser.open(&good).await?).context("the right answer, too late")?;
         }
     }
-    // It announces that it always sends `iss`.
+    // The metadata announces that this server always sends `iss`, so an answer without `iss` is refused.
     let started = init(&world.developer()?, &integration.id).await?;
     let good = world.browser("issuers")?.consent(text(&started, "authorizationUrl")?).await?;
     let code = parameter(&good, "code")?.context("no code")?;
@@ -190,7 +191,7 @@ async fn row_66_answers_of_another_issuer() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_66_codes_that_become_no_tokens() -> Result<()> {
+async fn codes_that_lead_to_no_tokens_are_refused() -> Result<()> {
     let world = World::new(json!({})).await?;
     let integration = world.integration("Callback codes", &world.provider.mcp(), json!({})).await?;
     let issuer = world.provider.issuer.clone();
@@ -228,7 +229,7 @@ async fn row_66_codes_that_become_no_tokens() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_66_integrations_that_changed_meanwhile() -> Result<()> {
+async fn an_integration_that_changed_during_the_sign_in_is_not_connected() -> Result<()> {
     let world = World::shared().await?;
     for (name, change) in [("Callback none", Some(json!({"authMode": "none"}))), ("Callback archived", None)]
     {

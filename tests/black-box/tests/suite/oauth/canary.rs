@@ -1,5 +1,5 @@
-//! Every secret that OAuth brings, real ones all of them, is where it belongs and nowhere else: through whole lives of
-//! connections, on good days and bad ones.
+//! Every secret of real OAuth connections appears where it belongs and nowhere else, through the whole lives of the
+//! connections, in success and in failure.
 
 use anyhow::{Context as _, Result, ensure};
 use black_box::{
@@ -17,13 +17,13 @@ use crate::{
     secrets::ensure_unseen,
 };
 
-/// Every answer that was received, and what must not be seen.
+/// The answers that were received, and the values that must not be seen.
 struct Watch<'w> {
     world: &'w World,
     answers: Vec<String>,
-    /// Must be in no answer and nowhere else.
+    /// Values that must be in no answer and at no other place.
     secrets: Vec<String>,
-    /// Stands in the one answer that brings it, and nowhere else.
+    /// Values that stand in the one answer that brings them, and at no other place.
     passing: Vec<String>,
 }
 
@@ -56,7 +56,7 @@ impl Watch<'_> {
         Ok(())
     }
 
-    /// Takes a started authorization to its end. Its state has its place in the answer that brought it.
+    /// Takes a started authorization to its end. The state may stand in the answer that brought it.
     async fn finish(&mut self, url: &str, callback: &str) -> Result<()> {
         self.passing.extend(parameter(url, "state")?);
         let browser = self.world.browser("canary-account")?;
@@ -70,7 +70,7 @@ impl Watch<'_> {
         Ok(())
     }
 
-    /// Everything that shows an integration or a connection.
+    /// Requests every route that shows an integration or a connection.
     async fn look(&mut self, user: &Api, integration: &Integration) -> Result<()> {
         let (admin, id, slug) = (self.world.admin()?, &integration.id, &integration.slug);
         for place in [
@@ -135,7 +135,7 @@ async fn no_secret_of_oauth_is_seen_anywhere() -> Result<()> {
     }
     watch.look(&user, &registered).await?;
 
-    // What was really issued and presented, and the parts that are secret in themselves.
+    // The secrets that were really issued and presented, and the signatures of the tokens among them.
     let issued = world.provider.issued().await?;
     let kinds = issued.iter().filter(|secret| secret.contains('.')).count();
     ensure!(kinds >= 8 && issued.len() - kinds >= 20, "{kinds} access tokens of {} secrets", issued.len());
@@ -144,10 +144,10 @@ async fn no_secret_of_oauth_is_seen_anywhere() -> Result<()> {
     watch.secrets.extend(issued);
     ensure!(
         watch.answers.iter().filter(|answer| answer.contains("canary-account")).count() >= 5,
-        "no call got through"
+        "too few calls reached the upstream"
     );
     ensure_unseen(&world.postern, &watch.secrets, &watch.answers).await?;
-    // The row of a call is written a second after it, at most.
+    // An audit row is written at most one second after its call.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     ensure_unseen(&world.postern, &watch.passing, &[]).await
 }
@@ -190,7 +190,7 @@ async fn feather(watch: &mut Watch<'_>) -> Result<Integration> {
     watch.world.postern.integration(text(&created, "connection_id")?).await
 }
 
-/// Static credentials in the Feather dialect, taken and refused.
+/// Static credentials in the Feather dialect, accepted and refused.
 async fn statics(watch: &mut Watch<'_>) -> Result<Integration> {
     let (key, header) = (watch.canary("api-key"), watch.canary("static-header"));
     let body = json!({
@@ -217,7 +217,7 @@ async fn statics(watch: &mut Watch<'_>) -> Result<Integration> {
     watch.world.postern.integration(text(&created, "connection_id")?).await
 }
 
-/// By the link that an agent got, through the page, to the cookie's end.
+/// A sign-in by the link that an agent got: the page, its cookie, consent, callback.
 async fn page(watch: &mut Watch<'_>) -> Result<()> {
     let world = watch.world;
     let integration = create(watch, "Page", json!({})).await?;
@@ -242,7 +242,7 @@ async fn page(watch: &mut Watch<'_>) -> Result<()> {
     arrived(&answer, CONNECTED)
 }
 
-/// Refreshes, in calls and by the job; a token endpoint and upstreams that refuse in every way; an answer that is lost.
+/// Refreshes, in calls and by the job; a token endpoint and upstreams that refuse in every way; lost answers.
 async fn bad_days(watch: &mut Watch<'_>, user: &Api, all: &[&Integration]) -> Result<()> {
     let world = watch.world;
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;

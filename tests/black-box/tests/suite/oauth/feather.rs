@@ -1,4 +1,4 @@
-//! Row 81: `POST /v1/integrations/connections/custom-mcp` and its neighbours, in the Feather dialect.
+//! `POST /v1/integrations/connections/custom-mcp` and the routes of its connections, in the Feather dialect.
 
 mod consent;
 
@@ -18,7 +18,7 @@ const CONNECTIONS: &str = "/v1/integrations/connections";
 const CUSTOM: &str = "/v1/integrations/connections/custom-mcp";
 const DISCOVER: &str = "/v1/integrations/connections/custom-mcp/discover";
 
-/// `{error: {code, message}, request_id}` with this status; returns the message.
+/// Checks a refusal `{error: {code, message}, request_id}` with this status. Returns the message.
 fn refused(answer: &Answer, status: u16) -> Result<String> {
     let body = answer.expect(status)?;
     ensure!(answer.header("content-type").starts_with("application/json"), "{:?}", answer.headers);
@@ -28,7 +28,7 @@ fn refused(answer: &Answer, status: u16) -> Result<String> {
     Ok(text(&body["error"], "message")?.to_owned())
 }
 
-/// Connects, and checks the whole answer of a connection that needs nobody's consent.
+/// Makes a connection that needs no consent, and checks the whole answer. Returns the connection's id.
 async fn connect_static(world: &World, body: Value) -> Result<String> {
     let answer = world.admin()?.post(CUSTOM, &body).await?;
     let created = answer.expect(201).with_context(|| body.to_string())?;
@@ -44,9 +44,9 @@ async fn get(world: &World, id: &str) -> Result<Value> {
     world.admin()?.get(&format!("{CONNECTIONS}/{id}")).await?.expect(200)
 }
 
-/// The connection, when its tools are known.
+/// Waits until a connection's tools are known. Returns its integration.
 async fn synced(world: &World, id: &str) -> Result<Integration> {
-    black_box::eventually("its tools are known", async || {
+    black_box::eventually("the connection's tools are known", async || {
         let connection = get(world, id).await?;
         Ok((connection["tools_status"] == "synced").then_some(()))
     })
@@ -54,7 +54,7 @@ async fn synced(world: &World, id: &str) -> Result<Integration> {
     world.postern.integration(id).await
 }
 
-/// Calls `echo` as somebody who did not make the connection; returns the headers that the stub then saw.
+/// Calls `echo` as a user who did not make the connection. Returns the request that the stub recorded.
 async fn headers(world: &World, stub: &Stub, id: &str) -> Result<stub_upstream::Recorded> {
     let integration = synced(world, id).await?;
     world.tools_known(&integration).await?;
@@ -68,7 +68,7 @@ async fn lease(world: &World, id: &str) -> Result<Value> {
 }
 
 #[tokio::test]
-async fn row_81_static_credentials() -> Result<()> {
+async fn static_credentials_reach_the_upstream() -> Result<()> {
     let (world, stub) = (World::shared().await?, fixtures::stub()?);
     let url = stub.url("/dual");
     let plain = json!({"nickname": "Feather none", "server_url": url});
@@ -107,14 +107,14 @@ async fn row_81_static_credentials() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_81_every_transport_is_a_hint() -> Result<()> {
+async fn every_transport_is_a_hint() -> Result<()> {
     let (world, stub) = (World::shared().await?, fixtures::stub()?);
     let sse = Upstream::everything_sse().await?;
     for transport in ["sse", "http", "streamable_http", "auto"] {
         let body = json!({"nickname": format!("Feather {transport}"), "server_url": stub.url("/legacy"), "transport": transport});
         headers(world, &stub, &connect_static(world, body).await?).await?;
     }
-    // HTTP+SSE, the transport of 2024-11-05: found by whoever said so, and by whoever said nothing.
+    // HTTP+SSE, the transport of 2024-11-05, is found with the hint and without one.
     for (nickname, transport) in [("Feather old", json!("sse")), ("Feather old default", json!(null))] {
         let body = json!({"nickname": nickname, "server_url": sse.url(), "transport": transport});
         let id = connect_static(world, body).await?;
@@ -127,7 +127,7 @@ async fn row_81_every_transport_is_a_hint() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_81_connections_are_listed_shown_tested_and_deleted() -> Result<()> {
+async fn connections_are_listed_shown_tested_and_deleted() -> Result<()> {
     let (world, stub) = (World::shared().await?, fixtures::stub()?);
     let body = json!({"nickname": "Feather shown", "server_url": stub.url("/modern"), "auth_type": "bearer", "token": "secret-7b"});
     let id = connect_static(world, body).await?;
@@ -198,7 +198,7 @@ async fn row_81_connections_are_listed_shown_tested_and_deleted() -> Result<()> 
 }
 
 #[tokio::test]
-async fn row_81_bad_input() -> Result<()> {
+async fn bad_input_is_refused_and_not_kept() -> Result<()> {
     let (world, stub) = (World::shared().await?, Upstream::stub(Options::default())?);
     let url = stub.url("/modern");
     let with = |members: Value| with(json!({"nickname": "Feather bad", "server_url": url}), &members);
@@ -267,7 +267,7 @@ async fn row_81_bad_input() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_81_callers() -> Result<()> {
+async fn callers_without_a_key_or_the_right_are_refused() -> Result<()> {
     let (world, stub) = (World::shared().await?, fixtures::stub()?);
     let body = json!({"nickname": "Feather callers", "server_url": stub.url("/modern")});
     let with_key = |key: &str| -> Result<reqwest::RequestBuilder> {

@@ -1,5 +1,5 @@
-//! Who Postern is to an authorization server: registered by hand, by document, by itself; and the organization as a client
-//! of its own.
+//! How Postern identifies itself to an authorization server: as a client that the operator registered, by a client
+//! metadata document, or by dynamic registration; and the client credentials of an organization.
 
 use anyhow::{Context as _, Result};
 use black_box::oauth::PUBLIC_URL;
@@ -9,7 +9,7 @@ use super::{World, events, whoami};
 use crate::fixtures;
 use crate::registry::path;
 
-/// Makes the scheduled job renew what there is, and makes sure that it works.
+/// Makes the one stored credential due, runs the job `refresh`, and checks that the refresh succeeds.
 async fn renew(world: &World) -> Result<()> {
     let (good, _) = world.provider.token_requests("refresh_token").await?;
     world.postern.sql("UPDATE credentials SET refresh_at = 1 RETURNING id", json!([])).await?;
@@ -67,7 +67,7 @@ async fn a_client_id_metadata_document() -> Result<()> {
     Ok(())
 }
 
-/// One registration for all users and integrations at an issuer; another issuer never hears of it.
+/// Postern registers once at each issuer, for all users and integrations; no issuer sees another issuer's client id.
 #[tokio::test]
 async fn one_registration_per_issuer() -> Result<()> {
     let world = World::new(json!({})).await?;
@@ -97,7 +97,7 @@ async fn one_registration_per_issuer() -> Result<()> {
     Ok(())
 }
 
-/// A provider that only knows OpenID Connect's place for metadata.
+/// An authorization server whose metadata is only at the path of OpenID Connect.
 #[tokio::test]
 async fn openid_connect_discovery_is_enough() -> Result<()> {
     let world = World::new(json!({"provider": "mock"})).await?;
@@ -118,7 +118,7 @@ async fn openid_connect_discovery_is_enough() -> Result<()> {
     .await
 }
 
-/// No person at all: the organization is the client (RFC 6749 §4.4).
+/// The organization is the client, and no person consents (RFC 6749, section 4.4).
 #[tokio::test]
 async fn client_credentials_are_the_organizations() -> Result<()> {
     let world = World::new(json!({"accessTtl": 62})).await?;
@@ -138,7 +138,7 @@ async fn client_credentials_are_the_organizations() -> Result<()> {
     let (asked, failed) = world.provider.token_requests("client_credentials").await?;
     assert_eq!(failed, 0);
 
-    // Renewed when it will not last, without any refresh token.
+    // The token is renewed before it expires, without a refresh token.
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     world.provider.set(json!({"accessTtl": 3600})).await?;
     let second = whoami(&world.developer()?, &integration.slug).await?;
@@ -154,7 +154,8 @@ async fn client_credentials_are_the_organizations() -> Result<()> {
         assert_eq!(owner, "organization", "{kind}");
     }
 
-    // A client that is refused: nobody's fault but the operator's, and nothing of the server's words is shown.
+    // Where the authorization server refuses the client, the integration is invalid, and its object does not show
+    // the secret.
     let wrong = super::with(oauth, &json!({"clientSecret": "canary-wrong-secret"}));
     let body =
         json!({"name": "Wrong machine", "url": world.provider.mcp(), "authMode": "oauth", "oauth": wrong});
@@ -162,7 +163,7 @@ async fn client_credentials_are_the_organizations() -> Result<()> {
     let wrong = world.postern.validate(&wrong.id).await?;
     assert_eq!(wrong.object["validationStatus"], "invalid", "{}", wrong.object);
     assert!(!wrong.object.to_string().contains("canary"), "{}", wrong.object);
-    // Then the operator corrects it.
+    // The operator corrects the secret.
     let right = json!({"grant": "client_credentials", "clientId": "machine", "clientSecret": world.provider.client_secret});
     world.admin()?.put(&path(&wrong.id, "oauth"), &right).await?.expect(200)?;
     let corrected = world.postern.validate(&wrong.id).await?;
@@ -170,7 +171,7 @@ async fn client_credentials_are_the_organizations() -> Result<()> {
     Ok(())
 }
 
-/// Which rights an organization's client needs, the upstream says: at first and whenever it wants more.
+/// The upstream's challenges say which scopes an organization's client needs, at first and when a call needs more.
 #[tokio::test]
 async fn client_credentials_grow_by_themselves() -> Result<()> {
     let world = World::new(json!({})).await?;
@@ -192,7 +193,7 @@ async fn client_credentials_grow_by_themselves() -> Result<()> {
     assert_eq!(whoami(&user, &integration.slug).await?["scopes"], json!(["mcp:read", "mcp:write"]));
     assert_eq!(world.provider.token_requests("client_credentials").await?, (asked + 1, 0));
 
-    // Where the client is refused, nobody is sent to connect.
+    // Where the authorization server refuses the client, the failure does not ask the user to connect.
     let refused = json!({"status": 401, "body": {"error": "invalid_client"}});
     world.provider.set(json!({"failToken": refused})).await?;
     let sql = "UPDATE credentials SET expires_at = 1 RETURNING id";
@@ -203,7 +204,7 @@ async fn client_credentials_grow_by_themselves() -> Result<()> {
         let text = black_box::mcp::text(&result);
         assert!(text.ends_with(": the authorization server refused the organization's client"), "{text}");
     }
-    // Validation notices that the authorization server has come to its senses.
+    // The next validation finds that the authorization server accepts the client again.
     world.provider.set(json!({"failToken": null})).await?;
     let validated = world.postern.validate(&integration.id).await?;
     assert_eq!(validated.object["validationStatus"], "valid", "{}", validated.object);
@@ -212,11 +213,11 @@ async fn client_credentials_grow_by_themselves() -> Result<()> {
     Ok(())
 }
 
-/// RFC 8414 §3.3: who the metadata names must be who was asked.
+/// RFC 8414, section 3.3: metadata must name the issuer that was asked for it.
 #[tokio::test]
 async fn metadata_that_lies_about_its_issuer_is_not_used() -> Result<()> {
     let world = World::shared().await?;
-    // The same server under another name says who it really is.
+    // Asked by another host name, the server's metadata still names its real issuer.
     let issuer = world.provider.issuer.replace("127.0.0.1", "localhost");
     let integration = world.integration("Liar", &world.provider.mcp(), json!({"issuer": issuer})).await?;
     let place = format!("/mcp/integrations/{}/oauth/init", integration.id);

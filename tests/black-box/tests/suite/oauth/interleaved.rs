@@ -1,4 +1,4 @@
-//! Two users at once, at random: whatever they do, neither sees anything of the other's.
+//! Two users act at the same time, in random steps: neither ever sees anything of the other's.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use tokio::time::{Duration, Instant};
 use super::{World, read_whoami};
 use crate::dialects::keys;
 
-/// Steps of each user; a call is one.
+/// The number of steps of each user; every call counts as one.
 const STEPS: usize = 5_100;
-/// Calls at once.
+/// The most calls at the same time.
 const BURST: usize = 8;
-/// What a test that failed is repeated with.
+/// The seed of the random steps: fixed, so that a failed run can be repeated.
 const SEED: u64 = 0x5eed_0005;
-/// How long another instance may go on with what it knew: five seconds, and two for a busy machine.
+/// How long another instance may use what it remembers: five seconds, and two for a busy machine.
 const STALE: Duration = Duration::from_secs(7);
 
-/// `SplitMix64`: small, and the same everywhere.
+/// `SplitMix64`: a small generator with the same numbers on every machine.
 struct Random(u64);
 
 impl Random {
@@ -33,15 +33,15 @@ impl Random {
     }
 }
 
-/// One user, and what must be so for them.
+/// One user, and what the answers to this user must show.
 struct User<'w> {
     world: &'w World,
     name: &'static str,
     api: Api,
     integrations: &'w [Integration],
-    /// Their account at each integration, while they are connected.
+    /// The user's account at each integration; `None` while the user is not connected.
     accounts: Vec<Option<String>>,
-    /// What was so before, and until when another instance may think so.
+    /// Former accounts, each with the time until which another instance may still use it.
     former: Vec<Vec<(Option<String>, Instant)>>,
     may_write: bool,
     random: Random,
@@ -113,7 +113,7 @@ impl<'w> User<'w> {
         Ok(())
     }
 
-    /// The scheduled job renews this user's token, and whatever else is due.
+    /// Runs the job `refresh`, which renews this user's token and any other credential that is due.
     async fn refresh(&mut self, at: usize) -> Result<()> {
         let sql =
             "UPDATE credentials SET refresh_at = 1 WHERE integration_id = ?1 AND owner LIKE ?2 RETURNING id";
@@ -124,7 +124,7 @@ impl<'w> User<'w> {
         Ok(())
     }
 
-    /// The tools are those of the user's own persona.
+    /// Checks that the listed tools are those of the user's own persona.
     async fn list(&mut self, at: usize) -> Result<()> {
         let request = Request::modern(json!(1), "tools/list", json!({}))?;
         let reply = request.send(&self.api, &self.integrations[at].path()).await?;
@@ -136,7 +136,7 @@ impl<'w> User<'w> {
         Ok(())
     }
 
-    /// What is connected is what this user connected.
+    /// Checks that exactly the integrations that this user connected are shown as connected.
     async fn overview(&mut self) -> Result<()> {
         let listed = self.api.get("/mcp/integrations").await?.expect(200)?;
         for (integration, account) in self.integrations.iter().zip(&self.accounts) {
@@ -147,7 +147,7 @@ impl<'w> User<'w> {
         Ok(())
     }
 
-    /// Several calls at once: each gets its own answer, for this user's account.
+    /// Calls several times at once: each call must get its own answer, for this user's account.
     async fn call(&mut self, at: usize) -> Result<usize> {
         let count = 1 + self.random.below(BURST);
         let path = self.integrations[at].path();
@@ -176,7 +176,7 @@ impl<'w> User<'w> {
     }
 }
 
-/// Whose account an answer is for; `None` when it asks to connect.
+/// The account that an answer is for; `None` when the answer asks the user to connect.
 fn account_of(result: &Value, nonce: &str) -> Result<Option<String>> {
     if result["isError"] == true {
         let text = black_box::mcp::text(result);
@@ -196,7 +196,7 @@ async fn two_users_never_see_anything_of_each_others() -> Result<()> {
          "allow_connections": ["*"]},
     ]);
     let settings = super::settings()?.with("PERSONAS", personas.to_string());
-    // Tokens are renewed by calls, too: four seconds after they were issued.
+    // Calls renew tokens too, four seconds after they were issued: a token is not used in its last minute.
     let world = World::with_settings(settings, json!({"accessTtl": 64})).await?;
     let mut integrations = Vec::new();
     for (name, url) in [("Stateless", world.provider.mcp()), ("Sessions", world.provider.legacy())] {
@@ -218,7 +218,8 @@ async fn two_users_never_see_anything_of_each_others() -> Result<()> {
     assert_eq!(seen["crossed"], 0);
     let (good, bad) = world.provider.token_requests("refresh_token").await?;
     assert!(good >= 20 && bad == 0, "{good} refreshes, {bad} refused");
-    // Nothing was ever refused but requests without any token: no wrong audience, no wrong issuer, no ended token.
+    // The upstream refused only requests without a token: none had a wrong audience, a wrong issuer or an ended
+    // token.
     let refused: Vec<_> = keys(&seen["refused"]);
     assert_eq!(refused, ["no token"], "{}", seen["refused"]);
     for account in keys(&seen["calls"]) {

@@ -1,5 +1,5 @@
-//! Killed in the middle of refreshes, again and again: what the provider has rotated and nobody stored is not lost, where
-//! the provider allows a retry; and a lease that nobody gives back ends.
+//! Postern is killed in the middle of refreshes, many times: a token that the provider has rotated and Postern has
+//! not stored is not lost, where the provider allows a retry; and the lease of a killed process expires.
 
 use std::time::Duration;
 
@@ -17,10 +17,11 @@ use crate::registry::INTEGRATIONS;
 
 const KILLS: u64 = 12;
 const USERS: usize = 15;
-/// What the token endpoint keeps back after the provider has rotated: where the kills are meant to hit.
+/// How many milliseconds the token endpoint holds its answer back after the provider has rotated the token: the
+/// kills are meant to come in this time.
 const HOLD: u64 = 400;
 
-/// Users as they are beyond an instance: a key and an account.
+/// A user who outlives Postern's processes: a key and an account.
 type User = (String, String);
 
 async fn connect(postern: &Postern, integration: &Integration, (key, account): &User) -> Result<()> {
@@ -38,7 +39,8 @@ async fn expire(postern: &Postern) -> Result<()> {
     Ok(())
 }
 
-/// Calls as everybody; each gets their own answer, now or, where a lease has to end first, when it has.
+/// Calls as every user. Each must get their own answer, at once or, where a lease has to expire first, within
+/// `patience`.
 async fn everybody_calls(postern: &Postern, slug: &str, users: &[User], patience: Duration) -> Result<()> {
     let calls = users.iter().map(|(key, account)| async move {
         let api: Api = postern.caller(key)?;
@@ -111,7 +113,7 @@ async fn kills_lose_no_grant() -> Result<()> {
         leased += left;
         let last = kill == KILLS;
         if !last {
-            // As if the lease's time had passed.
+            // Stands in for the rest of the lease's time.
             postern
                 .sql("UPDATE credentials SET lease_until = 1 WHERE lease_until > 0 RETURNING id", json!([]))
                 .await?;

@@ -1,4 +1,4 @@
-//! A user's connection from its beginning to its end: init, consent, callback, calls, refreshes, revocation.
+//! A user's connection from beginning to end: init, consent, callback, calls, refreshes, revocation.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn connection(user: &Api, integration: &Integration) -> Result<Value> {
 
 #[tokio::test]
 async fn a_connection_from_beginning_to_end() -> Result<()> {
-    // A little more than the minute that a token must still live to be used.
+    // A token is not used in its last minute; this lifetime is a little longer.
     let world = World::new(json!({"accessTtl": 63})).await?;
     let (alice, bob) = (world.user("alice").await?, world.user("bob").await?);
     let integration = world.integration("Whole life", &world.provider.mcp(), json!({})).await?;
@@ -69,7 +69,7 @@ async fn a_connection_from_beginning_to_end() -> Result<()> {
     revoke(&world, &alice, &integration).await
 }
 
-/// Init, consent, callback; what the authorization server was asked.
+/// Init, consent and callback, with checks of the requests that the authorization server got.
 async fn begin_and_return(world: &World, alice: &Api, integration: &Integration) -> Result<()> {
     let started = init(alice, &integration.id).await?;
     assert_eq!(keys(&started), ["authorizationUrl", "expiresAt", "state"]);
@@ -97,13 +97,13 @@ async fn begin_and_return(world: &World, alice: &Api, integration: &Integration)
     let token = &seen["tokens"][0];
     assert_eq!((&token["grant"], &token["ok"]), (&json!("authorization_code"), &json!(true)), "{token}");
     assert_eq!(token["resource"], world.provider.mcp());
-    assert_ne!(token["auth"], "none", "it registered with a secret: {token}");
+    assert_ne!(token["auth"], "none", "Postern has no client secret: {token}");
     Ok(())
 }
 
-/// A token that will not last is renewed before it is used; what comes with it is what the next refresh needs.
+/// A token that expires soon is renewed before its use, and the rotated refresh token serves the next refresh.
 async fn refresh(world: &World, alice: &Api, integration: &Integration, first: &Value) -> Result<()> {
-    // On a slow machine the first one may have been renewed already.
+    // On a slow machine the first token may have been renewed already.
     let (before, _) = world.provider.token_requests("refresh_token").await?;
     tokio::time::sleep(Duration::from_secs(4)).await;
     world.provider.set(json!({"accessTtl": 3600})).await?;
@@ -138,14 +138,14 @@ async fn refresh(world: &World, alice: &Api, integration: &Integration, first: &
     Ok(())
 }
 
-/// The provider knows that it is over, too.
+/// Revoking a connection also ends the grant at the provider.
 async fn revoke(world: &World, alice: &Api, integration: &Integration) -> Result<()> {
     let tokens = world.provider.issued().await?;
     let mut active = 0;
     for token in tokens.iter().filter(|token| !token.contains('.')) {
         active += usize::from(world.provider.is_active(token).await?);
     }
-    assert_eq!(active, 1, "one refresh token is good");
+    assert_eq!(active, 1, "one refresh token is active");
     let gone = alice.delete(&connection_path(integration)).await?;
     assert_eq!((gone.status, gone.text.as_str()), (204, ""));
     for token in tokens.iter().filter(|token| !token.contains('.')) {
@@ -178,7 +178,7 @@ async fn revoke(world: &World, alice: &Api, integration: &Integration) -> Result
     Ok(())
 }
 
-/// The provider ends a grant by itself: it is noticed once, and the user is told to connect again.
+/// The provider ends a grant: Postern finds that out with one request, and the user is told to connect again.
 #[tokio::test]
 async fn a_grant_that_the_provider_ended() -> Result<()> {
     let world = World::new(json!({})).await?;
@@ -187,7 +187,8 @@ async fn a_grant_that_the_provider_ended() -> Result<()> {
     world.connect_first(&alice, "alice", &integration).await?;
     whoami(&alice, &integration.slug).await?;
 
-    // The upstream refuses the token: it is renewed, and the call goes through.
+    // The upstream refuses the token: Postern renews the token and repeats the call once. The next call uses the
+    // renewed token.
     let before = whoami(&alice, &integration.slug).await?;
     world.provider.set(json!({"refuse": true})).await?;
     let failed = registry::call(&alice, &integration.slug, "whoami", json!({})).await?;
@@ -197,7 +198,7 @@ async fn a_grant_that_the_provider_ended() -> Result<()> {
     let after = whoami(&alice, &integration.slug).await?;
     assert_ne!(before["jti"], after["jti"]);
 
-    // Passing troubles keep the connection.
+    // A temporary failure of the provider keeps the connection.
     let unavailable = json!({"status": 503, "body": {"error": "temporarily_unavailable"}});
     world.provider.set(json!({"refuse": true, "failToken": unavailable})).await?;
     let failed = registry::call(&alice, &integration.slug, "whoami", json!({})).await?;
@@ -207,7 +208,7 @@ async fn a_grant_that_the_provider_ended() -> Result<()> {
     world.provider.set(json!({"refuse": false, "failToken": null})).await?;
     assert_eq!(whoami(&alice, &integration.slug).await?["sub"], "alice");
 
-    // Lasting ones end it, once.
+    // A final refusal ends the connection, and Postern does not ask again.
     let ended = json!({"status": 400, "body": {"error": "invalid_grant"}});
     world.provider.set(json!({"refuse": true, "failToken": ended})).await?;
     let asked = world.provider.seen().await?["tokens"].as_array().map(Vec::len);
@@ -216,7 +217,7 @@ async fn a_grant_that_the_provider_ended() -> Result<()> {
         assert_eq!(reason, "the connection has ended and has to be made again");
     }
     let asked_since = world.provider.seen().await?["tokens"].as_array().map(Vec::len);
-    assert_eq!(asked_since, asked.map(|count| count + 1), "it was tried once");
+    assert_eq!(asked_since, asked.map(|count| count + 1), "the refresh was tried once");
     assert_eq!(connection(&alice, &integration).await?["connected"], false);
     let due = world.postern.job("refresh").await?.expect(200)?;
     assert_eq!(due["processed"], 0);
@@ -231,7 +232,7 @@ async fn a_grant_that_the_provider_ended() -> Result<()> {
     ];
     assert_eq!(kinds, expected);
 
-    // Connecting again helps.
+    // The user can connect again.
     world.provider.set(json!({"refuse": false, "failToken": null})).await?;
     world.connect(&alice, "alice", &integration).await?;
     fixtures::seen(&world.postern, "the new connection is used", async || {
@@ -241,7 +242,7 @@ async fn a_grant_that_the_provider_ended() -> Result<()> {
     Ok(())
 }
 
-/// The rights that a call lacks are asked for the next time, together with those that there are.
+/// When a call lacks scopes, the next authorization asks for them together with those that were granted.
 #[tokio::test]
 async fn more_rights_are_asked_for_when_a_call_needs_them() -> Result<()> {
     let world = World::new(json!({})).await?;
@@ -257,7 +258,7 @@ async fn more_rights_are_asked_for_when_a_call_needs_them() -> Result<()> {
     let seen = world.provider.seen().await?;
     let asked = seen["authorizations"].as_array().and_then(|all| all.last()).context("nothing was asked")?;
     assert_eq!(asked["scope"], "mcp:read mcp:write offline_access");
-    fixtures::seen(&world.postern, "it may write now", async || {
+    fixtures::seen(&world.postern, "the user may write", async || {
         let result = registry::call(&alice, &integration.slug, "write", json!({})).await?;
         Ok((black_box::mcp::text(&result) == "written").then_some(()))
     })
@@ -265,7 +266,7 @@ async fn more_rights_are_asked_for_when_a_call_needs_them() -> Result<()> {
     Ok(())
 }
 
-/// Somebody connects as somebody else: no session of the former account is used any more.
+/// A user connects with another account: no upstream session of the former account is used any more.
 #[tokio::test]
 async fn another_account_gets_other_sessions() -> Result<()> {
     let world = World::new(json!({})).await?;
@@ -322,7 +323,7 @@ async fn refusals() -> Result<()> {
     let gone = world.integration("Refuses gone", "http://127.0.0.1:9/mcp", json!({})).await?;
     let answer = developer.call("POST", &init_path(&gone.id)).await?;
     ensure!(answer.status == 502, "{} {}", answer.status, answer.text);
-    // What is not OAuth is listed with how to connect it; what is stopped is not listed.
+    // An integration is listed with the way to connect; a stopped integration is not listed.
     let listed = item(&developer, &integration).await?.context("not listed")?;
     assert_eq!(listed["connectType"], "oauth");
     world.admin()?.call("POST", &format!("/integrations/{}/stop", integration.slug)).await?.expect(200)?;

@@ -1,4 +1,5 @@
-//! `/oauth/connect`: what a person sees who opens the link, and what binds the rest to their browser.
+//! `/oauth/connect`: the page behind the link that an agent got, and the cookie that binds the sign-in to one
+//! browser.
 
 use anyhow::{Context as _, Result, ensure};
 use black_box::{
@@ -33,18 +34,18 @@ fn unescaped(text: &str) -> String {
     pairs.iter().fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
 }
 
-/// What stands between two marks.
+/// The text between two marks.
 fn between<'t>(text: &'t str, before: &str, after: &str) -> Result<&'t str> {
     let rest = text.split_once(before).with_context(|| format!("no {before} in {text}"))?.1;
     Ok(rest.split_once(after).with_context(|| format!("no {after} in {rest}"))?.0)
 }
 
-/// Presses the button.
+/// Presses the page's button.
 async fn press(browser: &Browser, ticket: &str) -> Result<Answer> {
     browser.submit(PAGE, &[("ticket", ticket)]).await
 }
 
-/// Where the page after the button leads, by itself and by its link.
+/// The URL to which the page after the button leads, by its refresh and by its link.
 fn leads_to(answer: &Answer) -> Result<String> {
     let page = is_page(answer, 200)?;
     let refresh = unescaped(between(page, "http-equiv=\"refresh\" content=\"0;url=", "\"")?);
@@ -60,7 +61,7 @@ fn refused(answer: &Answer) -> Result<()> {
 }
 
 #[tokio::test]
-async fn who_is_connected_to_what_is_shown_before_anything_starts() -> Result<()> {
+async fn the_page_shows_what_is_connected_before_a_sign_in_starts() -> Result<()> {
     let name = "Read \"<b>me</b>\" & 'more'";
     let (world, integration, user, ticket) = ticket(name).await?;
     let browser = world.browser("reader")?;
@@ -78,7 +79,7 @@ async fn who_is_connected_to_what_is_shown_before_anything_starts() -> Result<()
     assert!(form.contains("method=\"post\"") && form.contains("action=\"/oauth/connect\""), "{form}");
     assert_eq!(between(form, "name=\"ticket\" value=\"", "\"")?, ticket);
     assert!(shown.header("content-security-policy").contains("form-action 'self'"), "{:?}", shown.headers);
-    assert_eq!(flows().await?, 0, "looking starts nothing");
+    assert_eq!(flows().await?, 0, "opening the page starts no sign-in");
 
     let pressed = press(&browser, &ticket).await?;
     let url = leads_to(&pressed)?;
@@ -104,7 +105,7 @@ async fn who_is_connected_to_what_is_shown_before_anything_starts() -> Result<()
     Ok(())
 }
 
-/// A link that is passed on connects nobody's account to somebody else's user.
+/// A link that is passed on never connects one person's account to another person's user.
 #[tokio::test]
 async fn only_the_browser_that_pressed_the_button_can_finish() -> Result<()> {
     let (world, integration, user, ticket) = ticket("Bound").await?;
@@ -115,7 +116,7 @@ async fn only_the_browser_that_pressed_the_button_can_finish() -> Result<()> {
         let refusal = match thief {
             "none" => other.open(&back).await?,
             "other" => {
-                // It has a cookie, of an authorization of its own.
+                // The other browser has a cookie, of an authorization of its own.
                 leads_to(&press(&other, &ticket).await?)?;
                 other.open(&back).await?
             }
@@ -126,7 +127,7 @@ async fn only_the_browser_that_pressed_the_button_can_finish() -> Result<()> {
             }
         };
         refused(&refusal).with_context(|| thief.to_owned())?;
-        // The state was used up by the attempt.
+        // The failed attempt has used the state up.
         refused(&browser.open(&back).await?).with_context(|| format!("after {thief}"))?;
     }
     let connection = format!("/mcp/integrations/{}/oauth/connection", integration.id);
@@ -141,7 +142,7 @@ async fn only_the_browser_that_pressed_the_button_can_finish() -> Result<()> {
 }
 
 #[tokio::test]
-async fn tickets_that_lead_nowhere() -> Result<()> {
+async fn tickets_that_are_not_valid_are_refused() -> Result<()> {
     let (world, integration, _, ticket) = ticket("Tickets").await?;
     let browser = world.browser("anybody")?;
     let mut swapped: Vec<char> = ticket.chars().collect();
@@ -161,7 +162,7 @@ async fn tickets_that_lead_nowhere() -> Result<()> {
     refused(&browser.open(PAGE).await?)?;
     refused(&browser.submit(PAGE, &[]).await?)?;
 
-    // A page of somebody else's cannot press the button.
+    // A page of another origin cannot press the button.
     let request = world.postern.stranger()?.request("POST".parse()?, "/oauth/connect");
     let request = request.header("origin", "https://evil.example");
     let request = request.header("content-type", "application/x-www-form-urlencoded");

@@ -1,4 +1,4 @@
-//! Many callers who find one token expiring: one of them renews it, and the grant is never lost.
+//! Many callers find the same token expiring: one of them renews it, and the grant is never lost.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use super::{World, read_whoami};
 
-/// Callers at once.
+/// The number of callers at the same time.
 const CALLERS: usize = 200;
-/// Grants, each of a user of its own.
+/// The number of grants, each of a user of its own.
 const GRANTS: usize = 7;
-/// How often each of them expires. In all, 10 000 and more attempts.
+/// How often each grant's token expires: more than 10 000 attempts in all.
 const EXPIRIES: usize = 8;
-/// How long an instance goes on with what it knew.
+/// How long an instance uses what it remembers.
 const FORGOTTEN: Duration = Duration::from_millis(5_300);
 
 /// Users with a grant each.
@@ -26,7 +26,7 @@ struct Grants {
 }
 
 impl Grants {
-    /// `oauth` gets the authorization server's lossy token endpoint where it is to be used.
+    /// Connects `count` users. With `lossy`, Postern uses the token endpoint that loses answers.
     async fn new(count: usize, lossy: bool) -> Result<Self> {
         let world = World::new(json!({})).await?;
         let oauth = if lossy { json!({"tokenUrl": world.provider.lossy()}) } else { json!({}) };
@@ -41,7 +41,7 @@ impl Grants {
         Ok(Self { world, integration, users })
     }
 
-    /// Every token has half a minute left: too little to be used.
+    /// Leaves every token half a minute of life: too little to be used.
     async fn expire(&self) -> Result<()> {
         let sql = "UPDATE credentials SET expires_at = CAST(unixepoch('now') * 1000 + 30000 AS INTEGER) RETURNING id";
         let rows = self.world.postern.sql(sql, json!([])).await?;
@@ -50,7 +50,7 @@ impl Grants {
         Ok(())
     }
 
-    /// Calls so many times at once, as one user. How many calls failed; every other answer must be that user's.
+    /// Calls `callers` times at once as one user. Returns the failures; every other answer must be that user's.
     async fn call(&self, (api, account): &(Api, String), callers: usize) -> Result<Vec<Value>> {
         let path = self.integration.path();
         let calls = (0..callers).map(|n| {
@@ -74,7 +74,7 @@ impl Grants {
         Ok(failed)
     }
 
-    /// Nobody has to connect again, and what is stored can be renewed once more.
+    /// Checks that every user is still connected, and that every stored token can be renewed once more.
     async fn none_is_lost(&self) -> Result<()> {
         let sql = "SELECT count(*) AS n FROM credentials WHERE status = 'active' AND lease_until = 0";
         let active = self.world.postern.sql(sql, json!([])).await?;
@@ -115,7 +115,7 @@ async fn one_of_many_callers_renews() -> Result<()> {
     Ok(())
 }
 
-/// The provider has rotated the token, and its answer does not arrive.
+/// The provider has rotated the token, but its answer is lost.
 #[tokio::test]
 async fn a_lost_answer_does_not_lose_the_grant() -> Result<()> {
     const ROUNDS: usize = 4;
@@ -124,7 +124,7 @@ async fn a_lost_answer_does_not_lose_the_grant() -> Result<()> {
     for round in 0..ROUNDS {
         grants.expire().await?;
         for user in &grants.users {
-            // Once, and twice in a row.
+            // One answer is lost, or two in a row.
             let in_a_row = 1 + round % 2;
             lost += in_a_row;
             grants.world.provider.set(json!({"lose": in_a_row})).await?;
@@ -145,13 +145,13 @@ async fn a_lost_answer_does_not_lose_the_grant() -> Result<()> {
     assert_eq!((&seen["lost"], &seen["lose"]), (&json!(lost), &json!(0)));
     assert!(seen["replayed"].as_u64() >= Some(u64::try_from(lost)?), "{} for {lost}", seen["replayed"]);
     assert!(failed > 0, "no call noticed that an answer was lost");
-    // Each expiry reached the provider itself once.
+    // Each expiry led to one refresh at the provider itself.
     let expected = (ROUNDS * grants.users.len(), 0);
     assert_eq!(grants.world.provider.token_requests("refresh_token").await?, expected);
     grants.none_is_lost().await
 }
 
-/// A token endpoint that is down is not run down by those who wait.
+/// A token endpoint that is down gets few requests, however many callers wait.
 #[tokio::test]
 async fn an_endpoint_that_is_down_is_left_alone() -> Result<()> {
     let grants = Grants::new(1, false).await?;

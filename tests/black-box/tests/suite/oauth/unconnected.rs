@@ -1,4 +1,4 @@
-//! What an agent is told whose user has not connected: a link, in the way that the agent can use.
+//! What an agent gets whose user has not connected: a link, in the form that the agent can use.
 
 use anyhow::{Context as _, Result, ensure};
 use black_box::{
@@ -14,7 +14,7 @@ use crate::dialects::keys;
 
 const URL_MODE: &str = r#"{"elicitation": {"url": {}}}"#;
 
-/// A world whose protected server's tools are known, since somebody else has connected.
+/// An integration whose tools are known because another user has connected, and a user who has not connected.
 async fn known(name: &str) -> Result<(&'static World, black_box::Integration, Api)> {
     let world = World::shared().await?;
     let integration = world.integration(name, &world.provider.mcp(), json!({})).await?;
@@ -23,7 +23,7 @@ async fn known(name: &str) -> Result<(&'static World, black_box::Integration, Ap
     Ok((world, integration, world.user("newcomer").await?))
 }
 
-/// Opens a legacy session whose agent declares `capabilities`.
+/// Opens a legacy session in which the agent declares `capabilities`.
 async fn session(api: &Api, path: &str, capabilities: &Value) -> Result<String> {
     let params = json!({
         "protocolVersion": LEGACY, "capabilities": capabilities,
@@ -69,13 +69,13 @@ async fn an_agent_without_elicitation_gets_a_failed_result_with_the_link() -> Re
     for row in rows {
         assert!(!row.to_string().contains("ticket="), "{row}");
     }
-    // Every link is one's own, and none is the same twice.
+    // A second call fails for the same reason.
     let (first, second) = (
         link(&newcomer, &integration.slug, "whoami").await?,
         link(&newcomer, &integration.slug, "whoami").await?,
     );
     assert_eq!(first.0, second.0);
-    // What does not exist is unknown, connected or not.
+    // An unknown tool is refused as unknown, whether or not the user has connected.
     let agent = Agent::open(Modern, newcomer, &integration.path()).await?;
     let unknown = agent.call(json!(1), "no-such-tool", json!({})).await?;
     assert_eq!(unknown.error(&json!(1))?["code"], -32602);
@@ -99,7 +99,7 @@ async fn a_modern_agent_is_asked_for_input() -> Result<()> {
     assert!(message.contains(&integration.slug), "{message}");
     is_link(&asked["params"]["url"])?;
 
-    // Only who can open URLs is asked to.
+    // Only an agent that can open URLs is asked for input.
     for other in
         [json!({}), json!({"elicitation": {}}), json!({"elicitation": {"form": {}}}), json!({"sampling": {}})]
     {
@@ -108,7 +108,7 @@ async fn a_modern_agent_is_asked_for_input() -> Result<()> {
         ensure!(result["isError"] == true && result["inputRequests"].is_null(), "{other}: {result}");
     }
 
-    // The agent comes back with its answer, before and after its user has connected.
+    // The agent repeats the call with its answer, before and after its user has connected.
     let answers = json!({"postern-connect": {"action": "accept"}});
     let again = super::with(params, &json!({"inputResponses": answers}));
     let reply = declaring(&capabilities, again.clone())?.send(&newcomer, &path).await?;
@@ -144,7 +144,7 @@ async fn a_legacy_agent_gets_the_error_that_names_the_elicitation() -> Result<()
     assert_eq!(elicitations[0]["mode"], "url");
     is_link(&elicitations[0]["url"])?;
 
-    // A session declares for its agent alone, and form mode is not URL mode.
+    // The declaration of one session does not count for another one, and form mode is not URL mode.
     for other in [json!({}), json!({"elicitation": {}}), json!({"elicitation": {"form": {}}})] {
         let reply = call(&session(&newcomer, &path, &other).await?).await?;
         let result = reply.result(&json!(3))?;
@@ -153,7 +153,7 @@ async fn a_legacy_agent_gets_the_error_that_names_the_elicitation() -> Result<()
     Ok(())
 }
 
-/// Tools are listed before anybody is asked to connect.
+/// Lists do not need a connection.
 #[tokio::test]
 async fn lists_do_not_depend_on_being_connected() -> Result<()> {
     let (_, integration, newcomer) = known("Lists").await?;

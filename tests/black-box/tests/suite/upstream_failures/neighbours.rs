@@ -1,4 +1,4 @@
-//! One dead upstream never delays or fails another's list, call, validation or start.
+//! A dead upstream never delays or fails the list, the call, the validation or the start of another integration.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::{
     registry::{self, Hoziron, path},
 };
 
-/// How long a hanging upstream is waited for here.
+/// How long Postern waits for a hanging upstream in these tests.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// How long anything about a healthy one may take meanwhile, on a busy machine.
+/// How long any use of a healthy integration may take while other upstreams hang, on a busy machine.
 const NORMAL: Duration = Duration::from_secs(3);
-/// How many upstreams hang.
+/// The number of upstreams that hang in each way.
 const HANGING: usize = 4;
 
 async fn postern() -> Result<Postern> {
@@ -24,12 +24,12 @@ async fn postern() -> Result<Postern> {
     fixtures::postern_with(Settings::new()?.with("UPSTREAM_TIMEOUT_MS", patience)).await
 }
 
-/// Runs something and makes sure that it took no longer than usual.
+/// Runs `work`, and fails if that takes longer than `NORMAL`.
 async fn at_once<T>(what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(NORMAL, work).await.with_context(|| format!("{what} took more than {NORMAL:?}"))?
 }
 
-/// Everything that one does with a healthy integration.
+/// Uses a healthy integration in every way.
 async fn use_it(postern: &Postern, healthy: &Integration, id: &str) -> Result<()> {
     let admin = postern.admin()?;
     let client = Hoziron::of(postern)?;
@@ -54,7 +54,7 @@ async fn a_healthy_neighbour_of_hanging_upstreams_notices_nothing() -> Result<()
     let healthy = postern.register("Healthy", &stub.url("/dual")).await?;
     let client = Hoziron::of(&postern)?;
     client.install_probed(json!({"source": stub.url("/modern"), "id": "healthy-too"}), 7).await?;
-    // They are good until they are called, or never were.
+    // Some upstreams work until a tool is called, the others never work.
     let mut waiting = Vec::new();
     for n in 0..HANGING {
         let caller =
@@ -85,14 +85,17 @@ async fn a_healthy_neighbour_of_hanging_upstreams_notices_nothing() -> Result<()
     use_it(&postern, &healthy, "healthy-too").await?;
     let took = begun.elapsed();
     let finished = waiting.iter().filter(|task| task.is_finished()).count();
-    ensure!(finished == 0, "{finished} of the hanging ones were over after {took:?}: the test shows nothing");
+    ensure!(
+        finished == 0,
+        "{finished} of the hanging requests were over after {took:?}: the test shows nothing"
+    );
     for task in waiting {
         task.await??;
     }
     Ok(())
 }
 
-/// A scheduled tick that meets hanging upstreams still refreshes the healthy ones at once, and ends.
+/// A scheduled tick that meets hanging upstreams still probes the healthy one at once, and ends.
 #[tokio::test]
 async fn a_tick_with_hanging_upstreams_refreshes_the_healthy_one_at_once() -> Result<()> {
     let (postern, stub) = (postern().await?, fixtures::stub()?);
@@ -110,7 +113,7 @@ async fn a_tick_with_hanging_upstreams_refreshes_the_healthy_one_at_once() -> Re
     let validated = |object: &Value| object["lastValidatedAt"].as_str().map(str::to_owned);
     let before = validated(&postern.integration(&healthy.id).await?.object);
     tokio::time::sleep(Duration::from_millis(5)).await;
-    // The healthy one is the last in line.
+    // The healthy integration is the last one due.
     let sql = "UPDATE integrations SET validation_lease_until = 0, \
                next_validation_at = CASE id WHEN ?1 THEN 2 ELSE 1 END RETURNING id";
     postern.sql(sql, json!([healthy.id])).await?;
@@ -118,7 +121,7 @@ async fn a_tick_with_hanging_upstreams_refreshes_the_healthy_one_at_once() -> Re
     let begun = Instant::now();
     let look = async {
         let refreshed = at_once("the refresh of the healthy one", async {
-            black_box::eventually("it is refreshed", async || {
+            black_box::eventually("the healthy integration is refreshed", async || {
                 let after = validated(&postern.integration(&healthy.id).await?.object);
                 Ok((after != before).then_some(()))
             })
@@ -130,8 +133,11 @@ async fn a_tick_with_hanging_upstreams_refreshes_the_healthy_one_at_once() -> Re
     let (tick, look) = tokio::join!(postern.tick(), look);
     tick?;
     let (took, refreshed) = (begun.elapsed(), look?);
-    ensure!(took > refreshed, "the tick was over before anybody could hang");
-    ensure!(took < PATIENCE * 2, "the tick took {took:?}: the hanging ones were probed one after the other");
+    ensure!(took > refreshed, "the tick was over before an upstream could hang");
+    ensure!(
+        took < PATIENCE * 2,
+        "the tick took {took:?}: the hanging upstreams were probed one after the other"
+    );
     for id in &ids {
         let object = postern.integration(id).await?.object;
         ensure!(object["validationStatus"] == "invalid", "{object}");

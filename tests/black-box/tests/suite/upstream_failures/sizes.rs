@@ -1,4 +1,4 @@
-//! Upstreams that say too much: answers without end, huge ones, and catalogues at and beyond the limit.
+//! Upstreams that send too much: answers without end, huge answers, and catalogues at and beyond the limit.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use crate::{
 };
 
 const FIFTY_MEGABYTES: u32 = 50_000_000;
-/// Most tools of one integration.
+/// The most tools that an integration may have.
 const MOST_TOOLS: usize = 10_000;
-/// The stub's own tools, before its fillers.
+/// The number of the stub's own tools, without its fillers.
 const REAL_TOOLS: usize = 7;
 
 #[tokio::test]
@@ -33,7 +33,8 @@ async fn a_huge_answer_is_cut_off() -> Result<()> {
     Ok(())
 }
 
-/// A stream that is kept alive and never answers is not silent; something else ends it, and nobody else waits for that.
+/// A stream of comments without an answer is not silent: a limit on the whole time ends it, and no other request
+/// waits for that.
 #[tokio::test]
 async fn a_stream_that_never_answers_is_ended() -> Result<()> {
     let (postern, stub) = (postern().await?, fixtures::stub()?);
@@ -51,7 +52,7 @@ async fn a_stream_that_never_answers_is_ended() -> Result<()> {
     Ok(())
 }
 
-/// As many tools as there may be, on a hundred pages: all are found, listed and callable.
+/// As many tools as an integration may have, on a hundred pages: all are found, listed and callable.
 #[tokio::test]
 async fn ten_thousand_tools_are_found_listed_and_called() -> Result<()> {
     let postern = &fixtures::postern().await?;
@@ -80,9 +81,9 @@ async fn ten_thousand_tools_are_found_listed_and_called() -> Result<()> {
             None => break,
         }
     }
-    ensure!(seen == MOST_TOOLS, "{seen} of them are paged");
+    ensure!(seen == MOST_TOOLS, "{seen} tools are on the pages");
 
-    // The same again changes nothing, and one more is too many: what was known stays.
+    // The same catalogue changes nothing. One tool more is too many, and the stored catalogue stays.
     postern.validate(&integration.id).await?;
     stub.set_tool(json!({"name": "one_more", "inputSchema": {"type": "object"}}));
     let over = postern.validate(&integration.id).await?.object;

@@ -1,4 +1,4 @@
-//! Servers that want consent: connecting, and discovering what connecting takes.
+//! Upstreams that want consent: connecting to them, and discovering what connecting takes.
 
 use anyhow::{Context as _, Result, ensure};
 use black_box::oauth::{PUBLIC_URL, parameter};
@@ -8,7 +8,7 @@ use super::super::{World, arrived, is_256_bits, text, whoami};
 use super::{CONNECTIONS, CUSTOM, DISCOVER, get, lease, refused, synced};
 use crate::{dialects::keys, fixtures, registry};
 
-/// Connects by OAuth, and checks the whole answer.
+/// Makes a connection by OAuth, and checks the whole answer.
 async fn connect_oauth(world: &World, body: Value) -> Result<Value> {
     let created = world.admin()?.post(CUSTOM, &body).await?.expect(201)?;
     ensure!(keys(&created) == ["authorize_url", "connection_id", "state", "status", "vendor"], "{created}");
@@ -22,7 +22,7 @@ async fn connect_oauth(world: &World, body: Value) -> Result<Value> {
 }
 
 #[tokio::test]
-async fn row_81_oauth_is_pending_until_somebody_has_consented() -> Result<()> {
+async fn oauth_is_pending_until_a_person_has_consented() -> Result<()> {
     let world = World::new(json!({})).await?;
     let url = world.provider.mcp();
     let body = json!({
@@ -46,7 +46,7 @@ async fn row_81_oauth_is_pending_until_somebody_has_consented() -> Result<()> {
     let result = registry::call(&world.developer()?, &integration.slug, "write", json!({})).await?;
     assert_eq!(black_box::mcp::text(&result), "written", "{result}");
 
-    // Deleting it ends the grant at the provider, too.
+    // Deleting the connection also revokes the grant at the authorization server.
     let issued = world.provider.issued().await?;
     world.admin()?.delete(&format!("{CONNECTIONS}/{id}")).await?.expect(204)?;
     let seen = world.provider.seen().await?;
@@ -58,14 +58,14 @@ async fn row_81_oauth_is_pending_until_somebody_has_consented() -> Result<()> {
     Ok(())
 }
 
-/// What the customer says about the authorization server beats what the server's metadata says.
+/// The customer's URLs of the authorization server take precedence over those in its metadata.
 #[tokio::test]
-async fn row_81_customers_urls_beat_discovered_ones() -> Result<()> {
+async fn the_customers_urls_take_precedence_over_discovered_ones() -> Result<()> {
     let world = World::new(json!({})).await?;
     let (url, lossy) = (world.provider.mcp(), world.provider.lossy());
     let client = world.provider.client_secret.clone();
 
-    // Only the token endpoint: the rest is discovered, and the client is registered.
+    // Only the token endpoint is given: the rest is discovered, and Postern registers its client.
     let body = json!({"nickname": "Feather token url", "server_url": url, "auth_type": "oauth", "oauth_token_url": lossy});
     let created = connect_oauth(&world, body).await?;
     let browser = world.browser("feather")?;
@@ -74,7 +74,7 @@ async fn row_81_customers_urls_beat_discovered_ones() -> Result<()> {
     let seen = world.provider.seen().await?;
     assert_eq!((&seen["passed"], seen["registrations"].as_array().map(Vec::len)), (&json!(1), Some(1)));
 
-    // All of it, with a client of the customer's.
+    // Every URL is given, and a client of the customer's.
     let authorize = format!("{}/auth", world.provider.issuer.replace("127.0.0.1", "localhost"));
     let body = json!({
         "nickname": "Feather all urls", "server_url": url, "auth_type": "oauth", "oauth_token_url": lossy,
@@ -98,7 +98,7 @@ async fn row_81_customers_urls_beat_discovered_ones() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_81_what_cannot_begin_is_not_kept() -> Result<()> {
+async fn a_connection_that_cannot_begin_is_not_kept() -> Result<()> {
     let world = World::new(json!({"registration": false})).await?;
     let stub = fixtures::stub()?;
     for (label, url) in [
@@ -111,7 +111,7 @@ async fn row_81_what_cannot_begin_is_not_kept() -> Result<()> {
         let listed = world.admin()?.get(CONNECTIONS).await?.expect(200)?;
         assert_eq!(listed, json!([]), "{label}");
     }
-    // With a client of the customer's it does, under the same nickname.
+    // With a client of the customer's the connection begins, under the same nickname.
     let body = json!({
         "nickname": "Feather cannot", "server_url": world.provider.mcp(), "auth_type": "oauth",
         "oauth_client_id": "confidential", "oauth_client_secret": world.provider.client_secret,
@@ -121,7 +121,7 @@ async fn row_81_what_cannot_begin_is_not_kept() -> Result<()> {
 }
 
 #[tokio::test]
-async fn row_81_discover_says_what_connecting_takes_and_writes_nothing() -> Result<()> {
+async fn discover_says_what_connecting_takes_and_writes_nothing() -> Result<()> {
     let (world, stub) = (World::new(json!({})).await?, fixtures::stub()?);
     let strict = World::new(json!({"registration": false})).await?;
     let before = world.postern.contents().await?;
