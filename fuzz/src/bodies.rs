@@ -1,4 +1,5 @@
-//! The targets without a database. Each takes whatever bytes a peer could send and ends the program when a promise breaks.
+//! The targets without a database. Each takes any bytes that a peer could send, and panics when a promise of the
+//! code is broken.
 
 use kernel::net::{Policy, SafeUrl};
 use postern_core::oauth::protected_resource::{ProtectedResource, bearer_parameter};
@@ -10,7 +11,7 @@ use super::oracle::{assert_dialable, is_loopback};
 const DEFAULT: Policy = Policy { allow_loopback: false };
 const DEVELOPMENT: Policy = Policy { allow_loopback: true };
 
-/// Which URLs may be dialled.
+/// Parses a URL and checks that only a URL that may be dialled is accepted.
 pub fn url(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         check_url(text);
@@ -22,7 +23,11 @@ fn check_url(text: &str) {
     let lenient = SafeUrl::parse(text, DEVELOPMENT);
     if let Ok(url) = &strict {
         assert_dialable(url.as_str());
-        assert_eq!(SafeUrl::parse(url.as_str(), DEFAULT).as_ref(), Ok(url), "the normal form is one");
+        assert_eq!(
+            SafeUrl::parse(url.as_str(), DEFAULT).as_ref(),
+            Ok(url),
+            "the normal form is a safe URL with the same text"
+        );
         assert_eq!(lenient.as_ref(), Ok(url), "a stricter policy allows less");
     } else if let Ok(url) = &lenient {
         assert!(is_loopback(url.as_str()), "{} is opened by the development switch", url.as_str());
@@ -30,7 +35,7 @@ fn check_url(text: &str) {
     }
 }
 
-/// `WWW-Authenticate`.
+/// Parses a `WWW-Authenticate` header and checks the parameters that are found.
 pub fn challenge(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let lower = text.to_ascii_lowercase();
@@ -38,21 +43,21 @@ pub fn challenge(data: &[u8]) {
         let Some(value) = bearer_parameter(text, name) else { continue };
         assert!(lower.contains("bearer") && lower.contains(name), "{text:?} has no {name}, but {value:?}");
         assert!(value.len() <= text.len() && text.len() <= 8 * 1024);
-        // Unescaping leaves out backslashes, nothing else.
+        // Unescaping removes backslashes and nothing else.
         let mut rest = text.chars();
         assert!(value.chars().all(|c| rest.any(|other| other == c)), "{value:?} is not of {text:?}");
         check_url(&value);
     }
 }
 
-/// Protected resource metadata of a fixed endpoint.
+/// Reads protected resource metadata (RFC 9728) for a fixed endpoint, and checks which resources cover the endpoint.
 pub fn resource_metadata(data: &[u8]) {
     let Ok(found) = serde_json::from_slice::<ProtectedResource>(data) else { return };
     let text = serde_json::to_string(&found).expect("it was JSON");
     assert_eq!(serde_json::from_str::<ProtectedResource>(&text).ok().as_ref(), Some(&found));
     let endpoint = Url::parse("https://mcp.example.com/a/mcp").expect("a URL");
     if found.covers(&endpoint) {
-        let resource = Url::parse(&found.resource).expect("what covers a URL is one");
+        let resource = Url::parse(&found.resource).expect("a resource that covers a URL is a URL");
         let same = (resource.scheme(), resource.host_str(), resource.port_or_known_default());
         assert_eq!(same, ("https", Some("mcp.example.com"), Some(443)), "{}", found.resource);
         assert!(
@@ -67,19 +72,19 @@ pub fn resource_metadata(data: &[u8]) {
     }
 }
 
-/// Slashes at the end do not count.
+/// A path without the slashes at its end, which do not count.
 fn trimmed(path: &str) -> &str {
     let short = path.trim_end_matches('/');
     if short.is_empty() { "/" } else { short }
 }
 
-/// Authorization server metadata, as of the issuer that it names and as of another.
+/// Reads authorization server metadata (RFC 8414) and vets it for the issuer that the metadata names and for another.
 pub fn server_metadata(data: &[u8]) {
     let Ok(found) = serde_json::from_slice::<ServerMetadata>(data) else { return };
     let text = serde_json::to_string(&found).expect("it was JSON");
     assert_eq!(serde_json::from_str::<ServerMetadata>(&text).ok().as_ref(), Some(&found));
     let other = format!("{}/", found.issuer);
-    assert!(found.clone().vetted(&other, DEFAULT).is_err(), "an issuer is not told from {other}");
+    assert!(found.clone().vetted(&other, DEFAULT).is_err(), "metadata is accepted for the issuer {other}");
     let announced = found.code_challenge_methods_supported.clone().unwrap_or_default();
     let Ok(vetted) = found.clone().vetted(&found.issuer, DEFAULT) else {
         assert!(!announced.contains(&"S256".to_owned()), "usable metadata is refused");

@@ -1,4 +1,5 @@
-//! The target with a whole Postern: the query of an OAuth callback, against what the standards say about each.
+//! The target that runs a whole Postern: the query of an OAuth callback, whose page is compared with a second
+//! reading of the standards.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -41,7 +42,7 @@ thread_local! {
     static WORLD: World = World::new();
 }
 
-/// Nobody answers; how often somebody was asked is counted.
+/// A network in which no request gets an answer. Counts the requests.
 struct Silence(Rc<Cell<usize>>);
 
 #[async_trait(?Send)]
@@ -98,11 +99,11 @@ impl World {
     }
 }
 
-/// A query string.
+/// Sends a query string to the callback and checks the page and the number of token requests.
 pub fn callback(data: &[u8]) {
     let Ok(query) = std::str::from_utf8(data) else { return };
     let uri = format!("/oauth/callback?{query}");
-    // What is no URI never gets as far; what follows a # is not sent.
+    // A text that is no URI never reaches the route, and a browser does not send what follows a `#`.
     if query.contains('#') || uri.parse::<http::Uri>().is_err() {
         return;
     }
@@ -121,7 +122,7 @@ pub fn callback(data: &[u8]) {
     });
 }
 
-/// What the page says, and how often the token endpoint is asked.
+/// The text that the page must show, and the number of requests to the token endpoint.
 fn expected(query: &str) -> (String, usize) {
     let says = |text: &str| (text.to_owned(), 0);
     let value = |name| parameter(query, name);
@@ -149,7 +150,7 @@ fn page(text: &str) -> String {
     )
 }
 
-/// The first value of `name` that is not empty, by the rules for forms.
+/// The first value of `name` that is not empty, by the decoding rules of forms.
 fn parameter(query: &str, name: &str) -> Option<String> {
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let mut decoded = pairs.map(|(key, value)| (decode(key), decode(value)));

@@ -1,11 +1,11 @@
-//! What the fuzz targets run. `cargo test` in the workspace above includes the same files and runs them on seeds and their
-//! mutants.
+//! What the fuzz targets run. The tests `fuzz_regressions` of `shared/core` and `functions/oauth-callback` include
+//! the same files, and run them on the seeds and on mutants of the seeds.
 
 pub mod bodies;
 pub mod callback;
 pub mod oracle;
 
-/// The entry of a target: libFuzzer's, or for other builds one that runs `$body` on the files that it is given.
+/// The entry of a target: libFuzzer's, or in other builds a program that runs `$body` on the files in its arguments.
 #[macro_export]
 macro_rules! target {
     ($body:path) => {

@@ -1,8 +1,8 @@
-//! A second opinion on which URLs may be dialled, from the text of the URL and the registries' tables alone.
+//! A second implementation of which URLs may be dialled, from the text of the URL and the registries' tables alone.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// IANA's special-purpose registry of IPv4, multicast, what is reserved, and the host of Azure's machines.
+/// IANA's special-purpose registry of IPv4, multicast, reserved blocks, and the host of Azure's machines.
 const V4: [&str; 17] = [
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -22,7 +22,7 @@ const V4: [&str; 17] = [
     "240.0.0.0/4",
     "255.255.255.255/32",
 ];
-/// The same for IPv6, and the forms that carry an IPv4 address.
+/// The same blocks of IPv6, and the forms that carry an IPv4 address.
 const V6: [&str; 17] = [
     "::/128",
     "::1/128",
@@ -42,7 +42,7 @@ const V6: [&str; 17] = [
     "fe80::/9",
     "ff00::/8",
 ];
-/// What no public server is called.
+/// Suffixes of host names that no public server has.
 const SUFFIXES: [&str; 10] = [
     ".localhost",
     ".local",
@@ -56,13 +56,13 @@ const SUFFIXES: [&str; 10] = [
     ".lvh.me",
 ];
 
-/// Ends the program unless `url` is one of https to a host of the internet, in normal form.
+/// Panics unless `url` is an https URL of a host on the internet, in normal form.
 pub fn assert_dialable(url: &str) {
     let why = objection(url);
     assert!(why.is_none(), "{url:?} may be dialled, although: {}", why.unwrap_or_default());
 }
 
-/// Why it is not one.
+/// Why a URL is not an https URL of a host on the internet in normal form; `None` if it is.
 pub fn objection(url: &str) -> Option<&'static str> {
     if url.len() > 2048
         || url.bytes().any(|byte| byte <= b' ' || byte >= 0x7f || byte == b'\\' || byte == b'#')
@@ -114,7 +114,7 @@ fn name_objection(name: &str) -> Option<&'static str> {
     SUFFIXES.iter().any(|suffix| dotted.ends_with(suffix)).then_some("its host is private")
 }
 
-/// Whether `url` leads to one's own machine.
+/// Whether `url` has a loopback host.
 pub fn is_loopback(url: &str) -> bool {
     let authority = url.split_once("://").and_then(|(_, rest)| rest.split('/').next()).unwrap_or_default();
     let host = authority.strip_prefix('[').map_or_else(
@@ -124,7 +124,8 @@ pub fn is_loopback(url: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// What C libraries make of it: one to four numbers, decimal, octal or hexadecimal, the last one filling up.
+/// The address that C libraries read from a text: one to four numbers, decimal, octal or hexadecimal, of which the
+/// last fills the remaining bytes.
 fn inet_aton(text: &str) -> Option<Ipv4Addr> {
     let number = |part: &str| match part.strip_prefix("0x") {
         Some("") => Some(0),

@@ -1,10 +1,10 @@
-//! For plain tests: a target's body over its seeds and over mutants of them, the same ones in every run.
+//! For plain tests: runs a target's body over its seeds and over mutants of them, the same mutants in every run.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
-/// Runs `body` over the seeds in `fuzz/seeds/<target>`, over `more` and over `mutants` mutants of all of them, which also
-/// get words of `dictionary`. `fuzz` is the folder of the fuzz targets.
+/// Runs `body` over the seeds in `fuzz/seeds/<target>`, over `more`, and over `mutants` mutants of all of them,
+/// into which words of `dictionary` are inserted too. `fuzz` is the folder of the fuzz targets.
 pub(crate) fn replay(
     fuzz: &Path,
     target: &str,
@@ -83,7 +83,7 @@ fn insert(input: &mut Vec<u8>, at: usize, bytes: &[u8]) {
     input.splice(at..at, bytes.iter().copied());
 }
 
-/// Marsaglia's xorshift: the same numbers everywhere.
+/// Marsaglia's xorshift: the same numbers on every machine.
 struct Random(u64);
 
 impl Random {

@@ -18,7 +18,7 @@ use crate::{Later, MemoryKv, NativeFetch, OsRandom, Sqlite, TestClock};
 
 /// Postern with one admin key.
 pub struct App {
-    /// The ports, to look behind the routes.
+    /// The ports and settings, for tests that look behind the routes.
     pub platform: Platform,
     /// The database behind `platform.sql`.
     pub database: Rc<Sqlite>,
@@ -32,7 +32,7 @@ pub struct App {
     router: Router,
 }
 
-/// A response, read whole.
+/// A response whose whole body was read.
 #[derive(Debug)]
 pub struct Reply {
     /// Status.
@@ -44,7 +44,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The body as JSON; null when it is none.
+    /// The body as JSON; null when the body is no JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_default()
     }
@@ -56,7 +56,8 @@ impl Reply {
 }
 
 impl App {
-    /// Postern with these routes, loopback upstreams allowed and an upstream time-out of 2 s. `settings` add or replace.
+    /// Postern with these routes, where loopback upstreams are allowed and an upstream times out after 2 s.
+    /// `settings` are added, or replace those.
     pub fn new(tables: Vec<Routes>, settings: &[(&str, &str)]) -> Self {
         Self::over(Sqlite::migrated(), tables, settings)
     }
@@ -112,7 +113,7 @@ impl App {
         text.expose().clone()
     }
 
-    /// Sends a request as the admin.
+    /// Sends a request with the admin key.
     pub async fn admin(&self, method: Method, path: &str, body: impl Into<Option<Value>>) -> Reply {
         let body = body.into().map_or_else(String::new, |body| body.to_string());
         self.send(method, path, &[("authorization", &format!("Bearer {}", self.admin))], body).await
@@ -143,15 +144,15 @@ impl App {
         Reply { status: parts.status, headers: parts.headers, text }
     }
 
-    /// Waits for all after-response work.
+    /// Waits for all the work that was left for after the response.
     pub async fn settle(&self) {
         self.later.settle().await;
     }
 
-    /// The rows of a query: a test looks at the database itself.
+    /// The rows of a query, for tests that look at the database itself.
     ///
     /// # Errors
-    /// What the database says.
+    /// The database's error.
     pub async fn rows(&self, sql: &'static str) -> Result<Vec<kernel::ports::Row>> {
         Ok(self.platform.sql.query(kernel::ports::Statement::new(sql)).await?)
     }

@@ -1,4 +1,5 @@
-//! The key-value port over a map. It never forgets by itself, so that expiry must come from inside the values.
+//! The key-value port over a map that never forgets an entry by itself, so that expiry must come from inside the
+//! values.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use kernel::ports::Kv;
 pub struct MemoryKv(RefCell<BTreeMap<String, String>>);
 
 impl MemoryKv {
-    /// Every key and value, for searches after secrets.
+    /// Every key and value, in which tests search for secrets.
     pub fn dump(&self) -> String {
         format!("{:?}", self.0.borrow())
     }

@@ -1,5 +1,5 @@
-//! The native adapter of the ports, for tests: rusqlite with the real migrations, a map for KV, reqwest for fetch. With
-//! [`App`], whole-router tests read as "who does what".
+//! The native adapter of the ports, for tests: rusqlite with the real migrations, a map for KV, reqwest for fetch.
+//! [`App`] puts a whole Postern on these ports.
 
 // A test program: a broken expectation has to end the test.
 #![allow(clippy::expect_used, clippy::panic, clippy::missing_panics_doc, clippy::format_collect)]

@@ -36,7 +36,7 @@ impl Sqlite {
         self.0.borrow().query_row(&sql, [], |row| row.get(0)).expect("the table exists")
     }
 
-    /// Every text of every table, for searches after secrets.
+    /// Every text of every table, in which tests search for secrets.
     pub fn dump(&self) -> String {
         let connection = self.0.borrow();
         let mut tables = connection
@@ -91,7 +91,7 @@ impl Sql for Sqlite {
     }
 }
 
-/// The number of columns, and the rows.
+/// Runs a statement. Returns the number of columns, and the rows.
 fn run(connection: &Connection, statement: &Statement) -> Result<(usize, Vec<Row>), SqlError> {
     assert!(statement.params.len() <= 100, "more parameters than D1 takes: {}", statement.sql);
     select(connection, statement.sql, &statement.params)
@@ -130,7 +130,7 @@ fn to_value(value: ValueRef<'_>) -> Value {
     }
 }
 
-#[allow(clippy::needless_pass_by_value)] // the shape that map_err wants
+#[allow(clippy::needless_pass_by_value)] // `map_err` passes a value
 fn failed(error: rusqlite::Error) -> SqlError {
     SqlError::classify(&error.to_string())
 }

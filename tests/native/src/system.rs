@@ -8,12 +8,12 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use kernel::ports::{Background, Clock, Random, Timestamp};
 use kernel::{Error, Result};
 
-/// Real time plus what a test added.
+/// Real time plus the time that a test has added.
 #[derive(Default)]
 pub struct TestClock(Cell<Duration>);
 
 impl TestClock {
-    /// Moves the clock on.
+    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.0.set(self.0.get() + by);
     }
@@ -21,7 +21,7 @@ impl TestClock {
 
 #[async_trait(?Send)]
 impl Clock for TestClock {
-    #[allow(clippy::disallowed_methods)] // this is the Clock port
+    #[allow(clippy::disallowed_methods)] // this is the implementation of the Clock port
     fn now(&self) -> Timestamp {
         let real = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(0) + real + self.0.get()
@@ -32,7 +32,7 @@ impl Clock for TestClock {
     }
 }
 
-/// The operating system's generator.
+/// The operating system's random generator.
 pub struct OsRandom;
 
 impl Random for OsRandom {
@@ -41,12 +41,12 @@ impl Random for OsRandom {
     }
 }
 
-/// Work that waits until the test lets it run.
+/// Work for after the response, which waits until the test lets it run.
 #[derive(Default)]
 pub struct Later(RefCell<Vec<LocalBoxFuture<'static, ()>>>);
 
 impl Later {
-    /// Runs everything that was left for after the response, and what that leaves in turn.
+    /// Runs all the work that was left for after the response, and the work that this leaves in turn.
     pub async fn settle(&self) {
         loop {
             let work = self.0.take();

@@ -5,23 +5,23 @@ use std::{ops::Range, str::FromStr as _};
 use anyhow::{Context as _, Result, bail, ensure};
 use http::Uri;
 
-/// The hosts of one component.
+/// The hosts that one component may call.
 #[derive(Debug, Default)]
 pub(crate) struct AllowedHosts(Vec<AllowedHost>);
 
 #[derive(Debug)]
 struct AllowedHost {
-    /// `None` is any.
+    /// `None` allows every scheme.
     scheme: Option<String>,
     host: Host,
-    /// `None` is any.
+    /// `None` allows every port.
     ports: Option<Range<u32>>,
 }
 
 #[derive(Debug)]
 enum Host {
     Any,
-    /// Starts with a dot.
+    /// The suffix of the host name, which starts with a dot.
     AnySubdomain(String),
     One(String),
 }
@@ -32,7 +32,7 @@ impl AllowedHosts {
         Ok(Self(hosts.collect::<Result<_>>()?))
     }
 
-    /// Whether a request to `url`, which is absolute, may leave.
+    /// Whether the component may send a request to `url`, which must be absolute.
     pub(crate) fn allows(&self, url: &Uri) -> bool {
         let (Some(scheme), Some(host)) = (url.scheme_str(), url.host()) else {
             return false;
@@ -96,7 +96,7 @@ impl Host {
     }
 }
 
-/// `8000` or `8000..9000`, whose end is left out.
+/// A port such as `8000`, or a range such as `8000..9000`, which excludes its end.
 fn parse_ports(text: &str) -> Result<Range<u32>> {
     let number =
         |text: &str| u16::from_str(text).map(u32::from).with_context(|| format!("{text} is not a port"));

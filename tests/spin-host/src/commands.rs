@@ -1,4 +1,4 @@
-//! Orders that the host takes on stdin, besides serving requests.
+//! Orders that the host takes on stdin while it serves requests.
 
 use anyhow::{Context as _, Result, bail};
 use rusqlite::{params_from_iter, types};
@@ -15,7 +15,7 @@ pub(crate) struct Order {
     pub(crate) command: Command,
 }
 
-/// What is to be done.
+/// What an order asks for.
 #[derive(Deserialize)]
 #[serde(tag = "cmd", rename_all = "lowercase")]
 pub(crate) enum Command {
@@ -25,18 +25,18 @@ pub(crate) enum Command {
         #[serde(default)]
         params: Vec<Value>,
     },
-    /// Runs several in one transaction.
+    /// Runs several statements in one transaction.
     Batch { statements: Vec<String> },
-    /// Tells the content of the default key-value store.
+    /// Returns the entries of the default key-value store.
     Kv,
     /// Ends the host in order.
     Stop,
-    /// Ends it at once: nothing is flushed, no clean-up, no answer.
+    /// Ends the host at once: nothing is flushed, no clean-up, no answer.
     Kill,
 }
 
 impl Command {
-    /// The answer to a command that does not end the host.
+    /// Runs a command that does not end the host. Returns its result.
     pub(crate) fn run(self, storage: &Storage) -> Result<Value> {
         match self {
             Self::Sql { sql, params } => rows(&sqlite::open(&storage.database())?, &sql, &params),
@@ -58,7 +58,7 @@ impl Command {
     }
 }
 
-/// The answer line.
+/// The line that answers an order.
 pub(crate) fn answer(id: &Value, result: Result<Value>) -> Value {
     match result {
         Ok(result) => json!({"id": id, "ok": true, "result": result}),

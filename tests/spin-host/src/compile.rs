@@ -1,4 +1,4 @@
-//! Machine code of components, kept beside this program so that the next start need not compile again.
+//! Machine code of components, kept beside this program so that the next start need not compile them again.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
     Engine::new(Config::new().wasm_component_model_async(true))
 }
 
-/// The component in `source`, compiled now or at an earlier start.
+/// The component in `source`, compiled now or by an earlier start.
 pub(crate) fn component(engine: &Engine, source: &Path) -> Result<Component> {
     let wasm = fs::read(source)
         .with_context(|| format!("cannot read {}: build the components first", source.display()))?;
@@ -28,7 +28,7 @@ pub(crate) fn component(engine: &Engine, source: &Path) -> Result<Component> {
     }
     let component = Component::new(engine, &wasm).map_err(anyhow::Error::from);
     let component = component.with_context(|| source.display().to_string())?;
-    // Without the cache it only takes longer.
+    // Without the cache the next start only takes longer.
     if let Err(error) = file.write(&component.serialize()?) {
         eprintln!("the compiled component is not kept: {error:#}");
     }
@@ -37,18 +37,18 @@ pub(crate) fn component(engine: &Engine, source: &Path) -> Result<Component> {
 
 /// # Safety of the one unsafe call
 ///
-/// The file must have been written by `Component::serialize`. It lies in the build folder, where this program
-/// itself lies: whoever can write there can replace the program as well.
+/// The file must have been written by `Component::serialize`. It lies in the build folder, where this program lies
+/// too: a user who can write there can replace the program as well.
 #[expect(unsafe_code, reason = "see above")]
 fn load(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
     // SAFETY: see above.
     unsafe { Component::deserialize_file(engine, path) }
 }
 
-/// A place in the cache.
+/// A file in the cache.
 struct Cached {
     path: PathBuf,
-    /// What the file names of all versions of this component begin with.
+    /// The start of the file name, which all versions of this component share.
     prefix: String,
 }
 
@@ -60,7 +60,7 @@ fn cached(engine: &Engine, source: &Path, wasm: &[u8]) -> Option<Cached> {
     Some(Cached { path: folder.join(name), prefix })
 }
 
-/// What the machine code depends on.
+/// Everything that the machine code depends on.
 struct Version<'a> {
     engine: &'a Engine,
     wasm: &'a [u8],
@@ -73,7 +73,7 @@ impl Hash for Version<'_> {
     }
 }
 
-/// Good enough to tell builds apart, and fast without optimisation.
+/// A hash that is good enough to tell builds apart, and fast without optimisation.
 fn hash(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
@@ -81,7 +81,7 @@ fn hash(value: &impl Hash) -> u64 {
 }
 
 impl Cached {
-    /// Keeps the code and removes that of earlier versions.
+    /// Writes the code and removes the code of earlier versions.
     fn write(&self, code: &[u8]) -> Result<()> {
         let folder = self.path.parent().context("no folder")?;
         fs::create_dir_all(folder)?;
@@ -91,7 +91,7 @@ impl Cached {
                 let _ = fs::remove_file(entry.path());
             }
         }
-        // Renamed when complete: another host may be starting.
+        // The file is renamed when it is complete, since another host may be starting.
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         std::io::Write::write_all(&mut file, code)?;
         file.persist(&self.path)?;

@@ -1,4 +1,4 @@
-//! What the host keeps for one instance of a component.
+//! The state that the host keeps for one instance of a component.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(crate) struct Guest {
     outbound: Outbound,
 }
 
-/// Says that Spin's interfaces are implemented by `Guest`.
+/// Tells the bindings that `Guest` implements Spin's interfaces.
 pub(crate) struct Spin;
 
 impl HasData for Spin {
@@ -36,7 +36,7 @@ impl HasData for Spin {
 impl Guest {
     pub(crate) fn new(component: Arc<Component>, storage: Arc<Storage>, client: Client) -> Self {
         let environment: Vec<_> = component.environment.iter().collect();
-        // The host's stdout carries its own protocol.
+        // The host's stdout carries the host's own protocol.
         let wasi =
             WasiCtx::builder().stdout(std::io::stderr()).stderr(std::io::stderr()).envs(&environment).build();
         Self {
@@ -52,20 +52,20 @@ impl Guest {
         }
     }
 
-    /// The view through which requests enter: it lets the `host` header pass.
+    /// The view for incoming requests, which lets the `host` header pass.
     pub(crate) fn inbound(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { hooks: &mut self.inbound, table: &mut self.table, ctx: &mut self.http }
     }
 }
 
-/// Counts what is open at once: a guest that forgets to close what it opens fails here as it would on Spin.
+/// Counts open handles: a guest that forgets to close its handles fails here as it would on Spin.
 #[derive(Default)]
 pub(crate) struct Handles(usize);
 
 impl Handles {
     const MOST: usize = 256;
 
-    /// Counts one more; false when there are too many.
+    /// Counts one more handle. Returns `false` when there are too many.
     pub(crate) fn take(&mut self) -> bool {
         let free = self.0 < Self::MOST;
         self.0 += usize::from(free);

@@ -1,4 +1,4 @@
-//! What a component sees of a request: its URI, its headers and those that Spin adds.
+//! The request that a component gets: its URI, its headers and those that Spin adds.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -17,7 +17,7 @@ use crate::{
     routes::Match,
 };
 
-/// Lets requests enter with their `host` header.
+/// Lets the `host` header of incoming requests pass.
 pub(crate) struct Inbound;
 
 impl WasiHttpHooks for Inbound {
@@ -25,7 +25,7 @@ impl WasiHttpHooks for Inbound {
         Arc::new(|name| *name != HOST && DEFAULT_FORBIDDEN_HEADERS.contains(name))
     }
 
-    /// Never called: what goes out has hooks of its own.
+    /// Never called: outgoing requests have hooks of their own.
     fn send_request(
         &mut self,
         _: Request<WasiBody>,
@@ -64,7 +64,7 @@ pub(crate) fn prepare(parts: &mut http::request::Parts, route: &Match, client: S
     Ok(())
 }
 
-/// Where the client believes to be.
+/// The authority that the client addressed.
 fn authority(headers: &HeaderMap, uri: &Uri) -> Result<Authority> {
     let host = match headers.get(HOST) {
         Some(host) => Some(host.to_str()?.parse().context("the Host header is not an authority")?),

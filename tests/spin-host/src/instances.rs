@@ -1,4 +1,4 @@
-//! Instances of a component: as many requests at once and in a row as on Spin.
+//! Instances of a component, which take as many requests at once and in all as on Spin.
 
 use std::{
     pin::Pin,
@@ -28,10 +28,10 @@ use crate::{
     storage::Storage,
 };
 
-/// Answers a component's requests, and keeps its instances.
+/// Answers a component's requests, and keeps the component's instances.
 pub(crate) type Handler = ProxyHandler<Instances>;
 
-/// Everything that a component may import.
+/// Links everything that a component may import.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -77,7 +77,7 @@ impl HandlerState for Instances {
     }
 }
 
-/// How long an instance without work is kept. Requests and what goes on after them may take as long as they want.
+/// How long an instance without work is kept. A request, and the work after it, may take as long as it wants.
 pub(crate) struct Idle(Pin<Box<Sleep>>);
 
 impl Idle {
@@ -106,7 +106,7 @@ impl WorkerExpiration for Idle {
     }
 }
 
-/// How often an instance is used; Spin's defaults.
+/// How many requests an instance takes at once and in all: Spin's defaults.
 pub(crate) struct Reuse {
     component: String,
 }
@@ -136,7 +136,7 @@ impl WorkerState for Reuse {
 
     fn drop(&self, store: Store<Guest>, result: wasmtime::Result<()>) {
         if let Err(error) = result {
-            // With the guest's backtrace; the host's own says nothing about the guest.
+            // The error has the guest's backtrace; a backtrace of the host would say nothing about the guest.
             eprintln!("{}: an instance failed: {error:#}", self.component);
         }
         drop(store);

@@ -16,7 +16,7 @@ use crate::{
     stream::Receiver,
 };
 
-/// What a guest's handle stands for.
+/// The store behind a guest's handle.
 #[derive(Clone)]
 #[expect(unreachable_pub, reason = "the generated bindings export it again")]
 pub struct Store(Arc<Mutex<rusqlite::Connection>>);
@@ -33,7 +33,7 @@ impl Store {
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
-    /// Everything in it.
+    /// Every entry of the store.
     pub(crate) fn entries(&self) -> rusqlite::Result<Vec<(String, Vec<u8>)>> {
         self.run(|database| {
             let mut statement = database.prepare_cached("SELECT key, value FROM entries ORDER BY key")?;
@@ -80,7 +80,7 @@ impl HostStore for Guest {
     }
 }
 
-/// Does the work where blocking is allowed.
+/// Runs `work` on a thread where blocking is allowed.
 async fn blocking<T, R: Send + 'static>(
     accessor: &Accessor<T, Spin>,
     handle: &Resource<Store>,

@@ -1,4 +1,4 @@
-//! `spin.toml`, version 2: which components there are, where they are reached and what they may do.
+//! `spin.toml`, version 2: which components there are, which routes lead to them and what they may do.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,12 +13,12 @@ use crate::{allowed_hosts::AllowedHosts, template};
 
 /// A manifest with all its variables resolved.
 pub(crate) struct Application {
-    /// Route and component, in the order of the manifest.
+    /// Pairs of a route and a component, in the order of the manifest.
     pub(crate) routes: Vec<(String, String)>,
     pub(crate) components: Vec<Component>,
 }
 
-/// One component and what it may do.
+/// One component, and what the component may do.
 pub(crate) struct Component {
     pub(crate) id: String,
     pub(crate) source: PathBuf,

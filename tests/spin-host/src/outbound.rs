@@ -1,4 +1,4 @@
-//! Requests of a component to the outside: only to allowed hosts, over pooled connections, bodies as they come.
+//! Requests of a component to other hosts: only to allowed hosts, over pooled connections, with streamed bodies.
 
 use std::{
     error::Error as _,
@@ -21,17 +21,17 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::manifest::Component;
 
-/// Connections of the whole host.
+/// The HTTP client of the whole host, with its connections.
 pub(crate) type Client = legacy::Client<HttpConnector, WasiBody>;
 
-/// What is still going on with a request.
+/// The work that remains after a response has arrived.
 pub(crate) type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
-/// A response, or why there is none.
+/// A response, or the reason why there is none.
 pub(crate) type Answer = Result<(Response<WasiBody>, Io), Error>;
 
 const NO_LIMIT: Duration = Duration::from_mins(10);
 
-/// What all instances connect with.
+/// The client that all instances share.
 pub(crate) fn client() -> Client {
     let mut connector = HttpConnector::new();
     // Small parts of a stream must not wait for each other.
@@ -39,7 +39,7 @@ pub(crate) fn client() -> Client {
     legacy::Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)
 }
 
-/// The way out for one instance.
+/// Sends the requests of one instance.
 pub(crate) struct Outbound {
     component: Arc<Component>,
     client: Client,
@@ -93,7 +93,7 @@ fn to_wasi(error: &legacy::Error) -> Error {
     if error.is_connect() { Error::ConnectionRefused } else { Error::HttpProtocolError }
 }
 
-/// A body whose parts may not be too far apart.
+/// A body whose parts must not be too far apart in time.
 struct Limited {
     body: Incoming,
     between: Duration,

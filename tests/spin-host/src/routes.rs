@@ -1,10 +1,10 @@
-//! Which component answers a path, with the precedence of Spin's matcher and its leniency about slashes.
+//! Which component answers a path: the precedence of Spin's matcher, and its leniency about slashes.
 
 use std::cmp::Ordering;
 
 use anyhow::{Result, ensure};
 
-/// All routes of the application, the most exact one first.
+/// All routes of the application, the most exact route first.
 pub(crate) struct Routes(Vec<Route>);
 
 struct Route {
@@ -13,7 +13,7 @@ struct Route {
     segments: Vec<Segment>,
 }
 
-/// In the order of precedence.
+/// A part of a route. The variants are in the order of precedence.
 #[derive(PartialEq, Eq)]
 enum Segment {
     Exact(String),
@@ -23,15 +23,15 @@ enum Segment {
     Rest,
 }
 
-/// Where a path leads.
+/// The route that matches a path.
 #[derive(Debug)]
 pub(crate) struct Match {
     pub(crate) component: String,
-    /// As the manifest has it.
+    /// The route as the manifest writes it.
     pub(crate) route: String,
-    /// What a trailing `/...` stands for.
+    /// The part of the path that a trailing `/...` matches.
     pub(crate) path_info: String,
-    /// What each `:name` stands for.
+    /// The part of the path that each `:name` matches.
     pub(crate) captures: Vec<(String, String)>,
 }
 
@@ -91,7 +91,7 @@ impl Segment {
 }
 
 impl Route {
-    /// The first segment that is more exact decides, then the shorter route.
+    /// Orders two routes: the first segment that is more exact decides, then the shorter route.
     fn precedence(&self, other: &Self) -> Ordering {
         let pairs = self.segments.iter().zip(&other.segments);
         let decided = pairs.map(|(mine, theirs)| mine.rank().cmp(&theirs.rank())).find(|order| order.is_ne());
@@ -99,7 +99,7 @@ impl Route {
     }
 
     fn find(&self, path: &str) -> Option<Match> {
-        // Slashes around a path do not count, however many there are.
+        // Slashes at both ends of a path do not count, however many there are.
         let mut rest = path.trim_matches('/');
         let mut captures = Vec::new();
         let mut tail = None;

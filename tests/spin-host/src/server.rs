@@ -17,7 +17,7 @@ use crate::{
     routes::{Match, Routes},
 };
 
-/// Routes and what is behind them.
+/// The routes, and the components that they lead to.
 pub(crate) struct Server {
     routes: Routes,
     handlers: BTreeMap<String, Handler>,
@@ -47,7 +47,7 @@ impl Server {
                     let server = server.clone();
                     async move { Ok::<_, Infallible>(server.answer(request, client).await) }
                 });
-                // A client that leaves early is no fault of ours.
+                // A client that leaves early is not an error of the host.
                 let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             });
         }

@@ -1,4 +1,4 @@
-//! Where the database and the key-value store are kept.
+//! The folder with the database and the key-value store.
 
 use std::{
     fs, io,
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::key_value;
 
-/// The folder of one run, or of several.
+/// The folder of one run, or of several runs.
 pub(crate) struct Storage {
     folder: PathBuf,
     key_value: key_value::Store,
@@ -21,7 +21,7 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
-    /// Keeps everything in `folder`; in one that is removed at the end when there is none.
+    /// Keeps the data in `folder`; without one, in a temporary folder that is removed at the end.
     pub(crate) fn open(folder: Option<&Path>) -> Result<Self> {
         let temporary = match folder {
             Some(folder) => {
@@ -41,7 +41,7 @@ impl Storage {
         self.folder.join("sqlite_db.db")
     }
 
-    /// Removes the folder if it is a temporary one; instances may still hold files of it open.
+    /// Removes the folder if it is temporary, even while instances have files of the folder open.
     pub(crate) fn remove_temporary(&self) -> Result<()> {
         let temporary = self.temporary.lock().unwrap_or_else(PoisonError::into_inner).take();
         temporary.map_or(Ok(()), |folder| Ok(folder.close()?))
@@ -52,7 +52,7 @@ impl Storage {
     }
 }
 
-/// Removes the folder when this process dies without the chance to do it: the shell's `cat` sees the end of the pipe.
+/// Removes the folder when this process dies without removing it: the shell's `cat` ends when the pipe closes.
 fn guard(folder: &TempDir) -> io::Result<Child> {
     Command::new("sh")
         .args(["-c", r#"cat >/dev/null; rm -rf -- "$0""#])

@@ -11,7 +11,7 @@ use wasmtime::{
     component::{Destination, StreamProducer, StreamResult, VecBuffer},
 };
 
-/// Hands on what a channel receives, until its senders are gone.
+/// Passes on what a channel receives, until all senders are gone.
 pub(crate) struct Receiver<T>(pub(crate) mpsc::Receiver<T>);
 
 impl<T: Send + Sync + 'static, D> StreamProducer<D> for Receiver<T> {
@@ -26,7 +26,7 @@ impl<T: Send + Sync + 'static, D> StreamProducer<D> for Receiver<T> {
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
         const AT_ONCE: usize = 16;
-        // A guest that asks whether there is something: the answer comes with its next question.
+        // The guest asks only whether there is an item, and gets the answer with its next read.
         if destination.remaining(store) == Some(0) {
             return Poll::Ready(Ok(StreamResult::Completed));
         }

@@ -1,4 +1,4 @@
-//! `{{ name }}` in values of the manifest.
+//! Templates `{{ name }}` in values of the manifest.
 
 use std::collections::BTreeMap;
 

@@ -19,7 +19,7 @@ impl<T> HostWithStore<T> for Spin {
     }
 }
 
-/// Lower-case words of letters and digits, joined by single underscores.
+/// Whether a name is made of lower-case words of letters and digits, joined by single underscores.
 fn is_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))

@@ -1,6 +1,6 @@
-//! The test host runs a component that does everything that a host has to get right.
+//! The test host runs a component that uses everything that the host provides.
 
-// A test program: whatever is not as expected has to end the test.
+// A test program: every failed expectation has to end the test.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -133,7 +133,7 @@ async fn sqlite() {
     }
     assert_eq!(host.json("/sqlite/abandon").await, json!({"first": true, "kept": 0}));
     assert_eq!(host.json("/sqlite/handles").await, 256);
-    assert_eq!(host.json("/sqlite/handles").await, 256, "closed ones count no more");
+    assert_eq!(host.json("/sqlite/handles").await, 256, "closed connections do not count any more");
 }
 
 #[tokio::test]
@@ -194,12 +194,12 @@ async fn requests_arrive_as_from_spin() {
     assert_eq!(values("spin-component-route"), ["/named/:name"]);
     assert_eq!(values("spin-path-match-name"), ["x"]);
     let addresses = values("spin-client-addr");
-    assert_eq!(addresses[0], "6.6.6.6:6", "the client's own comes first");
+    assert_eq!(addresses[0], "6.6.6.6:6", "the client's own header comes first");
     assert!(addresses[1].starts_with("127.0.0.1:"), "{addresses:?}");
     assert_eq!(host.get("/.well-known/spin/health").await.text().await.unwrap(), "OK");
 }
 
-/// Sends a part only when the one before has come back: a body that is collected anywhere never would.
+/// Sends each part only when the one before has come back, which a host that collects bodies would never let happen.
 async fn converse(url: String) {
     let (mut sender, receiver) = futures_channel::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(1);
     sender.send(Ok(b"0".to_vec())).await.unwrap();
@@ -243,7 +243,7 @@ async fn many_requests_at_once() {
     let started = Instant::now();
     let all = join_all((0..40).map(|_| async { host.get("/slow").await.text().await.unwrap() })).await;
     assert!(all.iter().all(|text| text == "first second"), "{all:?}");
-    // One after the other they would take 20 s.
+    // One after the other, the requests would take 20 s.
     assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
 }
 
@@ -281,7 +281,7 @@ async fn state_outlives_the_host() {
     host.json("/key-value").await;
     host.result(&json!({"id": 1, "cmd": "sql", "sql": "CREATE TABLE pairs (id TEXT, half TEXT)"}));
     for round in 0..3 {
-        // Cut off in the middle of writing.
+        // Kills the host in the middle of writing.
         let url = host.url.clone();
         let writes = tokio::spawn(async move {
             let client = Client::new();
@@ -328,7 +328,7 @@ fn orders() {
     assert!(host.process.wait().unwrap().success());
 }
 
-/// Temporary folders of the host with this process id: found by the database file that it has open.
+/// The temporary folder of a running host, found by the database file that the host has open.
 fn temporary_folder(host: &Host) -> PathBuf {
     let open = std::fs::read_dir(format!("/proc/{}/fd", host.process.id())).unwrap();
     let files = open.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());

@@ -19,10 +19,10 @@ pub(crate) enum Body {
     Stream { chunks: mpsc::Receiver<Chunk>, length: Option<u64> },
 }
 
-/// A piece of a streamed body, or the sign that the connection is to break off here.
+/// A piece of a streamed body, or the sign that the connection breaks off here.
 pub(crate) type Chunk = Result<Bytes, BreakOff>;
 
-/// The feeding end of a streamed body. Sending fails once the peer has gone away.
+/// The sending end of a streamed body. Sending fails once the peer has closed the connection.
 pub(crate) type Feed = mpsc::Sender<Chunk>;
 
 /// A deliberately broken connection.
@@ -96,7 +96,7 @@ pub(crate) fn with_body(
     response
 }
 
-/// A streamed response and the end that feeds it. One chunk waits at most, so the feeder keeps step with the peer.
+/// A streamed response and its feed. At most one chunk waits, so the feed never runs ahead of the peer.
 pub(crate) fn stream(content_type: &'static str, length: Option<u64>) -> (Feed, Response<Body>) {
     let (feed, chunks) = mpsc::channel(1);
     let mut response = Response::new(Body::Stream { chunks, length });

@@ -1,4 +1,4 @@
-//! The catalogue: what the tools are called, what they take, and how the list is cut into pages.
+//! The catalogue: the tools' definitions, and the pages of `tools/list`.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ impl Tools {
         Self { tools }
     }
 
-    /// One page of `tools/list`; `limit` hides the tools after the first so many.
+    /// One page of `tools/list`; with `limit`, only the first `limit` tools exist.
     pub(crate) fn page(
         &self,
         limit: Option<usize>,
@@ -42,7 +42,7 @@ impl Tools {
         Ok(result)
     }
 
-    /// Adds a tool, or replaces the one of the same name where it stands.
+    /// Adds a tool, or replaces the tool of the same name at its place.
     pub(crate) fn set(&mut self, definition: Value) {
         let name = definition.get("name").cloned();
         match self.tools.iter_mut().find(|tool| tool.get("name") == name.as_ref()) {
@@ -51,7 +51,7 @@ impl Tools {
         }
     }
 
-    /// Takes a tool out; false when there is none of that name.
+    /// Removes a tool. Returns `false` if there is no tool of that name.
     pub(crate) fn remove(&mut self, name: &str) -> bool {
         let before = self.tools.len();
         self.tools.retain(|tool| tool.get("name").and_then(Value::as_str) != Some(name));
@@ -66,7 +66,7 @@ impl Tools {
         self.tools.iter().find(|tool| tool.get("name").and_then(Value::as_str) == Some(name))
     }
 
-    /// The arguments of a tool that must be mirrored in `Mcp-Param-*` headers, with the header's last part.
+    /// The arguments of a tool that must be mirrored in `Mcp-Param-*` headers, each with the last part of its header.
     pub(crate) fn mirrored_headers(&self, name: &str) -> Vec<(&str, &str)> {
         let properties = self
             .find(name)
@@ -118,7 +118,7 @@ fn real_tools() -> Vec<Value> {
     ]
 }
 
-/// A tool that is there to be listed, about as wordy as real ones are.
+/// A tool that only fills the list, with about as many words as real tools have.
 fn filler(number: usize) -> Value {
     json!({
         "name": format!("tool_{number:03}"),

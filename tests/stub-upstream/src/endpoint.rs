@@ -1,4 +1,4 @@
-//! An MCP endpoint: which eras it speaks, how its tool calls behave, and the HTTP rules both eras share.
+//! An MCP endpoint: which eras it speaks, how its tool calls behave, and the HTTP rules that both eras share.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, header, request::Parts};
@@ -13,7 +13,7 @@ use crate::{
     state::State,
 };
 
-/// How the peer of one request speaks.
+/// The era of one request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Era {
     Legacy,
@@ -28,7 +28,7 @@ pub(crate) enum Eras {
     Dual,
 }
 
-/// What `tools/call` does.
+/// How `tools/call` behaves.
 #[derive(Clone, Copy)]
 pub(crate) enum CallMode {
     Normal,
@@ -43,7 +43,7 @@ pub(crate) enum CallMode {
 pub(crate) enum HugeShape {
     /// JSON with a Content-Length.
     Sized,
-    /// JSON without one.
+    /// JSON without a Content-Length.
     Chunked,
     /// Event after event, without an end.
     EndlessEvents,
@@ -52,7 +52,7 @@ pub(crate) enum HugeShape {
 }
 
 impl HugeShape {
-    /// The size and form that a URL asks for.
+    /// The size and the form that a URL asks for.
     pub(crate) fn of(target: &Target) -> (u64, Self) {
         let shape = match target.get("sse") {
             Some("line") => Self::EndlessLine,
@@ -70,16 +70,16 @@ pub(crate) struct Endpoint {
     pub(crate) calls: CallMode,
     /// Whether each answer is an event stream of one message.
     pub(crate) sse: bool,
-    /// After how many tool calls a legacy session is forgotten.
+    /// The number of tool calls after which a legacy session is forgotten.
     pub(crate) expire: Option<u64>,
-    /// Whether the legacy side mints no sessions.
+    /// Whether the legacy era works without sessions.
     pub(crate) stateless: bool,
-    /// How many tools are listed at most.
+    /// The most tools that are listed.
     pub(crate) tools: Option<usize>,
 }
 
 impl Endpoint {
-    /// The endpoint at a path, if there is one.
+    /// The MCP endpoint at a path; `None` for other paths.
     pub(crate) fn at(segments: &[&str], target: &Target) -> Option<Self> {
         let (eras, calls) = match *segments {
             ["legacy"] => (Some(Eras::Legacy), CallMode::Normal),
@@ -109,7 +109,7 @@ impl Endpoint {
         })
     }
 
-    /// An answer of one message, in the form this endpoint prefers.
+    /// An answer of one message, in the form that this endpoint uses.
     pub(crate) fn reply(&self, status: StatusCode, message: &Value) -> Response<Body> {
         if self.sse && status == StatusCode::OK {
             let mut response = body::with_body(status, Some("text/event-stream"), body::event(message));
@@ -153,7 +153,7 @@ pub(crate) async fn answer(state: &State, endpoint: &Endpoint, head: &Parts, bod
     }
 }
 
-/// The headers that every POST needs in both eras.
+/// Checks the headers that every POST needs in both eras.
 fn negotiate(headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
     let content_type = text(headers, "content-type").unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
@@ -175,7 +175,7 @@ pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-/// Whether a message is the request of a method.
+/// Whether a message is a request of this method.
 pub(crate) fn is_request(message: &Message, wanted: &str) -> bool {
     matches!(message, Message::Request { method, .. } if method == wanted)
 }

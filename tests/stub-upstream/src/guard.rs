@@ -1,5 +1,5 @@
-//! `/guarded/<kind>/…`: endpoints that answer 401 to whoever shows no credential, and the RFC 9728 documents that
-//! some of them name.
+//! `/guarded/<kind>/…`: endpoints that answer 401 to requests without a credential, and the RFC 9728 documents that
+//! some of these answers name.
 //!
 //! | Kind | `WWW-Authenticate` |
 //! |---|---|
@@ -7,7 +7,7 @@
 //! | `metadata` | names a document that describes the endpoint |
 //! | `foreign` | names a document that describes another resource |
 //! | `broken` | names a document that is a web page |
-//! | `internal` | names a document at an address that nobody may dial |
+//! | `internal` | names a document at a private address |
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -20,7 +20,7 @@ use crate::{
 
 const WELL_KNOWN: [&str; 2] = [".well-known", "oauth-protected-resource"];
 
-/// The segments behind the guard, or the guard's own answer. What is not guarded passes as it is.
+/// Returns the segments behind the guard, or the guard's own answer. Other paths are returned as they are.
 pub(crate) fn pass<'s, 'p>(
     segments: &'s [&'p str],
     headers: &HeaderMap,
@@ -78,7 +78,7 @@ fn document(kind: &str, rest: &[&str], headers: &HeaderMap) -> Response<Body> {
     body::json(StatusCode::OK, &document)
 }
 
-/// The stub's own authority, as the peer wrote it.
+/// The stub's authority as the peer wrote it.
 fn host(headers: &HeaderMap) -> &str {
     text(headers, "host").unwrap_or_default()
 }

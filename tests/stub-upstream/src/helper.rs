@@ -80,7 +80,7 @@ fn bytes(length: u64, chunked: bool) -> Response<Body> {
     response
 }
 
-/// Feeds `length` bytes of `x`; false when the peer went away.
+/// Sends `length` bytes of `x`. Returns `false` when the peer has closed the connection.
 pub(crate) async fn fill(feed: &body::Feed, length: u64) -> bool {
     const PIECE: usize = 64 * 1024;
     let piece = Bytes::from(vec![b'x'; PIECE]);

@@ -64,7 +64,7 @@ pub(crate) async fn post(
     }
 }
 
-/// Answers a DELETE: the session is over.
+/// Answers a DELETE, which ends the session.
 pub(crate) fn delete(state: &State, headers: &HeaderMap) -> Response<Body> {
     match session(state, headers) {
         Ok(session) => {

@@ -1,5 +1,5 @@
-//! `stub-upstream`: the stub as a process of its own. It prints one JSON line once it is ready and leaves when its
-//! standard input closes.
+//! `stub-upstream`: the stub as a process of its own. The program prints one JSON line once the stub is ready, and
+//! leaves when its standard input closes.
 
 use std::io::{Read as _, Write as _};
 
@@ -15,7 +15,7 @@ fn main() -> Result<()> {
     let mut out = std::io::stdout();
     writeln!(out, "{}", json!({"ready": true, "url": stub.url(""), "port": stub.address().port()}))?;
     out.flush()?;
-    // Whoever started the stub holds the other end: end of file means that nobody needs it any more.
+    // The process that started the stub holds the other end: end of file means that the stub is not needed any more.
     let mut ignored = [0; 1024];
     while std::io::stdin().read(&mut ignored)? > 0 {}
     Ok(())

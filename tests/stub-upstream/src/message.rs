@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// What a POST carried.
+/// The message in a POST.
 pub(crate) enum Message {
     Request { id: Value, method: String, params: Value },
     Notification,

@@ -1,4 +1,4 @@
-//! Endpoints that answer every request wrongly, and in the same way.
+//! Endpoints that answer every request in the same wrong way.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ fn redirect(target: &Target) -> Response<Body> {
     response
 }
 
-/// An event stream that is never silent for long, never ends and never says anything.
+/// An event stream of comments that is never silent for long, never ends and never has a message.
 fn drip() -> Response<Body> {
     const PAUSE: Duration = Duration::from_millis(200);
     let (feed, response) = body::events();
@@ -68,7 +68,7 @@ fn drip() -> Response<Body> {
     response
 }
 
-/// The id of the request in a body, so that a misbehaving answer is at least one to the question.
+/// The id of the request in a body, so that a wrong answer at least has the right id.
 fn id(body: &Bytes) -> Value {
     let message: Value = serde_json::from_slice(body).unwrap_or_default();
     message.get("id").cloned().unwrap_or_default()

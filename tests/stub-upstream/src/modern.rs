@@ -21,8 +21,8 @@ const UNSUPPORTED_VERSION: i64 = -32022;
 
 type Refusal = (StatusCode, RpcError);
 
-/// Whether a message to a dual-era endpoint belongs to the modern era: the body decides; a message without a
-/// claim whose header names a modern revision is the modern side's to refuse.
+/// Whether a message to a dual-era endpoint belongs to the modern era: the body decides. A message without a claim
+/// whose header names a modern revision belongs there too, to be refused.
 pub(crate) fn claims(headers: &HeaderMap, message: &Message) -> bool {
     match message {
         Message::Request { params, .. } if meta(params, VERSION_KEY).is_some() => true,
@@ -77,7 +77,7 @@ pub(crate) async fn post(
     }
 }
 
-/// Adds what every modern result carries.
+/// Adds the members that every modern result carries.
 pub(crate) fn complete(mut result: Value) -> Value {
     insert(&mut result, "resultType", json!("complete"));
     insert(&mut result, "_meta", json!({SERVER_INFO_KEY: tools::server_info()}));
@@ -94,7 +94,7 @@ fn meta<'p>(params: &'p Value, key: &str) -> Option<&'p Value> {
     params.get("_meta")?.get(key)
 }
 
-/// Checks the envelope, then the headers against it, then the version.
+/// Checks the envelope, then the headers against the envelope, then the version.
 fn validate(state: &State, headers: &HeaderMap, method: &str, params: &Value) -> Result<(), Refusal> {
     let bad = |code, text: String| (StatusCode::BAD_REQUEST, RpcError::new(code, text));
     let unsupported = |requested: &Value| {
@@ -103,7 +103,7 @@ fn validate(state: &State, headers: &HeaderMap, method: &str, params: &Value) ->
         (status, error.with_data(data))
     };
     let Some(claimed) = meta(params, VERSION_KEY) else {
-        // A legacy client is told which revisions would have been understood.
+        // A legacy client is told which revisions the endpoint speaks.
         return Err(match params.get("protocolVersion") {
             Some(requested) if method == "initialize" => unsupported(requested),
             _ => bad(-32602, format!("params._meta lacks {VERSION_KEY}")),
@@ -156,7 +156,7 @@ fn mirrored(state: &State, headers: &HeaderMap, params: &Value) -> Result<(), St
     Ok(())
 }
 
-/// A header value in clear: `=?base64?…?=` is unwrapped.
+/// The text of a header value: `=?base64?…?=` is decoded.
 fn decode(value: &str) -> Option<String> {
     match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
         Some(encoded) => String::from_utf8(BASE64.decode(encoded).ok()?).ok(),

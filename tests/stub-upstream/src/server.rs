@@ -1,4 +1,4 @@
-//! Running a stub: its options, its thread, its listener, and the way from a path to what answers it.
+//! Running a stub: its options, its thread, its listener, and the route from a path to its answer.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, thread::JoinHandle};
 
@@ -18,7 +18,7 @@ use crate::{
     state::{Recorded, State},
 };
 
-/// How a stub is to behave.
+/// How a stub behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The port on 127.0.0.1; 0 for any free one.
@@ -29,7 +29,7 @@ pub struct Options {
     pub page_size: Option<usize>,
     /// The bearer token that the MCP endpoints demand.
     pub require_bearer: Option<String>,
-    /// Whether requests are recorded. Off for load tests, where the record would only grow.
+    /// Whether requests are recorded. Off for load tests, where the record would grow without end.
     pub record: bool,
 }
 
@@ -39,7 +39,7 @@ impl Default for Options {
     }
 }
 
-/// A running stub; dropping it stops it and closes its connections.
+/// A running stub. Dropping the stub stops it and closes its connections.
 pub struct Stub {
     address: SocketAddr,
     state: Arc<State>,
@@ -48,7 +48,7 @@ pub struct Stub {
 }
 
 impl Stub {
-    /// Starts a stub on a thread of its own and returns once it is listening.
+    /// Starts a stub on a thread of its own, and returns once the stub listens.
     pub fn start(options: Options) -> Result<Self> {
         let listener = std::net::TcpListener::bind(("127.0.0.1", options.port))
             .with_context(|| format!("cannot listen on 127.0.0.1:{}", options.port))?;
@@ -78,7 +78,7 @@ impl Stub {
         format!("http://{}{path}", self.address)
     }
 
-    /// The address it listens on.
+    /// The address that the stub listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -93,27 +93,27 @@ impl Stub {
         self.state.forget_recorded();
     }
 
-    /// Lets the next event of a `gated_progress` call with this gate pass. Releases may come before the call.
+    /// Lets the next event of a `gated_progress` call with this gate pass. A release may come before the call.
     pub fn release(&self, gate: &str) {
         self.state.gate(gate).add_permits(1);
     }
 
-    /// How many event streams the peer gave up before they were over.
+    /// How many event streams the peer closed before they were over.
     pub fn cancelled_streams(&self) -> u64 {
         self.state.cancellations().total()
     }
 
-    /// Adds a tool to the catalogue, or replaces the one of the same name.
+    /// Adds a tool to the catalogue, or replaces the tool of the same name.
     pub fn set_tool(&self, definition: Value) {
         self.state.tools_mut().set(definition);
     }
 
-    /// Takes a tool out of the catalogue; false when there is none of that name.
+    /// Removes a tool from the catalogue. Returns `false` if there is no tool of that name.
     pub fn remove_tool(&self, name: &str) -> bool {
         self.state.tools_mut().remove(name)
     }
 
-    /// Answers everything with this status from now on; with `None` the stub works again.
+    /// Answers every request with this status from now on; with `None` the stub works again.
     pub fn break_with(&self, status: Option<StatusCode>) {
         self.state.break_with(status);
     }
@@ -136,7 +136,7 @@ impl Drop for Stub {
 
 async fn accept(listener: TcpListener, state: Arc<State>) {
     loop {
-        // A failed accept concerns one connection; the listener goes on.
+        // A failed accept concerns one connection; the listener works on.
         let Ok((socket, _)) = listener.accept().await else {
             continue;
         };
@@ -147,7 +147,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
                 let state = state.clone();
                 async move { Ok::<_, Infallible>(handle(state, request).await) }
             });
-            // An error here is a peer that went away or a deliberately broken connection.
+            // An error here is a peer that closed the connection, or a deliberately broken connection.
             let _ = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .serve_connection(TokioIo::new(socket), service)

@@ -1,4 +1,4 @@
-//! What a running stub remembers: recorded requests, legacy sessions, release gates, unfinished streams.
+//! The state of a running stub: recorded requests, legacy sessions, release gates, unfinished streams.
 
 use std::{
     collections::HashMap,
@@ -53,7 +53,7 @@ struct Session {
 pub(crate) struct State {
     pub(crate) options: Options,
     tools: RwLock<Tools>,
-    /// The status that everything is answered with; 0 while the stub works.
+    /// The status of every answer; 0 while the stub works.
     broken: AtomicU16,
     recorded: Mutex<Vec<Recorded>>,
     sessions: Mutex<HashMap<String, Session>>,
@@ -81,12 +81,12 @@ impl State {
         self.tools.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The catalogue, to change it.
+    /// The catalogue, to be changed.
     pub(crate) fn tools_mut(&self) -> RwLockWriteGuard<'_, Tools> {
         self.tools.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The status that every request gets, when the stub is told to be broken.
+    /// The status of every answer, if the stub was told to break.
     pub(crate) fn broken(&self) -> Option<StatusCode> {
         StatusCode::from_u16(self.broken.load(Ordering::Relaxed)).ok()
     }
@@ -109,9 +109,9 @@ impl State {
         lock(&self.recorded).clear();
     }
 
-    /// Opens a legacy session that lives for this many tool calls.
+    /// Opens a legacy session that ends after this many tool calls.
     pub(crate) fn open_session(&self, calls_left: Option<u64>) -> String {
-        // Guessable on purpose: nothing here is secret, and a test can tell the sessions apart.
+        // The ids can be guessed: nothing here is secret, and a test can tell the sessions apart.
         let id = format!("stub-session-{}", self.minted.fetch_add(1, Ordering::Relaxed) + 1);
         lock(&self.sessions).insert(id.clone(), Session { calls_left });
         id
@@ -129,7 +129,7 @@ impl State {
         lock(&self.sessions).clear();
     }
 
-    /// Counts one tool call of a session and forgets the session when it was the last.
+    /// Counts one tool call of a session, and forgets the session after its last call.
     pub(crate) fn count_call(&self, id: &str) {
         let mut sessions = lock(&self.sessions);
         let Some(left) = sessions.get_mut(id).and_then(|session| session.calls_left.as_mut()) else {
@@ -150,7 +150,7 @@ impl State {
     }
 }
 
-/// The count of event streams that their peer left before they were over.
+/// The number of event streams that their peer closed before they were over.
 #[derive(Clone, Default)]
 pub(crate) struct Cancellations(Arc<AtomicU64>);
 
@@ -164,7 +164,7 @@ impl Cancellations {
     }
 }
 
-/// A panicking test thread must not take the stub's other users down with it.
+/// Locks a mutex even if a test thread panicked while it held the lock: the stub's other users must not fail with it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

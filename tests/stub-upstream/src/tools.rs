@@ -1,4 +1,4 @@
-//! What calling a tool does: plain answers, streams of progress, and the ways to misbehave.
+//! What a call of a tool does: plain answers, streams of progress, and ways to misbehave.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     state::State,
 };
 
-/// Who the stub says it is.
+/// The stub's name and version.
 pub(crate) fn server_info() -> Value {
     json!({"name": "stub-upstream", "title": "Stub upstream", "version": env!("CARGO_PKG_VERSION")})
 }
@@ -48,7 +48,7 @@ pub(crate) async fn call(
     endpoint.reply(StatusCode::OK, &message)
 }
 
-/// How a tool ends that ran.
+/// How a call of a tool ends.
 enum Outcome {
     Done(String),
     Failed(&'static str),
@@ -94,7 +94,7 @@ enum Pace {
     Gate(Arc<Semaphore>),
 }
 
-/// The number of steps and their pace, when the tool is one that reports progress.
+/// The number of steps and their pace, if the tool reports progress.
 fn progress_wanted(state: &State, name: &str, params: &Value) -> Option<(u64, Pace)> {
     let argument = |key: &str| params.get("arguments").and_then(|arguments| arguments.get(key));
     let count = |key: &str| argument(key).and_then(Value::as_u64);
@@ -108,7 +108,7 @@ fn progress_wanted(state: &State, name: &str, params: &Value) -> Option<(u64, Pa
     Some((count("steps").unwrap_or(3).min(1000), pace))
 }
 
-/// Streams one progress notification per step and then the result; all but the first event are paced.
+/// Streams one progress notification per step and then the result. Every event but the first waits for its pace.
 fn progress(state: &State, params: &Value, steps: u64, pace: Pace, result: Value) -> Response<Body> {
     let token = params.get("_meta").and_then(|meta| meta.get("progressToken")).cloned();
     let cancelled = state.cancellations();
@@ -124,7 +124,7 @@ fn progress(state: &State, params: &Value, steps: u64, pace: Pace, result: Value
                 match &pace {
                     _ if step == 1 => {}
                     Pace::Delay(delay) => tokio::time::sleep(*delay).await,
-                    // The gate is never closed.
+                    // The semaphore of a gate is never closed.
                     Pace::Gate(gate) => {
                         if let Ok(permit) = gate.acquire().await {
                             permit.forget();
@@ -157,7 +157,7 @@ fn progress_notification(token: &Value, step: u64, steps: u64) -> Value {
     })
 }
 
-/// A valid answer of (about) so many bytes, or a stream that never ends.
+/// A valid answer of about this many bytes, or a stream that never ends.
 pub(crate) fn huge(id: &Value, bytes: u64, shape: HugeShape) -> Response<Body> {
     let before = format!(
         "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"resultType\":\"complete\",\"content\":[{{\"type\":\"text\",\"text\":\""
@@ -194,7 +194,7 @@ pub(crate) fn huge(id: &Value, bytes: u64, shape: HugeShape) -> Response<Body> {
     response
 }
 
-/// One event, and then the stream is over without a response: broken off, or ended in order.
+/// One event, after which the stream ends without a response: broken off, or ended in order.
 fn die_mid_stream(params: &Value, clean: bool) -> Response<Body> {
     let token = params.get("_meta").and_then(|meta| meta.get("progressToken")).cloned();
     let (feed, response) = body::events();
@@ -205,7 +205,7 @@ fn die_mid_stream(params: &Value, clean: bool) -> Response<Body> {
         };
         let _ = feed.send(Ok(event)).await;
         if !clean {
-            // Let the event leave first: a broken connection may take buffered bytes with it.
+            // The event is given time to leave: a broken connection may take buffered bytes with it.
             tokio::time::sleep(Duration::from_millis(50)).await;
             let _ = feed.send(Err(BreakOff)).await;
         }

@@ -1,4 +1,4 @@
-//! The stub over real HTTP: what other tests rely on when they point Postern at it.
+//! The stub over real HTTP: the behaviour that other tests rely on when they use the stub as an upstream.
 
 // The helpers of a test may fail like the test itself.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used)]

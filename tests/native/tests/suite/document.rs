@@ -1,4 +1,4 @@
-//! The OpenAPI document, and a site whose answers are held against it.
+//! The OpenAPI document, and a Postern whose answers are checked against the document.
 
 use boon::{Compiler, Schemas};
 use http::Method;
@@ -18,22 +18,22 @@ pub(crate) struct Operation {
     pub(crate) method: Method,
     /// Path with its parameters in braces.
     pub(crate) path: String,
-    /// What the document says of it.
+    /// The operation's object in the document.
     pub(crate) text: Value,
 }
 
 impl Operation {
-    /// Its parameters.
+    /// The operation's parameters.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &Value> {
         self.text["parameters"].as_array().into_iter().flatten()
     }
 
-    /// Whether it needs a credential.
+    /// Whether the operation needs a credential.
     pub(crate) fn is_protected(&self) -> bool {
         self.text["security"].as_array().is_some_and(|security| !security.is_empty())
     }
 
-    /// The path with `value` of each parameter's name.
+    /// The path in which each parameter is replaced by `value` of its name.
     pub(crate) fn path_with(&self, value: impl Fn(&str) -> String) -> String {
         let part = |part: &str| match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
             Some(name) => value(name),
@@ -44,7 +44,7 @@ impl Operation {
 }
 
 impl Document {
-    /// What the code says.
+    /// The document that the code generates.
     pub(crate) fn generated() -> Self {
         Self(serde_json::to_value(all::openapi::document()).unwrap())
     }
@@ -62,13 +62,13 @@ impl Document {
         operations.collect()
     }
 
-    /// One operation.
+    /// The operation with this method and path.
     pub(crate) fn operation(&self, method: &Method, path: &str) -> Operation {
         let found = self.operations().into_iter().find(|it| it.method == method && it.path == path);
         found.unwrap_or_else(|| panic!("the document has no {method} {path}"))
     }
 
-    /// What a `$ref` leads to; anything else is itself.
+    /// The value that a `$ref` refers to; any other value is returned as it is.
     pub(crate) fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value.get("$ref").and_then(Value::as_str) {
             Some(target) => self.0.pointer(target.trim_start_matches('#')).unwrap(),
@@ -76,7 +76,7 @@ impl Document {
         }
     }
 
-    /// Holds a reply against what the document says: status, media type, headers and every member of the body.
+    /// Checks a reply against the document: status, media type, headers and every member of the body.
     pub(crate) fn check(&self, operation: &Operation, reply: &Reply) {
         let name = format!("{} {}: {}", operation.method, operation.path, reply.status);
         let response = &operation.text["responses"][reply.status.as_str()];
@@ -101,7 +101,7 @@ impl Document {
         }
     }
 
-    /// Holds a request's body against the document.
+    /// Checks a request's body against the document.
     pub(crate) fn check_request(&self, operation: &Operation, body: &Value) {
         let schema = &operation.text["requestBody"]["content"]["application/json"]["schema"];
         assert!(!schema.is_null(), "{} {} takes no body", operation.method, operation.path);
@@ -110,7 +110,7 @@ impl Document {
         }
     }
 
-    /// Whether `instance` fits `schema`; with `closed` only members that the schema names.
+    /// Whether `instance` fits `schema`. With `closed`, members that the schema does not name are errors.
     pub(crate) fn fits(&self, schema: &Value, instance: &Value, closed: bool) -> Result<(), String> {
         let mut root = json!({ "allOf": [schema], "components": self.0["components"] });
         if closed {
@@ -129,8 +129,8 @@ impl Document {
     }
 }
 
-/// Closes every object that names its members. The parts of an `allOf` stay open, and `open` gets the names of those that
-/// are components; the whole is closed instead.
+/// Closes every object that names its members. The parts of an `allOf` stay open, since the whole is closed
+/// instead; `open` gets the names of the parts that are components.
 fn close(schema: &mut Value, open: &mut Vec<String>) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(|item| close(item, open)),
@@ -154,7 +154,7 @@ fn close(schema: &mut Value, open: &mut Vec<String>) {
     }
 }
 
-/// A whole Postern, and what the document says of it.
+/// A whole Postern, and the document that describes it.
 pub(crate) struct Site {
     /// Postern.
     pub(crate) app: App,
@@ -163,14 +163,14 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// With every route.
+    /// A Postern with every route.
     pub(crate) fn new() -> Self {
         let tables = all::families();
         let settings = [("SCHEDULER_TOKEN", SCHEDULER_TOKEN), ("PUBLIC_URL", "https://postern.example.com")];
         Self { app: App::new(tables, &settings), document: Document::generated() }
     }
 
-    /// Sends a request as the administrator that has to succeed; request and answer have to fit the document.
+    /// Sends a request as the administrator, which must succeed. Request and answer must fit the document.
     pub(crate) async fn ask(
         &self,
         method: Method,
@@ -189,7 +189,7 @@ impl Site {
         reply.json()
     }
 
-    /// The same for a request that is refused with `status`.
+    /// Sends a request as the administrator, which must be refused with `status`. The answer must fit the document.
     pub(crate) async fn refused(
         &self,
         status: u16,
@@ -221,7 +221,7 @@ impl Site {
         let body = body.map_or_else(String::new, |body| body.to_string());
         let reply = self.app.send(operation.method.clone(), &path, &headers, body).await;
         self.document.check(operation, &reply);
-        // What comes after the answer.
+        // The work that was left for after the response.
         self.app.settle().await;
         reply
     }

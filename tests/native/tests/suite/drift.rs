@@ -86,7 +86,7 @@ fn every_setting_is_a_variable_of_every_component_and_documented() {
         let variable = &spin["variables"][name.to_ascii_lowercase()];
         let marked = variable.get("secret").and_then(toml::Value::as_bool).unwrap_or_default();
         assert_eq!(marked, is_secret, "{name}");
-        // No default secret anywhere.
+        // No manifest has a default for a secret.
         assert!(!is_secret || variable["default"].as_str() == Some(""), "{name}");
     }
 }
@@ -127,7 +127,7 @@ fn text(value: &toml::Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// Spin's rule for one route: literal parts, `:name` for one part, `...` for the rest.
+/// Whether a path matches a route, by Spin's rules: literal parts, `:name` for one part, `...` for the rest.
 fn matches(route: &str, path: &str) -> bool {
     let mut parts = path.split('/');
     for part in route.split('/') {
@@ -150,7 +150,8 @@ fn spin_components_have_what_they_need_and_no_more() {
             |key: &str| -> Vec<String> { component[key].as_array().unwrap().iter().map(text).collect() };
         assert_eq!(list("sqlite_databases"), ["default"], "{name}");
         assert_eq!(list("key_value_stores"), ["default"], "{name}");
-        // These dial what operators register, so they get the wildcard; a function that dials nothing must not.
+        // These functions dial what operators register, so they get the wildcard; a function that dials nothing
+        // must not.
         let dials = ["integrations", "gateway", "connections", "oauth-callback", "admin", "scheduled"]
             .contains(&name.as_str());
         assert_eq!(list("allowed_outbound_hosts").contains(&"https://*:*".to_owned()), dials, "{name}");
@@ -169,7 +170,7 @@ fn the_embedded_migrations_are_the_files() {
 async fn the_embedded_migrations_build_the_same_schema_safely() {
     let schema = "SELECT type, name, tbl_name FROM sqlite_schema ORDER BY type, name";
     let (by_tool, by_postern) = (native::App::new(Vec::new(), &[]), native::App::unmigrated());
-    // Twice at once, and once more: nothing is applied twice.
+    // Two concurrent runs and a later one apply each migration once.
     let (one, two) = futures_util::join!(
         postern_core::store::schema::migrate(&by_postern.platform),
         postern_core::store::schema::migrate(&by_postern.platform)

@@ -1,4 +1,4 @@
-//! Rules of the house that no compiler checks: where things may stand, and files that must agree.
+//! Rules of the house that no compiler checks: which code may stand where, and the length of files and functions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Rust files below `folder`, tests left out.
+/// The Rust files below `folder`, without their tests.
 fn sources(folder: &str) -> Vec<(String, String)> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
@@ -62,9 +62,9 @@ fn every_statement_names_its_function() {
     }
 }
 
-/// libSQL behind Spin reports 0 for every statement: a write tells by its RETURNING clause what it did.
+/// libSQL behind Spin reports 0 changes for every statement, so a write reads from its RETURNING clause what it did.
 #[test]
-fn nobody_asks_for_a_number_of_changes() {
+fn no_code_asks_for_a_number_of_changes() {
     for (name, text) in product() {
         for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
             let asks = ["changes()", ".changes", "\"changes\""].iter().any(|sign| line.contains(sign));
@@ -104,7 +104,7 @@ fn a_function_names_no_other_function() {
     }
 }
 
-/// The crates that each room may use: the arrows of ARCHITECTURE.md.
+/// The crates that each crate under `shared` may use: the arrows of ARCHITECTURE.md.
 #[test]
 fn the_shared_crates_point_one_way() {
     for (crate_name, allowed) in [
@@ -151,7 +151,8 @@ fn files_and_functions_stay_short() {
     }
 }
 
-/// The functions of a formatted file, with the number of their lines: from the line with `fn` to the brace below it.
+/// The functions of a formatted file, with their numbers of lines: from the line with `fn` to the brace that ends
+/// the function.
 fn functions(text: &str) -> Vec<(&str, usize)> {
     let lines: Vec<&str> = text.lines().collect();
     let indent = |line: &str| line.len() - line.trim_start().len();

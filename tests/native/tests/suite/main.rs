@@ -1,4 +1,5 @@
-//! Tests of the whole tree on the native ports: house rules, files that must agree, the OpenAPI document, the port suite.
+//! Tests of the whole tree on the native ports: house rules, files that must agree, the OpenAPI document, the port
+//! suite.
 
 #![allow(
     clippy::unwrap_used,

@@ -14,7 +14,7 @@ const SUCCESSES: [char; 2] = ['2', '3'];
 const INTEGRATIONS: &str = "/api/v1/integrations";
 const INTEGRATION: &str = "/api/v1/integrations/{id}";
 
-/// Where the document is committed.
+/// The document that is committed.
 fn committed() -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
     fs::read_to_string(file).unwrap()
@@ -22,7 +22,7 @@ fn committed() -> String {
 
 #[test]
 fn the_committed_file_is_what_the_code_says() {
-    // Not `assert_eq`, which would print both.
+    // `assert_eq` would print both documents.
     assert!(
         committed() == all::openapi::text().unwrap(),
         "docs/openapi.json is out of date: run `cargo xtask openapi`"
@@ -66,7 +66,7 @@ fn every_operation_is_described() {
 }
 
 #[test]
-fn references_stay_inside_and_lead_somewhere() {
+fn every_reference_leads_to_a_part_of_the_document() {
     fn visit(document: &Document, value: &Value, found: &mut usize) {
         match value {
             Value::Array(items) => items.iter().for_each(|item| visit(document, item, found)),
@@ -88,11 +88,11 @@ fn references_stay_inside_and_lead_somewhere() {
     assert!(found > 100, "{found} references");
 }
 
-/// What stands in for path parameters: ids of the right and of the wrong form, none of which exists.
+/// Values for path parameters: ids of the right and of the wrong form, none of which exists.
 const IDS: [&str; 3] = ["00000000-0000-4000-8000-000000000000", "nobody", "%21"];
 
 #[tokio::test]
-async fn who_is_not_known_gets_what_the_document_says() {
+async fn an_unknown_caller_gets_what_the_document_says() {
     let site = Site::new();
     for operation in site.document.operations() {
         for id in IDS {
@@ -106,7 +106,7 @@ async fn who_is_not_known_gets_what_the_document_says() {
 }
 
 #[tokio::test]
-async fn whatever_an_administrator_sends_gets_what_the_document_says() {
+async fn every_request_of_an_administrator_gets_what_the_document_says() {
     let site = Site::new();
     let mut statuses = BTreeSet::new();
     for operation in site.document.operations() {
@@ -129,7 +129,7 @@ async fn whatever_an_administrator_sends_gets_what_the_document_says() {
             }
         }
     }
-    // Otherwise the table above is no test of errors.
+    // Without these statuses the table above would test no errors.
     assert!(statuses.is_superset(&BTreeSet::from([200, 400, 401, 404])), "{statuses:?}");
 }
 
@@ -196,7 +196,7 @@ async fn a_member_that_the_document_does_not_know_is_noticed() {
     }
 }
 
-/// Registers `stub` under review and brings one of its tools into every state; the integration's id.
+/// Registers `stub` under review and brings one of its tools into every state. Returns the integration's id.
 async fn reviewed_tools(site: &Site, stub: &Stub) -> String {
     let tool =
         |text: &str| json!({ "name": "drifting", "description": text, "inputSchema": { "type": "object" } });

@@ -1,4 +1,5 @@
-//! The port conformance suite on the native adapter, so that whole-router tests stand on ports that behave.
+//! The port conformance suite on the native adapter, so that whole-router tests run on ports that keep their
+//! contracts.
 
 use std::rc::Rc;
 
