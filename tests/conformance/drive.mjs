@@ -6,7 +6,7 @@
 // From the environment: POSTERN_URL and POSTERN_KEY of the one gateway that all scenarios share, and what the
 // suite sets: MCP_CONFORMANCE_SCENARIO, MCP_CONFORMANCE_PROTOCOL_VERSION, MCP_CONFORMANCE_CONTEXT (JSON).
 //
-// The agent here only asks for things; every check is about what Postern then sends to the mock server. Where a
+// The agent here only makes requests; every check is about what Postern then sends to the mock server. Where a
 // client library would itself repair something that is under test, the raw request is used instead.
 
 import { createRequire } from "node:module";
@@ -36,7 +36,7 @@ async function register(fields) {
   return (await admin("POST", "/api/v1/integrations", { name, url: upstream, ...fields })).integration;
 }
 
-/** Has Postern look at the mock server as the caller; returns what it says about it. */
+/** Lets Postern probe the mock server with the caller's credential. Returns the message of the validation. */
 async function validate({ id }) {
   const { integration } = await admin("POST", `/api/v1/integrations/${id}/validate`);
   if (integration.validationStatus !== "valid") {
@@ -45,7 +45,7 @@ async function validate({ id }) {
   return integration.validationMessage;
 }
 
-/** Connects as a person does: to the authorization server, which consents by itself, and back to Postern. */
+/** Connects as a person does: opens the authorization server, which consents by itself, and returns to Postern. */
 async function authorize({ id }) {
   const { authorizationUrl } = await admin("POST", `/mcp/integrations/${id}/oauth/init`);
   const consent = await fetch(authorizationUrl, { redirect: "manual" });
@@ -57,7 +57,7 @@ async function authorize({ id }) {
   if (answer.status !== 302) throw new Error(`the callback answered HTTP ${answer.status}: ${await answer.text()}`);
 }
 
-/** Connects, again and again for as long as Postern says that the upstream wants an authorization. */
+/** Connects, and repeats that for as long as Postern says that the upstream wants an authorization. */
 async function authorized(integration) {
   let message;
   do {
@@ -67,7 +67,7 @@ async function authorized(integration) {
   } while (message.startsWith("reachable, authorization required"));
 }
 
-/** An agent of the era that the scenario runs at, with every capability, as agents in the field have. */
+/** An agent of the era that the scenario runs at, with every capability, as real agents have. */
 async function connect(slug) {
   const modern = MCP_CONFORMANCE_PROTOCOL_VERSION >= "2026-07-28";
   const client = new Client(
@@ -92,7 +92,7 @@ async function connect(slug) {
   return client;
 }
 
-/** The answers that a form suggests by itself. */
+/** The answers that a form suggests by its defaults. */
 function defaults(schema) {
   const fields = Object.entries(schema?.properties ?? {}).filter(([, field]) => "default" in field);
   return Object.fromEntries(fields.map(([name, field]) => [name, field.default]));
@@ -108,7 +108,7 @@ function arguments_(tool) {
 /** tools/list as Postern answers it, before the library leaves out what it finds invalid. */
 const rawTools = async (client) => (await client.request({ method: "tools/list", params: {} })).tools;
 
-/** A call whose failure is part of the scenario. */
+/** Does work that may fail as part of the scenario. */
 async function attempt(what, work) {
   try {
     await work();
@@ -119,7 +119,7 @@ async function attempt(what, work) {
 
 const call = (client, name, args = {}) => client.callTool({ name, arguments: args });
 
-/** Uses the first tool; connects again for as long as the answer asks for it. */
+/** Calls the first tool, and connects again for as long as the answer asks for that. */
 async function callAuthorized(client, integration) {
   const { tools } = await client.listTools();
   if (tools.length === 0) throw new Error("Postern lists no tool");
@@ -133,7 +133,7 @@ async function callAuthorized(client, integration) {
   }
 }
 
-/** The default: use the first tool. */
+/** The default: calls the first tool. */
 async function callFirst(client) {
   const { tools } = await client.listTools();
   if (tools.length > 0) await call(client, tools[0].name, arguments_(tools[0]));
@@ -195,7 +195,7 @@ const scenarios = {
   },
 };
 
-/** The upstream wants OAuth: Postern is the client, and the person here only opens what Postern hands out. */
+/** The upstream wants OAuth: Postern is the client, and the person only opens the URLs that Postern hands out. */
 async function driveAuthorized() {
   const { client_id: clientId, client_secret: clientSecret } = context;
   const isOwn = MCP_CONFORMANCE_SCENARIO.startsWith("auth/client-credentials");

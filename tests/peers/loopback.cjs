@@ -1,5 +1,5 @@
-// Preload (`node --require`) for servers that were not written for tests: they listen on 127.0.0.1 where they would
-// listen on every interface, and they leave when their standard input closes, that is, when their parent is gone.
+// Preload (`node --require`) for servers that were not written for tests: they listen on 127.0.0.1 instead of every
+// interface, and they leave when their standard input closes, that is, when their parent is gone.
 
 const net = require("node:net");
 

@@ -18,6 +18,6 @@ sdist, port = sys.argv[1:]
 sys.path.insert(0, os.path.join(sdist, "examples", "servers", "everything-server"))
 threading.Thread(target=leave_with_stdin, daemon=True).start()
 
-from mcp_everything_server.server import main  # noqa: E402  (found only now)
+from mcp_everything_server.server import main  # noqa: E402  (the path is set above)
 
 main(["--port", port, "--log-level", "WARNING"])

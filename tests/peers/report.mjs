@@ -1,6 +1,6 @@
-// What the JavaScript clients share: their arguments, and the one JSON object that each prints.
+// What the JavaScript clients share: reading their arguments, and printing one JSON object.
 
-/** `node <client>.mjs URL TOOL ARGUMENTS_JSON [MODE]`; the API key comes in POSTERN_KEY, out of the process list. */
+/** `node <client>.mjs URL TOOL ARGUMENTS_JSON [MODE]`; the API key is in POSTERN_KEY, out of the process list. */
 export function task() {
   const [, , url, tool, args = "{}", mode] = process.argv;
   if (!url || !tool) {
@@ -17,7 +17,7 @@ export function task() {
   };
 }
 
-/** Collects progress notifications with the moment of their arrival, in milliseconds since the call began. */
+/** Collects progress notifications, each with its time of arrival in milliseconds since the call began. */
 export function progressLog() {
   const start = performance.now();
   const events = [];

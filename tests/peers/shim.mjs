@@ -1,8 +1,9 @@
-// A transparent, streaming proxy on 127.0.0.1 that adds request headers: for clients that cannot send any.
+// A transparent, streaming proxy on 127.0.0.1 that adds request headers, for clients that cannot send any of their
+// own.
 //
 //   node shim.mjs PORT TARGET_ORIGIN [name=value …]      (PORT 0: any free one)
 //
-// POSTERN_KEY, when set, is added as `Authorization: Bearer`; REWRITE_HOST=1 replaces Host by the target's.
+// POSTERN_KEY, when set, is added as `Authorization: Bearer`; REWRITE_HOST=1 replaces Host with the target's.
 // Prints {"ready":true,"url":…}; leaves when its standard input closes.
 
 import http from "node:http";

@@ -25,10 +25,9 @@
 //   {"id":2,"cmd":"scheduled","cron":"* * * * *"}           → {"outcome":"ok",…} after the handler's end
 //   {"id":3,"cmd":"kv"}                                     → {"key":"value",…}
 //   {"id":4,"cmd":"stop"}                                   → answered, then the process ends
-//   {"id":6,"cmd":"kill"}                                   → workerd and the process are killed, nobody answers
+//   {"id":6,"cmd":"kill"}                                   → workerd and the process are killed, without an answer
 //
-// The Worker's console goes to stderr. The process ends by itself when stdin closes, so nothing outlives a
-// parent that died.
+// The Worker's console goes to stderr. The process ends when stdin closes, so it never outlives its parent.
 
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, existsSync, rmSync } from "node:fs";
@@ -40,7 +39,7 @@ import { createInterface } from "node:readline";
 const HERE = import.meta.dirname;
 const ROOT = resolve(HERE, "../..");
 
-/** A mistake of whoever called: told in one line, without a stack. */
+/** A mistake of the caller, reported in one line without a stack. */
 class UsageError extends Error {}
 
 function loadMiniflare() {
@@ -93,7 +92,7 @@ function statements(sql) {
     .filter((statement) => statement !== "");
 }
 
-/** Applies what is missing, one atomic batch a file, and keeps the same record as `wrangler d1 migrations`. */
+/** Applies the missing migrations, one atomic batch a file, and keeps the same record as `wrangler d1 migrations`. */
 async function migrate(database, folder) {
   await database
     .prepare(
@@ -146,7 +145,7 @@ function options(miniflare, start, script) {
   };
 }
 
-/** Process id of workerd, for whoever measures its memory; null where /proc does not tell. */
+/** The process id of workerd, for measurements of its memory; null where /proc does not show it. */
 function workerdPid() {
   try {
     const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, "utf8").trim().split(/\s+/);
@@ -156,11 +155,12 @@ function workerdPid() {
   }
 }
 
-/** Kills workerd in the middle of whatever it is doing, and returns when its files are free. */
+/** Kills workerd in the middle of its work, and returns when its files are free. */
 async function killWorkerd(pid) {
   if (!pid) throw new UsageError("the process id of workerd is not known on this system");
   process.kill(pid, "SIGKILL");
-  // Dead but not yet waited for is dead enough; the state follows the name in parentheses.
+  // A dead process counts as dead even before its parent has waited for it; the state follows the name in
+  // parentheses.
   const alive = () => {
     try {
       return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
@@ -172,12 +172,12 @@ async function killWorkerd(pid) {
 }
 
 /**
- * Ends workerd when this process dies without the chance to do it (SIGKILL): the shell's `cat` sees the end of the
- * pipe. Returns a function that calls the guard off.
+ * Ends workerd when this process dies without ending it (SIGKILL): the shell's `cat` ends when the pipe closes.
+ * Returns a function that stops the guard.
  */
 function guard(pid, temporary) {
   if (!pid) return () => {};
-  // workerd writes to its folder until it is gone; ten seconds are plenty for that.
+  // workerd writes to its folder until its process has ended, for which ten seconds are plenty.
   const wait = 'n=0; while kill -0 "$0" 2>/dev/null && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done';
   const script = `cat >/dev/null; kill "$0"; [ -z "$1" ] || { ${wait}; rm -rf -- "$1"; }`;
   const shell = spawn("sh", ["-c", script, String(pid), temporary ?? ""], { stdio: ["pipe", "ignore", "ignore"] });
@@ -213,7 +213,7 @@ const commands = {
   },
 };
 
-// A parent that died no longer reads; what could not be told to it must not keep the clean-up from happening.
+// A parent that died reads no more output: a failed write must not prevent the clean-up.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
 const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -265,7 +265,7 @@ async function main() {
         if (temporary) rmSync(temporary, { recursive: true, force: true });
         process.kill(process.pid, "SIGKILL");
       }
-      // Not awaited: a slow scheduled run must not hold up the SQL of a test that watches it.
+      // Not awaited: a slow scheduled run must not delay the SQL of a test that watches the run.
       Promise.resolve()
         .then(() => {
           if (!Object.hasOwn(commands, cmd)) throw new UsageError(`unknown command ${cmd}`);

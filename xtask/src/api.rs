@@ -1,11 +1,11 @@
-//! Postern's own administration API, as far as the verbs use it.
+//! Postern's administration API, as far as the verbs use it.
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::http::{self, Answer};
 
-/// A running Postern and a key that may administer it.
+/// A running Postern, with an admin key.
 #[derive(Clone)]
 pub(crate) struct Postern {
     /// Scheme, host and port.
@@ -26,7 +26,7 @@ impl Postern {
         http::send(method, &format!("{}{path}", self.origin), &[("authorization", &authorization)], body)
     }
 
-    /// The health report; an error that quotes the answer when Postern does not call itself healthy.
+    /// The health report; an error that quotes the answer when Postern is not healthy.
     pub(crate) fn health(&self) -> Result<Value> {
         self.send("GET", "/health", None)?.expect(200, "GET /health")
     }
@@ -36,8 +36,8 @@ impl Postern {
         Ok(self.send("GET", "/api/v1/integrations?limit=1", None)?.status != 401)
     }
 
-    /// Registers an upstream that needs no credential. One of the same name and URL is taken as it is;
-    /// one of the same name and another URL is replaced.
+    /// Registers an upstream that needs no credential. An integration of the same name and URL is kept; one of the
+    /// same name and another URL is replaced.
     pub(crate) fn register(&self, name: &str, url: &str) -> Result<Integration> {
         let mut body = json!({ "name": name, "url": url, "authMode": "none" });
         let mut answer = self.send("POST", "/api/v1/integrations", Some(&body))?;
@@ -74,7 +74,7 @@ impl Postern {
         Ok(())
     }
 
-    /// Probes the upstream now; an error when Postern finds it invalid.
+    /// Probes the upstream now; an error when the validation finds the upstream unusable.
     pub(crate) fn validate(&self, integration: &Integration) -> Result<()> {
         let what = format!("validating {}", integration.slug);
         let answer = self

@@ -1,14 +1,14 @@
-//! What the user sees while a verb runs: step headers, elapsed times, notes.
+//! Output for the user while a verb runs: step headers, elapsed times, notes.
 
 use std::time::{Duration, Instant};
 
-/// Announces a step; says on [`Step::done`] how long it took.
+/// An announced step of a verb; [`Step::done`] prints how long the step took.
 pub(crate) struct Step {
     title: String,
     started: Instant,
 }
 
-/// Begins a step.
+/// Announces a step and begins it.
 pub(crate) fn step(title: impl Into<String>) -> Step {
     let title = title.into();
     println!("\n==> {title}");
@@ -24,12 +24,12 @@ impl Step {
     }
 }
 
-/// A line below the current step.
+/// Prints a line below the current step.
 pub(crate) fn note(text: impl AsRef<str>) {
     println!("    {}", text.as_ref());
 }
 
-/// A duration as people say it.
+/// A duration in words, such as `2 min 5 s`.
 pub(crate) fn seconds(duration: Duration) -> String {
     let seconds = duration.as_secs();
     if seconds >= 60 {

@@ -1,4 +1,4 @@
-//! What the product says of itself: the program `describe` of the crate `all`.
+//! Descriptions of the product, as the program `describe` of the crate `all` prints them.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace;
 
-/// What `describe <subject>` prints: JSON.
+/// The JSON that `describe <subject>` prints.
 pub(crate) fn text(subject: &str) -> Result<String> {
     let output = Command::new("cargo")
         .args(["run", "--quiet", "--package", "all", "--bin", "describe", "--", subject])

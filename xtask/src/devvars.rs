@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::fs_ext;
 
-/// Secrets as Postern wants them.
+/// Secrets in the forms that Postern accepts.
 pub(crate) struct Secrets {
     /// `ENCRYPTION_KEY`: base64 of 32 random bytes.
     pub(crate) encryption_key: String,
@@ -17,7 +17,7 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// Fresh ones from the system's randomness.
+    /// Fresh secrets from the system's randomness.
     pub(crate) fn generate() -> Result<Self> {
         use std::fmt::Write as _;
         let public_id = random::<8>()?.iter().fold(String::new(), |mut id, byte| {
@@ -37,14 +37,14 @@ fn random<const N: usize>() -> Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// The file, read.
+/// The contents of the file.
 pub(crate) struct DevVars {
     path: PathBuf,
     text: String,
 }
 
 impl DevVars {
-    /// Reads it; `None` when it is not there.
+    /// Reads the file; `None` when there is none.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
         match std::fs::read_to_string(path) {
             Ok(text) => Ok(Some(Self { path: path.to_path_buf(), text })),
@@ -53,7 +53,7 @@ impl DevVars {
         }
     }
 
-    /// Writes it with fresh secrets, readable by its owner only.
+    /// Writes the file with fresh secrets, readable by its owner only.
     pub(crate) fn create(path: &Path, port: u16) -> Result<Self> {
         let secrets = Secrets::generate()?;
         let text = format!(
@@ -79,7 +79,7 @@ impl DevVars {
         })
     }
 
-    /// Makes a `PUBLIC_URL` of this machine follow the port; another one is the user's own and stays.
+    /// Puts the port into a `PUBLIC_URL` of this machine. A public URL of the user's own stays.
     pub(crate) fn follow_port(&mut self, port: u16) -> Result<()> {
         let Some(current) = self.get("PUBLIC_URL").map(str::to_owned) else {
             return Ok(());

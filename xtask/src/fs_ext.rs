@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 
 use crate::console;
 
-/// Held until dropped: keeps two runs of this tool from doing the same work at once.
+/// A lock that is held until it is dropped: two runs of this tool do not do the same work at the same time.
 pub(crate) struct Lock(#[allow(dead_code, reason = "closing the file is what releases the lock")] File);
 
-/// Takes the lock, telling the user when another run holds it.
+/// Takes the lock, and tells the user when another run holds it.
 pub(crate) fn lock(path: &Path) -> Result<Lock> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
@@ -37,7 +37,7 @@ pub(crate) fn lock(path: &Path) -> Result<Lock> {
     Ok(Lock(file))
 }
 
-/// Removes a folder; one that is not there is fine.
+/// Removes a folder, if it exists.
 pub(crate) fn remove_dir(path: &Path) -> Result<()> {
     match std::fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

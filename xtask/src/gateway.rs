@@ -1,4 +1,4 @@
-//! Postern as built, on real workerd (through `tests/workerd/run.mjs`) or on Spin's test host, and gone when dropped.
+//! The built Postern, on real workerd (through `tests/workerd/run.mjs`) or on Spin's test host, stopped when dropped.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -16,13 +16,13 @@ use crate::workspace;
 
 /// A running Postern with a database of its own.
 pub(crate) struct Gateway {
-    /// How to reach it.
+    /// The address and the admin key of this Postern.
     pub(crate) postern: Postern,
     _host: Service,
 }
 
-/// Starts what [`crate::verbs::build::postern`] left behind, with further settings. Unless they name a public URL, it
-/// goes by its own address.
+/// Starts the Postern that [`crate::verbs::build::postern`] built, with further settings. Unless these name a
+/// public URL, Postern's own address is its public URL.
 pub(crate) fn start(tools: &Tools, runtime: Runtime, more: &[(&'static str, &str)]) -> Result<Gateway> {
     let secrets = Secrets::generate()?;
     let port = free_port()?;

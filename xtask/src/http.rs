@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use ureq::http;
 
-/// An answer, read to its end.
+/// An answer whose whole body was read.
 pub(crate) struct Answer {
     /// The status code.
     pub(crate) status: u16,
@@ -23,7 +23,7 @@ impl Answer {
             .with_context(|| format!("not JSON (HTTP {}): {}", self.status, self.body))
     }
 
-    /// The body as JSON when the status is the expected one.
+    /// The body as JSON; an error when the status is not the expected one.
     pub(crate) fn expect(&self, status: u16, what: &str) -> Result<Value> {
         if self.status != status {
             bail!("{what}: HTTP {} instead of {status}: {}", self.status, self.body);

@@ -42,7 +42,7 @@ pub(crate) fn call_tool(endpoint: &str, key: &str, tool: &str, arguments: &Value
     message.get("result").cloned().with_context(|| format!("calling {tool}: no result in {message}"))
 }
 
-/// The text blocks of a tool's result, joined by line ends; an error when the tool reported one.
+/// The text blocks of a tool's result, joined by line ends; an error when the tool reported a failure.
 pub(crate) fn text_of(result: &Value) -> Result<String> {
     let blocks = result.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let text: Vec<&str> =

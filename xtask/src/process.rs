@@ -1,4 +1,4 @@
-//! Child processes: run to the end or kept running, each in a process group of its own, none left behind.
+//! Child processes: run to the end or kept running, each in a process group of its own, all stopped at the end.
 
 mod service;
 
@@ -21,14 +21,14 @@ const GRACE: Duration = Duration::from_secs(6);
 /// How often a silent command says that it still works.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Groups of the children that run now, for the signal handler.
+/// The process groups of the children that run now, for the signal handler.
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Set once a signal has been received: from then on, failing children are no news.
+/// Set once a signal has been received: from then on, a child that fails is not reported.
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// On Ctrl-C, SIGTERM or SIGHUP: stops every child, then ends this process with 130.
@@ -48,14 +48,14 @@ pub(crate) fn stop_everything_on_signal() -> Result<()> {
     .context("cannot handle signals")
 }
 
-/// Never returns when a signal has come: the handler ends the process, with the right exit code.
+/// Never returns once a signal has been received: the handler ends the process, with the right exit code.
 pub(crate) fn yield_to_signal() {
     while STOPPING.load(Ordering::SeqCst) {
         sleep(GRACE);
     }
 }
 
-/// Waits for a signalled group to end; what is left after the grace time is killed.
+/// Waits for a signalled group to end, and kills what is left of the group after the grace time.
 fn end_group(group: Pid) {
     let deadline = Instant::now() + GRACE;
     while Instant::now() < deadline && test_kill_process_group(group).is_ok() {
@@ -96,7 +96,7 @@ impl Drop for Group {
             let _ = kill_process_group(self.pid, Signal::KILL);
         }
         let _ = self.child.wait();
-        // Whatever the leader left behind gets a moment, too, to close its files.
+        // Processes that the leader left behind get a moment too, to close their files.
         let _ = kill_process_group(self.pid, Signal::TERM);
         end_group(self.pid);
         locked(&RUNNING).retain(|pid| *pid != self.pid);
@@ -116,7 +116,7 @@ pub(crate) fn run_quietly(command: &mut Command, what: &str) -> Result<()> {
     succeeded(status, what, &output)
 }
 
-/// Runs a command and returns what it wrote, both streams in one; says every 15 s that it still works.
+/// Runs a command and returns its status and its output, both streams in one; says every 15 s that it still works.
 pub(crate) fn capture(command: &mut Command, what: &str) -> Result<(ExitStatus, String)> {
     let started = Instant::now();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -164,7 +164,7 @@ fn succeeded(status: ExitStatus, what: &str, output: &str) -> Result<()> {
     bail!("{what} failed ({status})")
 }
 
-/// A command's standard output; an error when it fails or is not there.
+/// A command's standard output; an error when the command fails or is missing.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {program}"))?;

@@ -12,7 +12,7 @@ pub(crate) enum Runtime {
 }
 
 impl Runtime {
-    /// As the tests and the load generator are told.
+    /// The runtime's name in the environment of the tests and on the load generator's command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Workerd => "workerd",

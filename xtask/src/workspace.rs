@@ -1,4 +1,4 @@
-//! Where things are in this repository.
+//! The places of folders and programs in this repository.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 /// The folder of the workspace's `Cargo.toml`.
 ///
-/// Asked of cargo at run time, as a target directory may be shared between clones.
+/// Cargo is asked at run time, since clones may share a target directory.
 pub(crate) fn root() -> PathBuf {
     let manifest_dir = std::env::var("CARGO_MANIFEST_DIR")
         .ok()
@@ -21,7 +21,8 @@ pub(crate) fn worker_crate() -> PathBuf {
     root().join("runtimes/cloudflare")
 }
 
-/// The functions, by the names of their folders; each is a Spin component of its own. `all` is the list of them, not one.
+/// The functions, by the names of their folders; each is a Spin component of its own. `all` is the list of the
+/// functions, not a function.
 pub(crate) fn functions() -> Result<Vec<String>> {
     let folder = root().join("functions");
     let entries = std::fs::read_dir(&folder).with_context(|| format!("no {}", folder.display()))?;
@@ -60,7 +61,7 @@ pub(crate) fn conformance_dir() -> PathBuf {
     root().join("tests/conformance")
 }
 
-/// Where cargo puts what it builds; also home of this tool's own locks and reports.
+/// The folder into which cargo builds; also the place of this tool's own locks and reports.
 pub(crate) fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }

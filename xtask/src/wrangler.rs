@@ -12,13 +12,13 @@ pub(crate) fn command(tools: &Tools) -> Command {
         .current_dir(workspace::root())
         .env("WRANGLER_SEND_METRICS", "false")
         .env("WRANGLER_SEND_ERROR_REPORTS", "false")
-        // The banner is what looks for a newer wrangler.
+        // wrangler looks for a newer version of itself only to print it in the banner.
         .env("WRANGLER_HIDE_BANNER", "true")
         .env("WRANGLER_NO_SKILLS_UPDATE_PROMPTS", "true");
     command
 }
 
-/// The same, for what stays on this machine: no prompts, and nothing fetched from Cloudflare.
+/// A wrangler command for work that stays on this machine: no prompts, and nothing fetched from Cloudflare.
 pub(crate) fn local(tools: &Tools) -> Command {
     let mut command = command(tools);
     command

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 pub struct ApiKey {
     /// The whole text, which only its holder knows.
     pub text: String,
-    /// The public id in it.
+    /// The public id, a part of the text.
     pub id: String,
 }
 
@@ -21,7 +21,7 @@ impl ApiKey {
         Ok(Self { text, id })
     }
 
-    /// What the `api_keys` table holds of it.
+    /// The hash of the key, which the table `api_keys` stores.
     pub fn hash(&self) -> String {
         hex(&Sha256::digest(&self.text))
     }

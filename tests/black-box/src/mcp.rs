@@ -92,7 +92,7 @@ impl Request {
 pub struct Reply {
     /// Status, headers and text.
     pub http: Answer,
-    /// Every JSON-RPC message in it, in order.
+    /// Every JSON-RPC message of the answer, in order.
     pub messages: Vec<Value>,
 }
 
@@ -119,7 +119,7 @@ impl Reply {
         Ok(Self { http, messages })
     }
 
-    /// The response message: the last one, with the id that was asked.
+    /// The response: the last message, which must have the id of the request.
     pub fn response(&self, id: &Value) -> Result<&Value> {
         let last = self.messages.last().with_context(|| format!("no message in {:?}", self.http))?;
         ensure!(last["jsonrpc"] == "2.0", "not JSON-RPC 2.0: {last}");

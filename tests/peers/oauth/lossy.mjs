@@ -1,11 +1,12 @@
-// A token endpoint in front of the real one that loses answers to refreshes, for whoever is to survive that. Like
-// providers that allow a retry, it gives the same answer to the same refresh token again, until the token that it
-// answered with was used: from then on an old one is a reuse, and reaches the real endpoint, which revokes the grant.
+// A token endpoint in front of the real one that loses answers to refreshes, so that clients can be tested against
+// lost answers. Like providers that allow a retry, this endpoint answers the same refresh token again in the same
+// way, until the token in that answer has been used. From then on the old token counts as reused: it reaches the
+// real endpoint, which revokes the grant.
 
 /** The handler. */
 export function lossy(state, endpoint) {
   const answers = new Map(); // refresh token → a promise of the answer
-  const predecessors = new Map(); // refresh token → the one that it replaced
+  const predecessors = new Map(); // refresh token → the token that it replaced
 
   const forward = async (headers, body) => {
     const { authorization, "content-type": type } = headers;

@@ -3,16 +3,16 @@
 //   node main.mjs        the first line on stdin says what to start:
 //
 //   {"provider": "oidc",          oidc-provider; "mock": oauth2-mock-server, which only has OpenID Connect discovery
-//    "postern": "http://…",       where Postern really is
-//    "publicUrl": "https://…",    where Postern says it is; redirect URIs and client metadata documents are below it
+//    "postern": "http://…",       Postern's real origin
+//    "publicUrl": "https://…",    Postern's public URL; redirect URIs and client metadata documents are below it
 //    "accessTtl": 3600,           lifetime of access tokens in seconds
 //    "registration": true,        dynamic client registration
 //    "cimd": false,               client ID metadata documents
 //    "clientSecret": "…"}         secret of the clients `confidential` and `machine` that are registered already
 //
 // Answer: {"ready":true,"issuer":"…","upstream":"…","lossy":"…","control":"…"}. `upstream` has two MCP servers, `/mcp` (both
-// eras, stateless) and `/legacy` (sessions); `lossy` is a token endpoint that loses answers, before the real one.
-// GET `control` tells what was seen so far, POST changes how the servers behave from now on (see `State`).
+// eras, stateless) and `/legacy` (sessions); `lossy` is a token endpoint, in front of the real one, that loses answers.
+// GET `control` returns what the servers have recorded, POST changes how they behave from now on (see `State`).
 
 import http from "node:http";
 import { createInterface } from "node:readline";
@@ -21,15 +21,15 @@ import { mock } from "./mock.mjs";
 import { provider } from "./provider.mjs";
 import { upstream } from "./upstream.mjs";
 
-/** What the servers do and what they have seen. */
+/** How the servers behave, and what they have recorded. */
 class State {
   // Set by POST.
   accessTtl = 3600;
   failToken = null; // {"status", "body"}: what the token endpoint answers instead
   refuse = false; // the MCP servers answer 401 whatever the token
-  lose = 0; // answers to refreshes that `lossy` still is to lose
-  hold = 0; // milliseconds that `lossy` keeps an answer to a refresh
-  // Told by GET.
+  lose = 0; // number of answers to refreshes that `lossy` loses from now on
+  hold = 0; // milliseconds for which `lossy` holds back an answer to a refresh
+  // Returned by GET.
   authorizations = []; // parameters of authorization requests
   tokens = []; // {grant, ok, error, client, auth, resource, scope} per token request
   registrations = []; // metadata of registered clients
@@ -37,7 +37,7 @@ class State {
   documents = 0; // client metadata documents that were fetched
   issued = []; // every secret that was issued or presented: tokens, codes, verifiers, client secrets
   lost = 0; // answers that `lossy` lost
-  replayed = 0; // answers that it gave again
+  replayed = 0; // answers that `lossy` gave again
   passed = 0; // requests that reached `lossy`
   calls = {}; // subject → calls of tools
   refused = {}; // reason → requests that the MCP servers refused
@@ -54,7 +54,7 @@ async function listen(make) {
   return origin;
 }
 
-/** GET: what was seen; POST: what is to be done. */
+/** GET returns what was recorded; POST changes how the servers behave. */
 function control(state) {
   return async (request, response) => {
     if (request.method === "POST") {

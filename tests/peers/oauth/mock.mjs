@@ -1,5 +1,6 @@
-// oauth2-mock-server: an authorization server with OpenID Connect discovery only, as some identity providers are, which
-// signs everybody in at once. Registration and resource indicators, which it lacks, are added through its own hooks.
+// oauth2-mock-server: an authorization server with OpenID Connect discovery only, as some identity providers are,
+// which signs every browser in at once. Registration and resource indicators, which it lacks, are added through its
+// hooks.
 
 import { randomUUID } from "node:crypto";
 import { Events, OAuth2Issuer, OAuth2Service } from "oauth2-mock-server";

@@ -1,6 +1,6 @@
 // oidc-provider as a strict OAuth 2.1 authorization server: PKCE S256, resource indicators, refresh tokens that are
 // rotated and whose family is revoked on reuse, registration, metadata documents, introspection, revocation, `iss`.
-// People sign in and consent by themselves: the cookie `account` says who they are.
+// People sign in and consent without a page: the cookie `account` names the person's account.
 
 import * as oidc from "oidc-provider";
 import { exportJWK, generateKeyPair } from "jose";
@@ -9,7 +9,7 @@ import { randomUUID } from "node:crypto";
 const CALLBACKS = ["/oauth/callback", "/v1/integrations/oauth/callback", "/api/v1/admin/oauth/callback"];
 const SCOPES = ["mcp:read", "mcp:write"];
 
-/** Keeps everything: the adapter that oidc-provider brings forgets the oldest of a thousand entries. */
+/** Keeps every entry: the adapter that oidc-provider brings forgets the oldest of a thousand entries. */
 class Adapter {
   static entries = new Map();
   static grants = new Map();
@@ -77,24 +77,24 @@ function clients(start) {
       response_types: ["code"],
     },
     { ...secret, ...none, client_id: "machine", grant_types: ["client_credentials"] },
-    // Asks about tokens.
+    // The client that asks whether tokens are active.
     { ...secret, ...none, client_id: "auditor", grant_types: ["client_credentials"] },
   ];
 }
 
-/** The answer of whoever publishes client metadata documents: Postern, wherever it really is. */
+/** Fetches client metadata documents of Postern's public URL from Postern's real address. */
 function fetchDocument(state, start) {
   return (url, options) => {
     const { origin, pathname } = new URL(url);
     if (origin !== start.publicUrl) throw new Error(`there is no document at ${url}`);
     state.documents += 1;
-    // The real place is on a loopback address, which the provider's own dispatcher refuses.
+    // The real address is a loopback address, which the provider's own dispatcher refuses.
     const { dispatcher: _, ...rest } = options;
     return fetch(start.postern + pathname, rest);
   };
 }
 
-/** Signs in whoever the browser says it is, and consents. */
+/** Signs in the account that the browser's cookie names, and consents. */
 async function interact(as, ctx) {
   const { prompt, params, session, grantId } = await as.interactionDetails(ctx.req, ctx.res);
   if (prompt.name === "login") {
@@ -118,7 +118,7 @@ async function interact(as, ctx) {
   return as.interactionFinished(ctx.req, ctx.res, { consent }, { mergeWithLastSubmission: true });
 }
 
-/** Writes down what passes by. */
+/** Records requests and answers. */
 async function watch(state, ctx, next) {
   if (ctx.path === "/token" && state.failToken) {
     ctx.status = state.failToken.status;
@@ -129,7 +129,7 @@ async function watch(state, ctx, next) {
   await next();
   const params = ctx.oidc?.params ?? {};
   if (ctx.path === "/auth") {
-    // As they were sent: the provider drops what it does not grant.
+    // The parameters as they were sent: the provider drops those that it does not grant.
     const { code_challenge: _, ...seen } = ctx.query;
     state.authorizations.push(seen);
   } else if (ctx.path === "/token") {

@@ -1,7 +1,7 @@
-// MCP servers that take tokens of one issuer, for themselves only: signature, issuer, audience, end and scope of every
-// token are checked, and no session serves anybody but who opened it. `/mcp` speaks both eras without sessions, `/legacy`
-// the older one with them. `whoami` answers with the token's subject
-// and with what it was given as `nonce`, `write` wants the scope mcp:write.
+// MCP servers that accept the tokens that one issuer issued for them: signature, issuer, audience, end and scope of
+// every token are checked, and a session serves only the subject that opened it. `/mcp` speaks both eras without
+// sessions, `/legacy` the older era with sessions. `whoami` returns the token's subject and the argument `nonce`;
+// `write` needs the scope mcp:write.
 
 import { randomUUID } from "node:crypto";
 import { Readable } from "node:stream";
@@ -41,7 +41,7 @@ function server(state) {
   return mcp;
 }
 
-/** Checks the token of a request for `resource`; an answer when it will not do. */
+/** A check of requests for `resource`: returns what the token says, or the response that refuses the request. */
 function guard(state, resource, issuer, jwks) {
   const resourceMetadataUrl = getOAuthProtectedResourceMetadataUrl(new URL(resource));
   const invalid = (message) => new OAuthError(OAuthErrorCode.InvalidToken, message);
@@ -75,7 +75,7 @@ function guard(state, resource, issuer, jwks) {
   };
 }
 
-/** Serves the older era with sessions, each for who opened it. */
+/** Serves the older era with sessions, each only for the subject that opened it. */
 function withSessions(state) {
   const sessions = new Map();
   const open = async (subject) => {
@@ -137,7 +137,7 @@ export function upstream(state, origin, issuer) {
     if (documents[path]) {
       const oauthMetadata = await metadata;
       const resourceServerUrl = new URL(documents[path]);
-      // The same scope as in the challenge: rights to write are asked for when somebody writes.
+      // The same scope as in the challenge: the scope for writing is announced only when a call needs it.
       const scopesSupported = SCOPES.slice(0, 1);
       const options = { oauthMetadata, resourceServerUrl, scopesSupported };
       return send(Response.json(buildOAuthProtectedResourceMetadata(options)), response);

@@ -1,4 +1,4 @@
-//! A program that runs while others work: started, watched, and stopped with everything it started.
+//! A program that runs beside this one: started, watched, and stopped with every process that it started.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -21,13 +21,14 @@ pub(crate) struct Service {
     name: String,
     group: Group,
     kept: Arc<Mutex<VecDeque<String>>>,
-    /// Its standard output, line by line.
+    /// The program's standard output, line by line.
     lines: Receiver<String>,
     stdin: Option<ChildStdin>,
 }
 
 impl Service {
-    /// Starts it. Shown output is copied to this terminal; the last lines are kept for errors either way.
+    /// Starts the program. With `shown`, its output is copied to this terminal; the last lines are kept for errors
+    /// either way.
     pub(crate) fn start(name: &str, command: &mut Command, shown: bool) -> Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut group = Group::spawn(command)?;
@@ -58,7 +59,7 @@ impl Service {
         Ok(Self { name: name.to_owned(), group, kept, lines, stdin })
     }
 
-    /// Writes one line to its standard input.
+    /// Writes one line to the program's standard input.
     pub(crate) fn tell(&mut self, line: &str) -> Result<()> {
         let stdin = self.stdin.as_mut().context("the standard input is closed")?;
         writeln!(stdin, "{line}")
@@ -66,7 +67,7 @@ impl Service {
             .with_context(|| self.trouble("is not listening"))
     }
 
-    /// The next line of its standard output.
+    /// The next line of the program's standard output.
     pub(crate) fn line(&mut self, timeout: Duration) -> Result<String> {
         match self.lines.recv_timeout(timeout) {
             Ok(line) => Ok(line),
@@ -74,7 +75,7 @@ impl Service {
         }
     }
 
-    /// Waits until `ready` answers true; an error when the program ends or the time is over.
+    /// Waits until `ready` returns `true`; an error when the program ends or the time is over.
     pub(crate) fn wait_until(&mut self, timeout: Duration, ready: impl Fn() -> bool) -> Result<()> {
         let deadline = Instant::now() + timeout;
         while !ready() {
@@ -90,7 +91,7 @@ impl Service {
         Ok(())
     }
 
-    /// Waits for the program's end.
+    /// Waits until the program ends.
     pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
         Ok(self.group.child.wait()?)
     }

@@ -13,7 +13,8 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Finds or makes it: `$POSTERN_CACHE`, else `postern` in the platform's cache directory.
+    /// Opens the cache directory, and creates it if need be: `$POSTERN_CACHE`, else `postern` in the platform's
+    /// cache directory.
     pub(super) fn open() -> Result<Self> {
         let dir =
             location(|name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))?;
@@ -25,8 +26,8 @@ impl Cache {
 
     /// Returns the folder `name`, installed by `install` unless `marker` is already in it.
     ///
-    /// `install` fills a temporary folder that takes its place only when all went well, so that an
-    /// interrupted run is simply done again.
+    /// `install` fills a temporary folder, which becomes the folder `name` only after a successful installation, so
+    /// that an interrupted run can simply be repeated.
     pub(super) fn ensure(
         &self,
         name: &str,
@@ -56,7 +57,7 @@ impl Cache {
         Ok(folder)
     }
 
-    /// A scratch folder, made anew and left to the caller to remove.
+    /// An empty scratch folder, which the caller has to remove.
     pub(super) fn scratch(&self, name: &str) -> Result<PathBuf> {
         let folder = self.dir.join("tmp").join(name);
         fs_ext::remove_dir(&folder)?;

@@ -19,7 +19,8 @@ pub(super) fn ensure(cache: &Cache, name: &str, version: &str, bin: &str) -> Res
         let target = cache.scratch(&format!("{name}-{version}"))?;
         console::note(format!("compiling {name} {version}: some minutes, once per machine"));
         let installed = cargo_install(name, version, folder, &target, true).or_else(|_| {
-            // A lock file may name a version that is gone from the registry; then the newest that fit do.
+            // A lock file may name a version that is gone from the registry; then cargo takes the newest versions
+            // that fit.
             console::note("the versions its lock file names cannot all be had: trying without it");
             cargo_install(name, version, folder, &target, false)
         });
@@ -42,7 +43,7 @@ fn cargo_install(name: &str, version: &str, root: &Path, target: &Path, locked: 
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
-        // Only so that cargo does not advise to put the folder on PATH.
+        // Keeps cargo from advising to put the folder on PATH.
         .env("PATH", path_with(&root.join("bin")))
         .current_dir(workspace::root());
     if locked {

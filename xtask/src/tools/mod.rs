@@ -1,4 +1,4 @@
-//! The tools that building and testing need; each makes sure of itself, once per version and machine.
+//! The tools that building and testing need; each is installed when it is first needed, once per version and machine.
 
 mod cache;
 mod cargo_tool;
@@ -19,7 +19,7 @@ pub(crate) use python::Python;
 mod versions {
     pub(super) const WORKER_BUILD: &str = "0.8.7";
     pub(super) const PYTHON_MCP: &str = "2.3.0";
-    /// The least Node that wrangler, the conformance suite and the Inspector accept.
+    /// The oldest Node that wrangler, the conformance suite and the Inspector accept.
     pub(super) const NODE_LEAST: (u32, u32) = (22, 19);
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    /// Checks what must be there beforehand and finds or installs Node.
+    /// Checks for the programs that must be installed already, and finds or installs Node.
     pub(crate) fn open() -> Result<Self> {
         rust::check_host()?;
         let cache = cache::Cache::open()?;

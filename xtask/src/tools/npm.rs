@@ -10,7 +10,7 @@ use crate::fs_ext;
 use crate::process;
 use crate::workspace;
 
-/// Inside `node_modules`, so that it vanishes with what it speaks of.
+/// Inside `node_modules`, so that the stamp vanishes with the packages that it describes.
 const STAMP: &str = "node_modules/.postern-stamp";
 
 /// Installs exactly what `package-lock.json` in `dir` names.
@@ -29,7 +29,7 @@ pub(super) fn ensure(node: &Node, dir: &Path) -> Result<()> {
         return Ok(());
     }
     let step = console::step(format!("npm ci in {place}"));
-    // No install scripts: none of these packages needs one, and none gets to run code here.
+    // No install scripts are run: none of these packages needs one, and no package may run code here.
     let mut npm = node.npm();
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(dir);
     process::run_quietly(&mut npm, &format!("npm ci in {place}"))?;

@@ -10,7 +10,7 @@ use super::versions;
 use crate::console;
 use crate::process;
 
-/// Written last: a folder that has it is complete.
+/// The file that is written last: a folder that has this file is complete.
 const MARKER: &str = "complete";
 
 /// Python with the `mcp` package.
@@ -40,7 +40,7 @@ impl Python {
     }
 }
 
-/// Finds it in the cache or installs it there.
+/// Finds the SDK in the cache, or installs it there.
 pub(super) fn ensure(cache: &Cache) -> Result<Python> {
     let version = versions::PYTHON_MCP;
     let folder = cache.ensure(&format!("python-mcp-{version}"), Path::new(MARKER), |folder| {

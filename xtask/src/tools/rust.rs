@@ -12,7 +12,7 @@ use crate::workspace;
 /// Compilation targets of the two runtimes.
 const TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32-wasip2"];
 
-/// What cannot be installed from here is named with its remedy.
+/// Checks for the programs that this tool cannot install, and names the remedy for one that is missing.
 pub(super) fn check_host() -> Result<()> {
     if process::output(Command::new("cargo").arg("--version").current_dir(workspace::root())).is_err() {
         bail!("cargo is not on PATH: install Rust from https://rustup.rs");
@@ -49,7 +49,8 @@ pub(super) fn ensure_targets() -> Result<()> {
     Ok(())
 }
 
-/// Asked of rustc rather than of rustup, so that a Rust from elsewhere with the targets is fine, too.
+/// Asks rustc rather than rustup, so that a Rust that was installed without rustup is accepted when it has the
+/// targets.
 fn is_installed(target: &str) -> bool {
     let mut rustc = Command::new("rustc");
     rustc.args(["--print", "target-libdir", "--target", target]).current_dir(workspace::root());

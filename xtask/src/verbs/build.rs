@@ -13,15 +13,15 @@ use crate::runtime::Runtime;
 use crate::tools::{Tools, npm_program};
 use crate::workspace;
 
-/// What worker-build makes, in the crate's folder.
+/// The module that worker-build makes, in the crate's folder.
 const WASM: &str = "build/index_bg.wasm";
 const SCRIPT: &str = "build/index.js";
-/// Says of what those were made.
+/// The hash of the input and the output of the last build.
 const STAMP: &str = "build/.stamp";
 
 /// The port suite as a Spin component, for tests.
 const PORT_SUITE_COMPONENT: &str = "port-suite-spin";
-/// The test host.
+/// The test host of Spin.
 const SPIN_HOST: &str = "spin-host";
 
 /// Options of `build`.
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// What `runtime` needs to run Postern here: the Worker, or the components and the test host.
+/// Builds what `runtime` needs to run Postern on this machine: the Worker, or the components and the test host.
 pub(crate) fn postern(tools: &Tools, runtime: Runtime) -> Result<()> {
     match runtime {
         Runtime::Workerd => worker(tools, &workspace::worker_crate()),
@@ -52,7 +52,7 @@ pub(crate) fn postern(tools: &Tools, runtime: Runtime) -> Result<()> {
     }
 }
 
-/// What `runtime` needs to run the port suite.
+/// Builds what `runtime` needs to run the port suite.
 pub(crate) fn port_suite(tools: &Tools, runtime: Runtime) -> Result<()> {
     match runtime {
         Runtime::Workerd => worker(tools, &workspace::port_suite_crate()),
@@ -60,8 +60,8 @@ pub(crate) fn port_suite(tools: &Tools, runtime: Runtime) -> Result<()> {
     }
 }
 
-/// Builds every function as a Spin component, one after the other: together they would share features that each
-/// alone does not ask for.
+/// Builds every function as a Spin component, one after the other: built together, the functions would share
+/// features of dependencies that each alone does not ask for.
 pub(crate) fn components() -> Result<()> {
     workspace::functions()?.iter().try_for_each(|function| component(function))
 }
@@ -77,7 +77,8 @@ fn component(package: &str) -> Result<()> {
     Ok(())
 }
 
-/// Builds the components, and the test host optimized so that it does not weigh on a measurement; its program.
+/// Builds the components, and the test host with optimizations, so that the host does not slow a measurement down.
+/// Returns the host's program.
 pub(crate) fn fast_spin_host() -> Result<PathBuf> {
     components()?;
     let step =
@@ -103,8 +104,8 @@ fn spin_host() -> Result<()> {
 
 /// Builds the Worker crate in `folder` into its `build` folder.
 ///
-/// Optimizing takes far longer than asking cargo whether anything changed, so what worker-build does after
-/// compiling is skipped when its input and its output are those of the last time.
+/// Optimizing takes far longer than asking cargo whether anything changed, so the steps of worker-build after
+/// compiling are skipped when their input and their output are those of the last build.
 pub(crate) fn worker(tools: &Tools, folder: &Path) -> Result<()> {
     let place = folder.strip_prefix(workspace::root()).unwrap_or(folder).display().to_string();
     let step = console::step(format!("worker-build --release in {place}"));
@@ -130,14 +131,14 @@ pub(crate) fn worker(tools: &Tools, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Compiles as worker-build itself does a moment later, and returns the compiled module.
+/// Compiles with the options that worker-build uses a moment later, and returns the compiled module.
 fn compile(tools: &Tools, folder: &Path, place: &str) -> Result<PathBuf> {
     let mut cargo = Command::new("cargo");
     cargo
         .args(["build", "--lib", "--release", "--target", "wasm32-unknown-unknown"])
         .current_dir(folder)
         .env("PATH", tools.path())
-        // worker-build sets it, too; without it, each would undo the other's work.
+        // worker-build sets this variable too; without it, each would rebuild what the other has built.
         .env("WASM_BINDGEN_USE_JS_SYS", "1");
     process::run(&mut cargo, &format!("cargo build in {place}"))?;
     let name = folder.file_name().context("a folder without a name")?.to_string_lossy().replace('-', "_");
@@ -145,7 +146,7 @@ fn compile(tools: &Tools, folder: &Path, place: &str) -> Result<PathBuf> {
     Ok(target.join("wasm32-unknown-unknown/release").join(name).with_extension("wasm"))
 }
 
-/// A hash of what goes into worker-build's later steps and of what came out.
+/// A hash of the input and the output of worker-build's steps after compiling.
 fn stamp(tools: &Tools, folder: &Path, compiled: &Path) -> Result<String> {
     let read = |path: PathBuf| std::fs::read(&path).with_context(|| format!("no {}", path.display()));
     let programs = [tools.worker_build()?, tools.wasm_bindgen()?].map(|path| path.display().to_string());

@@ -1,7 +1,7 @@
 //! `cargo xtask conformance server|client`: the official MCP conformance suite against Postern.
 //!
-//! As a server, Postern stands before the Python reference server, with nothing renamed. As a client, it is
-//! driven by `tests/conformance/drive.mjs` against the suite's mock servers. What fails for now is listed in
+//! As a server, Postern stands before the Python reference server, with no tool renamed. As a client, Postern is
+//! driven by `tests/conformance/drive.mjs` against the suite's mock servers. Failures that are known are listed in
 //! `tests/conformance/expected-failures`; the suite refuses a new failure as well as an entry that now passes.
 
 mod suite;
@@ -22,7 +22,7 @@ use crate::runtime::Runtime;
 use crate::tools::{Python, Tools};
 use crate::workspace;
 
-/// The client identifier that the suite expects where an authorization server takes URLs; nobody fetches it.
+/// The client identifier that the suite expects where an authorization server takes URLs. The suite never fetches it.
 const CLIENT_METADATA_URL: &str = "https://conformance-test.local/client-metadata.json";
 
 /// Options of `conformance`.
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     legs(&tools, &python, args.side, args.runtime, &revisions)
 }
 
-/// Postern, built already, in both parts at every revision.
+/// Runs both parts at every revision, with a Postern that is built already.
 pub(crate) fn everything(tools: &Tools, python: &Python, runtime: Runtime) -> Result<()> {
     for side in Side::value_variants() {
         legs(tools, python, *side, runtime, Revision::value_variants())?;
@@ -97,7 +97,7 @@ fn as_server(
     let mut reference =
         Service::start("the reference server", &mut python.everything_server(upstream_port), false)?;
     reference.wait_until(Duration::from_secs(30), || http::listens(upstream_port))?;
-    // The suite calls Postern by the proxy's address, so that is what Postern's public URL must be.
+    // The suite calls Postern by the proxy's address, so that address must be Postern's public URL.
     let proxy_port = free_port()?;
     let gateway =
         gateway::start(tools, runtime, &[("PUBLIC_URL", &format!("http://127.0.0.1:{proxy_port}"))])?;
@@ -118,7 +118,7 @@ fn as_server(
         .collect()
 }
 
-/// The suite cannot send headers of its own.
+/// The command of a proxy that adds the API key, since the suite cannot send headers of its own.
 fn proxy_command(tools: &Tools, gateway: &Gateway, port: u16) -> Command {
     let mut command = tools.node(workspace::peers_dir().join("shim.mjs"));
     command.arg(port.to_string()).arg(&gateway.postern.origin).env("POSTERN_KEY", &gateway.postern.key);

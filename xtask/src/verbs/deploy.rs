@@ -1,5 +1,5 @@
-//! `cargo xtask deploy`: build, remote migrations, `wrangler deploy`. A thin wrapper: what wrangler asks or
-//! says is shown as it is.
+//! `cargo xtask deploy`: build, remote migrations, `wrangler deploy`. A thin wrapper: wrangler's questions and
+//! messages are shown as they are.
 
 use anyhow::{Context, Result, bail};
 
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The database and the namespace must be the account's own before anything is sent there.
+/// Checks that wrangler.toml names a database and a namespace of the user's own, before anything is sent there.
 fn check_configuration() -> Result<()> {
     let path = workspace::root().join("wrangler.toml");
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -1,4 +1,4 @@
-//! `cargo xtask dev`: Postern on this machine through `wrangler dev`, with a database that stays.
+//! `cargo xtask dev`: Postern on this machine through `wrangler dev`, with a database that outlives the run.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,7 +21,7 @@ use crate::wrangler;
 
 /// The name that the demo's upstream is registered under; its tools are `everything__…`.
 const DEMO_NAME: &str = "Everything";
-/// Preferred, so that the registered URL stays the same from run to run.
+/// The port that is preferred for the demo's upstream, so that the registered URL stays the same from run to run.
 const DEMO_PORT: u16 = 8788;
 
 /// The Inspector that Postern is tested with.
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// On Spin: the demo runs on the test host, as no `spin` may be installed; all else is `spin up`.
+/// On Spin: the demo runs on the test host, since `spin` may not be installed; otherwise `spin up` runs Postern.
 fn on_spin(args: &Args) -> Result<()> {
     let tools = Tools::open()?;
     tools.for_build()?;
@@ -105,7 +105,7 @@ fn on_workerd(args: &Args) -> Result<()> {
     bail!("wrangler dev ended by itself ({status})")
 }
 
-/// The settings in `.dev.vars`, made with fresh secrets when they are not there.
+/// The settings in `.dev.vars`. Without that file, one is written with fresh secrets.
 fn settings(port: u16) -> Result<DevVars> {
     let path = workspace::root().join(".dev.vars");
     if let Some(mut vars) = DevVars::read(&path)? {
@@ -117,7 +117,8 @@ fn settings(port: u16) -> Result<DevVars> {
     DevVars::create(&path, port)
 }
 
-/// A database made with other secrets is of no use to fresh ones: its keys and credentials are lost.
+/// Renames a database that was made with secrets that are gone: its admin key is unknown, and its credentials cannot be
+/// opened.
 fn set_old_state_aside() -> Result<()> {
     let state = workspace::root().join(".wrangler/state");
     if state.exists() {
@@ -168,7 +169,7 @@ fn introduce(postern: &Postern) -> Result<()> {
     Ok(())
 }
 
-/// Starts an upstream, registers it and calls it; the upstream runs until it is dropped.
+/// Starts an upstream, registers it and calls its tool. The upstream runs until the service is dropped.
 fn demo(tools: &Tools, postern: &Postern) -> Result<Service> {
     let step = console::step("demo: an MCP server behind Postern");
     let port = if process::port_is_free(DEMO_PORT) { DEMO_PORT } else { process::free_port()? };

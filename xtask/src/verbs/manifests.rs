@@ -1,7 +1,7 @@
 //! `cargo xtask manifests`: writes the parts of spin.toml and README.md that follow from the table of settings.
 //!
-//! Such a part stands between two comments, `begin: <name> (written by cargo xtask manifests)` and `end: <name>`; all
-//! other lines of the files are kept as they are.
+//! Such a part stands between two comments, `begin: <name> (written by cargo xtask manifests)` and `end: <name>`;
+//! all other lines of the files are kept as they are.
 
 use std::fs;
 
@@ -96,14 +96,14 @@ fn passed_on(setting: &Setting) -> String {
     format!("{name} = \"{{{{ {name} }}}}\"\n")
 }
 
-/// A line of README's table.
+/// A line of the table in README.md.
 fn row(setting: &Setting) -> String {
     let description = setting.description.replace('|', "\\|");
     let default = setting.default.as_ref().map_or_else(|| "none".to_owned(), |text| format!("`{text}`"));
     format!("| `{}` | {description} | {default} |\n", setting.name)
 }
 
-/// `file` with `text` in all parts of this name, of which there must be one at least.
+/// The text of a file with `text` in all parts of this name; an error if there is no such part.
 fn replace(file: &str, name: &str, text: &str) -> Result<String> {
     let begin = format!("begin: {name} (written by cargo xtask manifests)");
     let end = format!("end: {name}");

@@ -1,4 +1,4 @@
-//! `cargo xtask openapi`: writes the OpenAPI document anew, out of the code.
+//! `cargo xtask openapi`: writes the OpenAPI document that the code describes.
 
 use anyhow::{Context, Result};
 

@@ -1,4 +1,4 @@
-//! `cargo xtask spin`: builds the components and runs them with `spin up`, when a Spin that can is installed.
+//! `cargo xtask spin`: builds the components and runs them with `spin up`, if a new enough Spin is installed.
 
 use std::process::Command;
 
@@ -48,7 +48,7 @@ pub(crate) fn up(port: u16) -> Result<()> {
             .env("SPIN_VARIABLE_ENCRYPTION_KEY", secrets.encryption_key)
             .env("SPIN_VARIABLE_BOOTSTRAP_ADMIN_KEY", secrets.admin_key)
             .env("SPIN_VARIABLE_ALLOW_LOOPBACK_UPSTREAMS", "true")
-            // A database made with other secrets is of no use to these.
+            // A database that was made with other secrets cannot be used with fresh ones.
             .args(["--state-dir", &workspace::target_dir().join("spin-state").display().to_string()]);
         crate::fs_ext::remove_dir(&workspace::target_dir().join("spin-state"))?;
     }
@@ -58,7 +58,7 @@ pub(crate) fn up(port: u16) -> Result<()> {
     bail!("spin up ended by itself ({status})")
 }
 
-/// That a Spin which can run the components is on PATH.
+/// Checks that a Spin that can run the components is on PATH.
 pub(crate) fn check_version() -> Result<()> {
     let remedy = "get Spin 4.1 or newer from spinframework.dev (docs/spin.md); the components are built";
     let output =

@@ -31,7 +31,7 @@ impl Side {
     }
 }
 
-/// What a run showed.
+/// The results of one run.
 pub(super) struct Leg {
     name: String,
     required: usize,
@@ -43,7 +43,7 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    /// Such as `server 2025-11-25: 12/30 required, 40 checks passed, 44 failed`.
+    /// The line that closes the run, such as `server 2025-11-25: 12/30 required, 40 checks passed, 44 failed`.
     pub(super) fn closing_line(&self) -> String {
         format!(
             "{}: {}/{} required, {} checks passed, {} failed",
@@ -52,7 +52,7 @@ impl Leg {
     }
 }
 
-/// Runs the suite with one revision's requirements; `configure` adds what the side needs.
+/// Runs the suite with one revision's requirements; `configure` adds the options of the side.
 pub(super) fn run(
     tools: &Tools,
     side: Side,
@@ -125,7 +125,7 @@ fn evaluate(name: String, required: &HashSet<String>, summary: &str, as_expected
         .collect();
     let passed: HashSet<&str> = lines()
         .filter_map(|line| line.strip_prefix("✓ ")?.rsplit_once(": "))
-        // A scenario that checked nothing has shown nothing.
+        // A scenario without checks proves nothing, and does not count as passed.
         .filter(|(_, counts)| counts_of(counts).is_some_and(|(passed, failed)| passed > 0 && failed == 0))
         .map(|(scenario, _)| scenario)
         .filter(|scenario| required.contains(*scenario) && !failing.contains(scenario))

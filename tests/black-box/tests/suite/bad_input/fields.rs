@@ -193,7 +193,8 @@ async fn null_is_400_where_a_value_is_needed() -> Result<()> {
     Ok(())
 }
 
-/// A document that is no object is refused, also where an object may be empty or its members may be guessed by position.
+/// A body that is no object is refused, even where an object may be empty, and even if an array's items could be read as
+/// the members.
 #[tokio::test]
 async fn a_body_that_is_no_object_is_400_everywhere() -> Result<()> {
     let mut findings = Findings::default();
