@@ -192,7 +192,7 @@ async fn modern_agents_may_call_exactly_what_they_are_shown() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_denial_leaves_an_audit_row_and_names_who_was_denied() -> Result<()> {
+async fn a_denial_leaves_an_audit_row_that_names_the_caller() -> Result<()> {
     let world = world().await?;
     let key = world.postern.insert_key("denied one", &["careful"], None).await?;
     let api = world.postern.caller(&key)?;

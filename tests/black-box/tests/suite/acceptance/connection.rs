@@ -204,7 +204,7 @@ async fn revoke_a_users_connection() -> Result<()> {
             "also when the caller has no connection"
         );
         assert!(!connected(&developer, &created.id).await?);
-        assert!(connected(&colleague, &created.id).await?, "nobody else's");
+        assert!(connected(&colleague, &created.id).await?, "another user stays connected");
     }
     let none = create("Row 12 none", json!({"authMode": "none"})).await?;
     assert_eq!(developer.delete(&path(&none.id, "connection")).await?.status, 204);

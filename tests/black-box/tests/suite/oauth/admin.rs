@@ -29,7 +29,7 @@ async fn start(world: &World, slug: &str, body: Option<Value>) -> Result<Value> 
     ensure!(started["redirect_uri"] == format!("{PUBLIC_URL}/api/v1/admin/oauth/callback"), "{started}");
     ensure!(is_256_bits(text(&started, "state")?), "{started}");
     let life = from_now(&world.postern, &started["expires_at"]).await?;
-    ensure!((570_000..=600_000).contains(&life), "it lives {life} ms: {started}");
+    ensure!((570_000..=600_000).contains(&life), "the authorization lives {life} ms: {started}");
 
     let url = text(&started, "authorization_url")?;
     let given = |name: &str| parameter(url, name)?.with_context(|| format!("no {name} in {url}"));
