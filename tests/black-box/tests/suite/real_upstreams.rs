@@ -26,7 +26,10 @@ async fn whole_life(id: &str, upstream: &Upstream, call: Call) -> Result<()> {
     client
         .install_probed(json!({"source": {"url": upstream.url(), "name": id}, "id": id}), tools.len())
         .await?;
-    ensure!(client.tools(id).await?.iter().eq(&tools), "the catalogue differs from the upstream before the start");
+    ensure!(
+        client.tools(id).await?.iter().eq(&tools),
+        "the catalogue differs from the upstream before the start"
+    );
     ensure!(fixtures::modern_tools(&admin, "/mcp").await?.is_empty(), "tools are offered before the start");
 
     let mut pids = Vec::new();
