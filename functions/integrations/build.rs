@@ -1,20 +1,20 @@
-//! Checks the files in `catalog` and packs them into one JSON file, which `src/catalog.rs` includes: the WASM needs no
+//! Checks the files in `directory` and packs them into one JSON file, which `src/directory.rs` includes: the WASM needs no
 //! TOML parser, and a mistake in an entry fails the build.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-#[path = "catalog/check.rs"]
+#[path = "directory/check.rs"]
 mod check;
 
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=catalog");
+    println!("cargo::rerun-if-changed=directory");
     match build() {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            println!("cargo::error=catalog: {}", why.replace('\n', " "));
+            println!("cargo::error=directory: {}", why.replace('\n', " "));
             ExitCode::FAILURE
         }
     }
@@ -22,12 +22,12 @@ fn main() -> ExitCode {
 
 fn build() -> Result<(), String> {
     let out = env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?;
-    let files = entries(Path::new("catalog"))?;
+    let files = entries(Path::new("directory"))?;
     if files.is_empty() {
         return Err("no entries".to_owned());
     }
     let packed = check::pack(&files)?;
-    fs::write(PathBuf::from(out).join("catalog.json"), packed).map_err(|error| error.to_string())
+    fs::write(PathBuf::from(out).join("directory.json"), packed).map_err(|error| error.to_string())
 }
 
 /// Returns names and contents of the TOML files in `folder`.

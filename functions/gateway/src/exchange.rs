@@ -71,8 +71,8 @@ impl Exchange {
                         return Some(json);
                     }
                     Relay::Final(outcome) => outcome,
-                    Relay::Refuse(id) => {
-                        self.refuse(id);
+                    Relay::Decline(id) => {
+                        self.decline(id);
                         continue;
                     }
                     Relay::Drop => continue,
@@ -100,12 +100,12 @@ impl Exchange {
         outcome.json
     }
 
-    fn refuse(&self, id: Box<serde_json::value::RawValue>) {
+    fn decline(&self, id: Box<serde_json::value::RawValue>) {
         let (platform, upstream, subject) =
             (self.platform.clone(), Rc::clone(&self.upstream), self.subject.clone());
-        let refusal = async move {
-            Client::new(&platform, &upstream, &subject, limits(&platform)).refuse(&id).await;
+        let declining = async move {
+            Client::new(&platform, &upstream, &subject, limits(&platform)).decline(&id).await;
         };
-        self.platform.background.spawn(refusal.boxed_local());
+        self.platform.background.spawn(declining.boxed_local());
     }
 }

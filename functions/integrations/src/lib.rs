@@ -2,7 +2,7 @@
 //! (`/integrations…`); and what the deployment says about itself (`/health`, `/openapi.json`).
 
 mod about;
-mod catalog;
+mod directory;
 mod hoziron;
 mod kontext;
 mod schemas;

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Platform;
 use crate::auth::Caller;
+use crate::model::entry::Kind;
 use crate::policy::authorize;
-use crate::store::tools::{Listed, page, page_of};
+use crate::store::entries::{Listed, page, page_of};
 use kernel::Result;
 use kernel::memory::{FRESH, Family, Topic};
 use web::paging;
@@ -106,8 +107,8 @@ async fn render(platform: &Platform, caller: &Caller, scope: &Scope, cursor: Opt
     let mut shown = 0;
     for _ in 0..MOST_READS {
         let read = match scope {
-            Scope::All => page(platform, (&place.slug, &place.name), PAGE).await?,
-            Scope::One(slug) => page_of(platform, slug, &place.name, PAGE).await?,
+            Scope::All => page(platform, Kind::Tool, (&place.slug, &place.name), PAGE).await?,
+            Scope::One(slug) => page_of(platform, Kind::Tool, slug, &place.name, PAGE).await?,
         };
         let is_last = read.len() < PAGE as usize;
         for tool in read {

@@ -264,7 +264,7 @@ impl<'a> Client<'a> {
 
     /// Answers a request of a legacy upstream with an error: Postern declared no capabilities, so the upstream should
     /// not have sent it. Without a session in memory, nothing is sent; a failure is only logged.
-    pub async fn refuse(&self, upstream_request: &RawValue) {
+    pub async fn decline(&self, upstream_request: &RawValue) {
         let Some(session) =
             self.platform.memory.cache::<Sessions>().get(&self.session_key(), self.platform.now())
         else {

@@ -14,4 +14,3 @@ pub mod oauth_flow;
 pub mod target;
 mod text_enum;
 pub mod token_set;
-pub mod tool;

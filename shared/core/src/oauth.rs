@@ -3,7 +3,7 @@
 //!
 //! How a grant comes about: `discovery` finds the authorization server (`protected_resource`, `server_metadata`) and
 //! Postern's client there (`client`); `flow` sends a person to the server; `callback` exchanges the code that comes
-//! back for tokens (`tokens`); `refresh` renews the tokens. `refusal` says what follows when an upstream refuses a
+//! back for tokens (`tokens`); `refresh` renews the tokens. `rejected_token` says what follows when an upstream refuses a
 //! token.
 
 pub mod callback;
@@ -16,7 +16,7 @@ mod grant;
 pub mod http;
 pub mod protected_resource;
 pub mod refresh;
-pub mod refusal;
+pub mod rejected_token;
 pub mod server_metadata;
 pub mod ticket;
 pub mod tokens;
@@ -36,7 +36,7 @@ pub enum OauthError {
     Terminal(&'static str),
     /// The exchange cannot succeed as things are configured.
     #[error("{0}")]
-    Refused(Cow<'static, str>),
+    Unusable(Cow<'static, str>),
     /// A failure inside Postern.
     #[error("internal error")]
     Internal(#[from] Error),
@@ -47,8 +47,8 @@ impl OauthError {
         Self::Transient(text.into())
     }
 
-    pub(crate) fn refused(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::Refused(text.into())
+    pub(crate) fn unusable(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::Unusable(text.into())
     }
 
     pub(crate) fn terminal(code: &'static str) -> Self {

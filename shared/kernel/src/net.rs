@@ -25,9 +25,9 @@ pub struct SafeUrl(Url);
 /// The rule that a URL breaks, worded as a requirement ("must be an https URL"). The text is public.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("url {0}")]
-pub struct Refused(&'static str);
+pub struct UnsafeUrl(&'static str);
 
-impl Refused {
+impl UnsafeUrl {
     /// Returns the error for the request's field `field`, which contained the URL.
     pub fn field(self, field: &str) -> Error {
         Error::invalid_field(field, self.0)
@@ -77,38 +77,38 @@ const WILDCARD_SUFFIXES: [&str; 17] = [
 
 impl SafeUrl {
     /// Parses `text` by the WHATWG rules and checks the URL. Fails with a rule that the URL breaks.
-    pub fn parse(text: &str, policy: Policy) -> Result<Self, Refused> {
+    pub fn parse(text: &str, policy: Policy) -> Result<Self, UnsafeUrl> {
         if text.len() > MAX_LENGTH {
-            return Err(Refused("must have at most 2048 characters"));
+            return Err(UnsafeUrl("must have at most 2048 characters"));
         }
         if text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
-            return Err(Refused("must not contain white space, control characters or backslashes"));
+            return Err(UnsafeUrl("must not contain white space, control characters or backslashes"));
         }
-        let url = Url::parse(text).map_err(|_| Refused("must be an absolute https URL"))?;
+        let url = Url::parse(text).map_err(|_| UnsafeUrl("must be an absolute https URL"))?;
         if url.as_str().len() > MAX_LENGTH {
-            return Err(Refused("must have at most 2048 characters, percent-encoded"));
+            return Err(UnsafeUrl("must have at most 2048 characters, percent-encoded"));
         }
         if !matches!(url.scheme(), "https" | "http") {
-            return Err(Refused("must be an https URL"));
+            return Err(UnsafeUrl("must be an https URL"));
         }
-        let authority = authority(text).ok_or(Refused("must be an absolute https URL"))?;
+        let authority = authority(text).ok_or(UnsafeUrl("must be an absolute https URL"))?;
         if !url.username().is_empty() || url.password().is_some() || authority.contains('@') {
-            return Err(Refused("must not contain user information"));
+            return Err(UnsafeUrl("must not contain user information"));
         }
         if url.fragment().is_some() {
-            return Err(Refused("must not contain a fragment"));
+            return Err(UnsafeUrl("must not contain a fragment"));
         }
-        let host = url.host().ok_or(Refused("must have a host"))?;
+        let host = url.host().ok_or(UnsafeUrl("must have a host"))?;
         if is_loopback(&host) && policy.allow_loopback {
             return Ok(Self(url));
         }
         if url.scheme() != "https" {
-            return Err(Refused("must be an https URL"));
+            return Err(UnsafeUrl("must be an https URL"));
         }
         check_host(&host)?;
         match url.port() {
             None | Some(1024..) => Ok(Self(url)),
-            Some(_) => Err(Refused("must use port 443 or a port from 1024 up")),
+            Some(_) => Err(UnsafeUrl("must use port 443 or a port from 1024 up")),
         }
     }
 
@@ -140,13 +140,13 @@ fn is_loopback(host: &Host<&str>) -> bool {
     }
 }
 
-fn check_host(host: &Host<&str>) -> Result<(), Refused> {
+fn check_host(host: &Host<&str>) -> Result<(), UnsafeUrl> {
     match host {
         Host::Ipv4(address) if !is_global_v4(*address) => {
-            Err(Refused("must not point to a private or reserved address"))
+            Err(UnsafeUrl("must not point to a private or reserved address"))
         }
         Host::Ipv6(address) if !is_global_v6(*address) => {
-            Err(Refused("must not point to a private or reserved address"))
+            Err(UnsafeUrl("must not point to a private or reserved address"))
         }
         Host::Ipv4(_) | Host::Ipv6(_) => Ok(()),
         Host::Domain(name) => check_name(name),
@@ -155,20 +155,20 @@ fn check_host(host: &Host<&str>) -> Result<(), Refused> {
 
 /// Checks a host name, which is in lower case and ASCII: the URL parser has applied IDNA, so look-alike letters are
 /// folded.
-fn check_name(name: &str) -> Result<(), Refused> {
+fn check_name(name: &str) -> Result<(), UnsafeUrl> {
     if name.ends_with('.') {
-        return Err(Refused("host must not end with a dot"));
+        return Err(UnsafeUrl("host must not end with a dot"));
     }
     let is_below =
         |suffix: &str| name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     if PRIVATE_SUFFIXES.iter().chain(&WILDCARD_SUFFIXES).any(|suffix| is_below(suffix)) {
-        return Err(Refused("must not point to a private host name"));
+        return Err(UnsafeUrl("must not point to a private host name"));
     }
     if !name.contains('.') {
-        return Err(Refused("host must be a fully qualified name"));
+        return Err(UnsafeUrl("host must be a fully qualified name"));
     }
     if name.len() > 253 || !name.split('.').all(is_label) {
-        return Err(Refused("host must be a name that DNS knows"));
+        return Err(UnsafeUrl("host must be a name that DNS knows"));
     }
     Ok(())
 }

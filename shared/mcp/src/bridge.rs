@@ -32,7 +32,7 @@ pub enum Relay {
     /// Sends this response to the agent and ends the exchange.
     Final(Final),
     /// Answers the upstream's request with this id with an error.
-    Refuse(Box<RawValue>),
+    Decline(Box<RawValue>),
     /// Sends nothing to the agent.
     Drop,
 }
@@ -59,7 +59,7 @@ impl Bridge {
             return Relay::Drop;
         };
         match (message.method.as_deref(), message.id) {
-            (Some(_), Some(id)) => Relay::Refuse(id.to_owned()),
+            (Some(_), Some(id)) => Relay::Decline(id.to_owned()),
             (Some("notifications/progress"), None) => Relay::Forward(text.to_owned()),
             (Some("notifications/message"), None) if self.logs => Relay::Forward(text.to_owned()),
             (None, id) if id.is_some_and(|id| id.get() == self.upstream_id.get()) => {
@@ -216,7 +216,7 @@ mod tests {
         assert!(matches!(bridge(Era::Modern).relay(log), Relay::Drop));
         assert!(matches!(Bridge { logs: true, ..bridge(Era::Legacy) }.relay(log), Relay::Forward(_)));
         let asks = r#"{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":{}}"#;
-        assert!(matches!(bridge(Era::Legacy).relay(asks), Relay::Refuse(id) if id.get() == "1"));
+        assert!(matches!(bridge(Era::Legacy).relay(asks), Relay::Decline(id) if id.get() == "1"));
         let foreign = r#"{"jsonrpc":"2.0","id":8,"result":{}}"#;
         assert!(matches!(bridge(Era::Legacy).relay(foreign), Relay::Drop));
         assert!(bridge(Era::Legacy).json(foreign).json.contains("isError"));

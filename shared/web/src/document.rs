@@ -3,7 +3,7 @@
 //!
 //! Not compiled into WASM.
 
-mod refusals;
+mod router_answers;
 
 use utoipa::openapi::path::{HttpMethod, PathItem};
 use utoipa::openapi::tag::TagBuilder;
@@ -37,7 +37,7 @@ fn add<C>(document: &mut OpenApi, family: &Routes<C>, route: &Route<C>) {
     let errors = error_form(family.dialect, components);
     let mut operation = route.documented.operation(&errors, components);
     operation.tags = family.document.tag.map(|(name, _)| vec![name.to_owned()]);
-    refusals::add(&mut operation, family, route, &errors, components);
+    router_answers::add(&mut operation, family, route, &errors, components);
     let item = document.paths.paths.entry(route.path.clone()).or_default();
     item.merge_operations(PathItem::new(method(route), operation));
 }

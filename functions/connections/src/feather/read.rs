@@ -6,10 +6,10 @@ use kernel::time::Timestamp;
 use kernel::{Error, Result};
 use postern_core::auth::{Admin, ApiKeys};
 use postern_core::model::credential::ORGANIZATION;
+use postern_core::model::entry::{self, Kind};
 use postern_core::model::integration::{Integration, State, ValidationStatus};
-use postern_core::model::tool::ToolStatus;
 use postern_core::oauth::disconnect::disconnect;
-use postern_core::store::tools::{self, Reviewed};
+use postern_core::store::entries::{self, Reviewed};
 use postern_core::store::{credentials, integrations};
 use postern_core::upstream::validation::{Verdict, validate};
 use postern_core::{Family, Platform};
@@ -180,7 +180,7 @@ impl ToolView {
             connection_id: integration.id.clone(),
             slug: format!("{}__{}", integration.slug, tool.name),
             tool_path: tool.name,
-            is_enabled: tool.status == ToolStatus::Approved,
+            is_enabled: tool.status == entry::Status::Approved,
             definition,
             last_seen_at: integration.last_validated_at,
         })
@@ -230,7 +230,7 @@ async fn list(platform: &Platform, _: Admin, Query(cursor): Query<Cursor<Link>>)
 /// Answers 200 with the connection and its tools; 404 for an unknown id.
 async fn get(platform: &Platform, _: Admin, Path(id): Path<ConnectionId>) -> Result<Json<ConnectionView>> {
     let integration = load(platform, id).await?;
-    let found = tools::review(platform, &integration.id, None, None, MOST_TOOLS).await?;
+    let found = entries::review(platform, Kind::Tool, &integration.id, None, None, MOST_TOOLS).await?;
     let tools = found.into_iter().map(|tool| ToolView::of(tool, &integration)).collect::<Result<_>>()?;
     Ok(Json(ConnectionView { tools: Some(tools), ..integration.into() }))
 }

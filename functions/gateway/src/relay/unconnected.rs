@@ -11,7 +11,7 @@ use mcp::bridge::{Bridge, Final};
 use mcp::message::{RawObject, RpcError, raw, response};
 use postern_core::model::integration::AuthMode;
 use postern_core::model::target::Upstream;
-use postern_core::oauth::refusal::NotReady;
+use postern_core::oauth::rejected_token::NotReady;
 use postern_core::oauth::ticket;
 use serde_json::json;
 use serde_json::value::RawValue;

@@ -25,7 +25,7 @@ use url::Url;
 use web::{Created, Json};
 
 use self::source::{DeclaredOauth, Source, Template};
-use crate::catalog;
+use crate::directory;
 use crate::schemas::{config, credential_values};
 
 pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
@@ -144,7 +144,7 @@ fn from_catalogue(
     if source.is_empty() {
         return Err(Error::invalid_field("source", "must not be empty"));
     }
-    let entry = catalog::find(source)?
+    let entry = directory::find(source)?
         .ok_or_else(|| Error::not_found("the catalogue has no such entry: see GET /integrations/catalog"))?;
     let variables: Vec<&str> = entry.variables.iter().map(|variable| variable.key.as_str()).collect();
     config.no_variables(&variables)?;

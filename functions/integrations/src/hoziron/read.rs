@@ -3,9 +3,10 @@
 
 use kernel::{Error, Result};
 use postern_core::auth::{Admin, ApiKeys};
+use postern_core::model::entry::Kind;
 use postern_core::model::integration::{Integration, Slug, State};
+use postern_core::store::entries::{self, Listed};
 use postern_core::store::integrations::{self, Summary};
-use postern_core::store::tools::{self, Listed};
 use postern_core::{Family, Platform};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -13,7 +14,7 @@ use web::paging::{Keyset, Page, PageQuery, Snake};
 use web::{Head, Json, Path, Query, QueryParams};
 
 use super::load;
-use crate::catalog;
+use crate::directory;
 
 /// Name of the list, to which its cursors are bound: a cursor of another list is refused.
 const LIST: &str = "installed integrations";
@@ -134,7 +135,7 @@ struct StatusView {
 
 async fn status(platform: &Platform, _: Admin, Path(slug): Path<Slug>) -> Result<Json<StatusView>> {
     let integration = load(platform, &slug).await?;
-    let tools_count = tools::count(platform, &integration.id).await?;
+    let tools_count = entries::count(platform, Kind::Tool, &integration.id).await?;
     Ok(Json(StatusView {
         status: Status::of(&integration),
         pid: (integration.state == State::Running).then_some(integration.generation),
@@ -169,7 +170,7 @@ struct ToolList {
 
 async fn tools(platform: &Platform, _: Admin, Path(slug): Path<Slug>) -> Result<Json<ToolList>> {
     let integration = load(platform, &slug).await?;
-    let found = tools::approved(platform, &integration.id).await?;
+    let found = entries::approved(platform, Kind::Tool, &integration.id).await?;
     if found.is_empty() && integration.era.is_none() {
         return Err(Error::conflict("its tools are not known yet: start it first"));
     }
@@ -192,7 +193,7 @@ fn description(definition: &str) -> Option<String> {
 #[schema(as = CatalogEntry, description = "A catalogue entry, and whether it is installed.")]
 struct CatalogEntry {
     #[serde(flatten)]
-    entry: catalog::Entry,
+    entry: directory::Entry,
     /// Whether some integration was installed from it.
     installed: bool,
 }
@@ -223,13 +224,13 @@ impl QueryParams for Search {
         use web::openapi::{Param, text, words};
 
         let q = Param::optional("Only those with this in id, name, description or a tag.", text());
-        let category = Param::optional("Only those of this category.", words(catalog::CATEGORIES));
+        let category = Param::optional("Only those of this category.", words(directory::CATEGORIES));
         vec![("q", q), ("category", category)]
     }
 }
 
 async fn catalog(platform: &Platform, _: Admin, Query(search): Query<Search>) -> Result<Json<Catalog>> {
-    let found = catalog::search(search.q.as_deref(), search.category.as_deref())?;
+    let found = directory::search(search.q.as_deref(), search.category.as_deref())?;
     let sources = integrations::sources(platform).await?;
     let entries: Vec<CatalogEntry> = found
         .into_iter()

@@ -3,9 +3,9 @@
 
 use kernel::{Error, Result};
 use postern_core::auth::{Admin, ApiKeys, Caller};
+use postern_core::model::entry::{Kind, Status};
 use postern_core::model::integration::IntegrationId;
-use postern_core::model::tool::ToolStatus;
-use postern_core::store::tools::{self, Reviewed};
+use postern_core::store::entries::{self, Reviewed};
 use postern_core::{Family, Platform};
 use web::paging::{Camel, Keyset, Page, PageQuery};
 use web::{Head, Json, Path, PathParam, Query, QueryParams};
@@ -58,7 +58,7 @@ impl PathParam for ToolId {
 }
 
 /// The query parameter `status`.
-struct StatusFilter(Option<ToolStatus>);
+struct StatusFilter(Option<Status>);
 
 impl QueryParams for StatusFilter {
     fn from_query(head: &Head) -> Result<Self> {
@@ -71,7 +71,7 @@ impl QueryParams for StatusFilter {
 
     #[cfg(not(target_family = "wasm"))]
     fn document() -> Vec<(&'static str, web::openapi::Param)> {
-        vec![("status", web::openapi::Param::optional_of::<ToolStatus>("Only those that stand there."))]
+        vec![("status", web::openapi::Param::optional_of::<Status>("Only those that stand there."))]
     }
 }
 
@@ -86,7 +86,9 @@ async fn list(
     let integration = load(platform, &admin, id).await?;
     let list = format!("tools {}", integration.id);
     let after: Option<Keyset> = page.cursor().place(keys, &list)?;
-    let found = tools::review(platform, &integration.id, status, after.as_ref(), page.limit + 1).await?;
+    let found =
+        entries::review(platform, Kind::Tool, &integration.id, status, after.as_ref(), page.limit + 1)
+            .await?;
     let limit = fitting(&found, page.limit as usize);
     let place = |last: &Reviewed| Keyset { created_at: last.first_seen_at.millis(), id: last.id.clone() };
     let Page { rows, next } = Page::cut(keys, &list, found, limit, place)?;
@@ -113,8 +115,8 @@ async fn approve(
     Path(tool): Path<ToolId>,
 ) -> Result<Json<OneTool>> {
     let (integration, tool) = find(platform, &admin, id, &tool).await?;
-    let is_settled = tool.status == ToolStatus::Approved;
-    if !is_settled && !tools::approve(platform, &integration, &tool).await? {
+    let is_settled = tool.status == Status::Approved;
+    if !is_settled && !entries::approve(platform, &integration, &tool).await? {
         return Err(changed());
     }
     answer(platform, &integration, tool).await
@@ -127,13 +129,13 @@ async fn reject(
     Path(tool): Path<ToolId>,
 ) -> Result<Json<OneTool>> {
     let (integration, tool) = find(platform, &admin, id, &tool).await?;
-    if tool.status == ToolStatus::Removed {
+    if tool.status == Status::Removed {
         return Err(Error::conflict(
             "the upstream no longer has this tool: only its removal can be approved",
         ));
     }
-    let is_settled = tool.status == ToolStatus::Rejected;
-    if !is_settled && !tools::reject(platform, &integration, &tool).await? {
+    let is_settled = tool.status == Status::Rejected;
+    if !is_settled && !entries::reject(platform, &integration, &tool).await? {
         return Err(changed());
     }
     answer(platform, &integration, tool).await
@@ -147,7 +149,7 @@ async fn find(
     ToolId(tool): &ToolId,
 ) -> Result<(String, Reviewed)> {
     let integration = load(platform, caller, id).await?;
-    let tool = tools::find(platform, &integration.id, tool).await?;
+    let tool = entries::find(platform, &integration.id, tool).await?;
     Ok((integration.id, tool.ok_or_else(|| Error::not_found("Tool not found"))?))
 }
 
@@ -158,6 +160,6 @@ fn changed() -> Error {
 /// Answers with the tool as it is after the decision. An approved removal has deleted the tool: then the answer is the
 /// tool as it was `before`.
 async fn answer(platform: &Platform, integration: &str, before: Reviewed) -> Result<Json<OneTool>> {
-    let now = tools::find(platform, integration, &before.id).await?;
+    let now = entries::find(platform, integration, &before.id).await?;
     Ok(Json(OneTool { tool: ToolView::of(now.unwrap_or(before))? }))
 }

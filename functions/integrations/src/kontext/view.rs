@@ -4,12 +4,12 @@ use json_patch::PatchOperation;
 use kernel::ports::Timestamp;
 use kernel::{Error, Result};
 use postern_core::model::credential::Connection;
+use postern_core::model::entry::Status;
 use postern_core::model::integration::{
     AuthMode, Category, Content, Integration, State, ToolPolicy, ValidationStatus,
 };
 use postern_core::model::oauth::OauthConfig;
-use postern_core::model::tool::ToolStatus;
-use postern_core::store::tools::Reviewed;
+use postern_core::store::entries::Reviewed;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -230,7 +230,7 @@ pub(crate) struct ToolView {
     id: String,
     /// The upstream's own name for it.
     name: String,
-    status: ToolStatus,
+    status: Status,
     /// Whether agents see it while the integration is running.
     offered: bool,
     /// The approved definition; of a tool that was never approved the one found.
@@ -261,7 +261,7 @@ impl ToolView {
             id: tool.id,
             name: tool.name,
             status: tool.status,
-            offered: tool.status == ToolStatus::Approved,
+            offered: tool.status == Status::Approved,
             diff: match &tool.found {
                 Some(found) => differences(&tool.definition, found)?,
                 None => Vec::new(),

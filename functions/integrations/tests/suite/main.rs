@@ -9,7 +9,7 @@
     reason = "a test may panic, also in the functions that it calls"
 )]
 
-mod catalog;
+mod directory;
 mod hoziron;
 mod kontext;
 mod overlap;

@@ -65,6 +65,23 @@ impl Entry {
 /// The members of a definition that an agent's model sees.
 const TOLD: [&str; 5] = ["title", "description", "inputSchema", "outputSchema", "annotations"];
 
+super::text_enum::text_enum! {
+    /// Where a tool stands between its upstream and its operators.
+    #[schema(as = ToolStatus)]
+    Status {
+        /// Approved as it is, and offered to agents.
+        Approved = "approved",
+        /// Found by a probe, and never approved.
+        New = "new",
+        /// Approved once; the upstream has changed the definition since.
+        Changed = "changed",
+        /// Approved once; the upstream no longer offers the tool.
+        Removed = "removed",
+        /// A reviewer rejected the tool as it is.
+        Rejected = "rejected",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

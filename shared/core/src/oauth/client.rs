@@ -102,18 +102,18 @@ async fn register(
     origin: &str,
 ) -> Result<OauthClient, OauthError> {
     let Some(endpoint) = &metadata.registration_endpoint else {
-        return Err(OauthError::refused(
+        return Err(OauthError::unusable(
             "the authorization server registers no clients: register one there and set oauth.clientId",
         ));
     };
     let endpoint = SafeUrl::parse(endpoint, platform.settings.net)
-        .map_err(|_| OauthError::refused("the registration endpoint is not a URL that may be dialled"))?;
+        .map_err(|_| OauthError::unusable("the registration endpoint is not a URL that may be dialled"))?;
     let auth_method = registered_method(metadata);
     let answer = post_json(platform, endpoint, &description(origin, auth_method))
         .await
         .map_err(|_| OauthError::transient("the authorization server cannot be reached"))?;
     let refused =
-        || OauthError::refused("the authorization server refused to register a client: set oauth.clientId");
+        || OauthError::unusable("the authorization server refused to register a client: set oauth.clientId");
     let registration = answer.json.filter(|_| matches!(answer.status, 200 | 201)).ok_or_else(refused)?;
     let registration: Registration = serde_json::from_value(registration).map_err(|_| refused())?;
     if registration.client_id.is_empty() || registration.client_id.len() > 2048 {

@@ -34,7 +34,7 @@ pub(super) async fn find_server(
     config: &OauthConfig,
 ) -> Result<Server, OauthError> {
     let endpoint = SafeUrl::parse(&integration.content.url, platform.settings.net)
-        .map_err(|_| OauthError::refused("the integration's URL may not be dialled any more"))?;
+        .map_err(|_| OauthError::unusable("the integration's URL may not be dialled any more"))?;
     if let (None, Some(token_endpoint)) = (&config.issuer, &config.token_url)
         && (config.authorization_url.is_some() || config.is_client_credentials())
     {
@@ -57,7 +57,7 @@ pub(super) async fn find_server(
             .clone()
             .or_else(|| metadata.authorization_endpoint.clone()),
         token_endpoint: token_endpoint
-            .ok_or_else(|| OauthError::refused("the authorization server has no token endpoint"))?,
+            .ok_or_else(|| OauthError::unusable("the authorization server has no token endpoint"))?,
         metadata: Some(metadata),
         resource,
         challenge,
@@ -108,7 +108,7 @@ pub(super) async fn client(
             Ok(given(metadata, client_id, secret))
         }
         (None, Some(metadata)) => identify(platform, metadata).await,
-        (None, None) => Err(OauthError::refused("oauth.clientId is required where the endpoints are given")),
+        (None, None) => Err(OauthError::unusable("oauth.clientId is required where the endpoints are given")),
     }
 }
 

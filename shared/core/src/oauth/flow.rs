@@ -67,10 +67,11 @@ pub async fn begin(platform: &Platform, start: &Start<'_>) -> Result<Started, Oa
     // (1), (2)
     let server = find_server(platform, integration, &config).await?;
     let endpoint = server.authorization_endpoint.as_deref();
-    let endpoint = endpoint.ok_or_else(|| OauthError::refused("the authorization server takes no people"))?;
+    let endpoint =
+        endpoint.ok_or_else(|| OauthError::unusable("the authorization server takes no people"))?;
     let url = SafeUrl::parse(endpoint, platform.settings.net)
         .map_err(|_| {
-            OauthError::refused("the authorization endpoint is not a URL that people may be sent to")
+            OauthError::unusable("the authorization endpoint is not a URL that people may be sent to")
         })?
         .as_url()
         .clone();

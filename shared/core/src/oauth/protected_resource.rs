@@ -61,7 +61,7 @@ pub async fn discover(
             continue;
         };
         if !found.covers(endpoint.as_url()) {
-            return Err(OauthError::refused(
+            return Err(OauthError::unusable(
                 "the upstream's protected resource metadata is for another resource",
             ));
         }

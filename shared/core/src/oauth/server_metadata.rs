@@ -65,7 +65,7 @@ impl Family for Cached {
 /// Returns the metadata of `issuer`, from KV or from the server. Fails if the server cannot be reached, publishes no
 /// metadata, or publishes metadata that is not usable.
 pub async fn discover(platform: &Platform, issuer: &str) -> Result<ServerMetadata, OauthError> {
-    let refused = || OauthError::refused("the issuer identifier of the authorization server is not usable");
+    let refused = || OauthError::unusable("the issuer identifier of the authorization server is not usable");
     SafeUrl::parse(issuer, platform.settings.net).map_err(|_| refused())?;
     let base = Url::parse(issuer).map_err(|_| refused())?;
     let key = issuer.to_owned();
@@ -98,7 +98,7 @@ pub async fn discover(platform: &Platform, issuer: &str) -> Result<ServerMetadat
     if unreachable {
         return Err(OauthError::transient("the authorization server cannot be reached"));
     }
-    Err(OauthError::refused("the authorization server publishes no metadata"))
+    Err(OauthError::unusable("the authorization server publishes no metadata"))
 }
 
 impl ServerMetadata {
@@ -106,11 +106,11 @@ impl ServerMetadata {
     /// metadata without the endpoints that Postern may not dial or send people to.
     pub fn vetted(mut self, issuer: &str, policy: Policy) -> Result<Self, OauthError> {
         if self.issuer != issuer {
-            return Err(OauthError::refused("the authorization server's metadata names another issuer"));
+            return Err(OauthError::unusable("the authorization server's metadata names another issuer"));
         }
         let methods = self.code_challenge_methods_supported.as_deref().unwrap_or_default();
         if !methods.iter().any(|method| method == "S256") {
-            return Err(OauthError::refused("the authorization server does not announce PKCE with S256"));
+            return Err(OauthError::unusable("the authorization server does not announce PKCE with S256"));
         }
         for (name, endpoint) in [
             ("authorization", &mut self.authorization_endpoint),

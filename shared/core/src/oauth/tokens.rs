@@ -54,7 +54,7 @@ pub async fn request(
     form: &[(&str, &str)],
 ) -> Result<Granted, OauthError> {
     let url = SafeUrl::parse(endpoint, platform.settings.net)
-        .map_err(|_| OauthError::refused("the token endpoint is not a URL that may be dialled"))?;
+        .map_err(|_| OauthError::unusable("the token endpoint is not a URL that may be dialled"))?;
     let answer = post(platform, url, client, form).await.map_err(|error| {
         log::info!("token endpoint: {error:?}");
         OauthError::transient("the token endpoint did not answer")
@@ -121,7 +121,7 @@ fn read(answer: Answer) -> Result<Granted, OauthError> {
         serde_json::from_value(answer.json.ok_or_else(unusable)?).map_err(|_| unusable())?;
     let is_bearer = success.token_type.as_deref().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
     if !is_bearer || !is_usable(&success.access_token) {
-        return Err(OauthError::refused("the token endpoint issued a token that cannot be presented"));
+        return Err(OauthError::unusable("the token endpoint issued a token that cannot be presented"));
     }
     let expires_in = success.expires_in.as_ref().and_then(|value| match value {
         serde_json::Value::String(text) => text.parse().ok(),
@@ -150,12 +150,12 @@ fn failure(status: u16, code: Option<&str>) -> OauthError {
         Some("unsupported_grant_type") => OauthError::terminal("unsupported_grant_type"),
         Some("invalid_scope") => OauthError::terminal("invalid_scope"),
         Some("invalid_target") => OauthError::terminal("invalid_target"),
-        Some("invalid_request") => OauthError::refused("the token endpoint answered invalid_request"),
+        Some("invalid_request") => OauthError::unusable("the token endpoint answered invalid_request"),
         _ if status == 401 => OauthError::terminal("invalid_client"),
         _ if status == 429 || status >= 500 => {
             OauthError::transient(format!("the token endpoint answered HTTP {status}"))
         }
-        _ => OauthError::refused(format!("the token endpoint answered HTTP {status}")),
+        _ => OauthError::unusable(format!("the token endpoint answered HTTP {status}")),
     }
 }
 

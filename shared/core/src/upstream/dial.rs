@@ -11,7 +11,7 @@ use crate::client::CallError;
 use crate::model::credential::{Kind, SealedCredential};
 use crate::model::target::Upstream;
 use crate::oauth::refresh::{Stale, ended, usable};
-use crate::oauth::refusal::{NotReady, consider};
+use crate::oauth::rejected_token::{NotReady, after_rejection};
 use crate::store::integrations;
 
 /// What [`dial`] does if an upstream needs a user's credential and there is none that could be presented.
@@ -50,7 +50,7 @@ pub async fn dial<T>(
     let (Err(error), Some(credential)) = (&outcome, &upstream.credential) else {
         return Ok(Dialled { upstream, outcome });
     };
-    match consider(platform, &upstream.integration_id, credential, error).await {
+    match after_rejection(platform, &upstream.integration_id, credential, error).await {
         None => Ok(Dialled { upstream, outcome }),
         Some(renewed) => {
             let upstream = with_credential(&upstream, Some(renewed?));

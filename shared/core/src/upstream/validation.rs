@@ -14,7 +14,7 @@ use crate::model::integration::{AuthMode, Category, Integration};
 use crate::model::oauth::OauthConfig;
 use crate::model::target::{Transport, Upstream};
 use crate::oauth::refresh;
-use crate::oauth::refusal::NotReady;
+use crate::oauth::rejected_token::NotReady;
 use crate::oauth::{OauthError, client_credentials, protected_resource};
 use crate::store::credentials;
 use crate::store::validations::{Found, Probed, record_invalid, record_reachable, record_valid};
@@ -79,7 +79,7 @@ async fn validate_since(
     });
     let probing = async |upstream: &Upstream| probe(platform, upstream).await;
     let dialled = match dial(platform, owner, upstream, WithoutCredential::Ask, probing).await {
-        Err(NotReady::Connect(reason)) => return refused(platform, probed, reason).await,
+        Err(NotReady::Connect(reason)) => return not_connected(platform, probed, reason).await,
         Err(NotReady::Failed(reason)) => return unusable(platform, probed, reason).await,
         Ok(dialled) => dialled,
     };
@@ -190,7 +190,7 @@ fn waiting_for(mode: AuthMode, has_metadata: bool) -> Option<&'static str> {
 
 /// Records that the upstream is reachable but this owner's credential cannot be used any more: the owner has to connect
 /// again.
-async fn refused(platform: &Platform, probed: Probed<'_>, reason: &str) -> Result<Verdict> {
+async fn not_connected(platform: &Platform, probed: Probed<'_>, reason: &str) -> Result<Verdict> {
     let message = format!("reachable, authorization required: {reason}");
     record_reachable(platform, probed, &message).await?;
     Ok(Verdict::Unusable(message))

@@ -6,7 +6,7 @@ use kernel::net::{Policy, SafeUrl};
 
 use crate::corpus;
 
-fn parse(url: &str, policy: Policy) -> Result<SafeUrl, kernel::net::Refused> {
+fn parse(url: &str, policy: Policy) -> Result<SafeUrl, kernel::net::UnsafeUrl> {
     SafeUrl::parse(url, policy)
 }
 

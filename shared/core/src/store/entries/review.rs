@@ -1,24 +1,24 @@
-//! Tool review: reading what a probe found next to what is approved, and storing what a reviewer decided.
+//! Review of entries: reading what a probe found next to what is approved, and storing what a reviewer decided.
 
 use crate::Platform;
-use crate::model::tool::ToolStatus;
+use crate::model::entry::{Kind, Status};
 use kernel::Result;
 use kernel::ports::{Row, Statement, Timestamp};
 use web::paging::Keyset;
 
-/// A tool with everything that a reviewer needs.
+/// An entry with everything that a reviewer needs.
 pub struct Reviewed {
-    /// Id of the tool.
+    /// Id of the entry.
     pub id: String,
-    /// The tool's name at the upstream.
+    /// The entry's name at the upstream.
     pub name: String,
     /// The review status.
-    pub status: ToolStatus,
-    /// The approved definition; of a tool that was never approved the newest one found.
+    pub status: Status,
+    /// The approved definition; of an entry that was never approved the newest one found.
     pub definition: String,
     /// The definition that the last probe found, if it differs from `definition`.
     pub found: Option<String>,
-    /// When a probe first found the tool.
+    /// When a probe first found the entry.
     pub first_seen_at: Timestamp,
     /// When `status` or `definition` last changed.
     pub changed_at: Option<Timestamp>,
@@ -32,20 +32,21 @@ macro_rules! columns {
     };
 }
 
-/// Returns at most `limit` tools of a live integration in order of discovery, after `after`: those with this
+/// Returns at most `limit` entries of a live integration in order of discovery, after `after`: those with this
 /// `status`, or all.
 pub async fn review(
     platform: &Platform,
+    kind: Kind,
     integration: &str,
-    status: Option<ToolStatus>,
+    status: Option<Status>,
     after: Option<&Keyset>,
     limit: u32,
 ) -> Result<Vec<Reviewed>> {
     let statement = Statement::new(concat!(
-        "-- tools.review
+        "-- entries.review
         SELECT ",
         columns!(),
-        " FROM catalogue_entries t JOIN integrations i ON i.id = t.integration_id AND t.kind = 'tool'
+        " FROM catalogue_entries t JOIN integrations i ON i.id = t.integration_id AND t.kind = ?6 /* kind */
         WHERE i.id = ?1 /* integration */ AND i.archived_at IS NULL AND (?2 /* status */ IS NULL OR t.status = ?2)
           AND (t.first_seen_at, t.id) > (?3 /* first_seen_at */, ?4 /* id */)
         ORDER BY t.first_seen_at, t.id LIMIT ?5 /* limit */"
@@ -53,38 +54,39 @@ pub async fn review(
     let (first_seen_at, id) = Keyset::start(after);
     let statement = statement
         .bind(integration)
-        .bind(status.map(ToolStatus::as_str))
+        .bind(status.map(Status::as_str))
         .bind(first_seen_at)
         .bind(id)
-        .bind(i64::from(limit));
+        .bind(i64::from(limit))
+        .bind(kind.as_str());
     platform.sql.query(statement).await?.into_iter().map(from_row).collect()
 }
 
-/// Returns one tool of a live integration.
+/// Returns one entry of a live integration.
 pub async fn find(platform: &Platform, integration: &str, id: &str) -> Result<Option<Reviewed>> {
     let statement = Statement::new(concat!(
-        "-- tools.find
+        "-- entries.find
         SELECT ",
         columns!(),
-        " FROM catalogue_entries t JOIN integrations i ON i.id = t.integration_id AND t.kind = 'tool'
+        " FROM catalogue_entries t JOIN integrations i ON i.id = t.integration_id
         WHERE i.id = ?1 /* integration */ AND i.archived_at IS NULL AND t.id = ?2 /* id */"
     ));
     let rows = platform.sql.query(statement.bind(integration).bind(id)).await?;
     rows.into_iter().next().map(from_row).transpose()
 }
 
-/// Approves a tool as the last probe found it. Approving a tool that the upstream no longer offers deletes the row.
+/// Approves an entry as the last probe found it. Approving an entry that the upstream no longer offers deletes the row.
 /// `seen` is what the reviewer saw: if the status or the definition has changed since, nothing is written. Returns
 /// `true` if the decision was stored.
 pub async fn approve(platform: &Platform, integration: &str, seen: &Reviewed) -> Result<bool> {
     let removal = Statement::new(
-        "-- tools.approve: removal
+        "-- entries.approve: removal
         DELETE FROM catalogue_entries WHERE integration_id = ?1 /* integration */ AND id = ?2 /* id */ AND status = 'removed'
           AND ?3 /* seen status */ = 'removed'
         RETURNING id",
     );
     let approval = Statement::new(
-        "-- tools.approve
+        "-- entries.approve
         UPDATE catalogue_entries
         SET status = 'approved', approved_at = ?4 /* now */, changed_at = ?4, rejected_hash = NULL,
             definition = coalesce(found_definition, definition), hash = coalesce(found_hash, hash),
@@ -106,12 +108,12 @@ pub async fn approve(platform: &Platform, integration: &str, seen: &Reviewed) ->
     Ok(outcomes.iter().any(|decided| !decided.is_empty()))
 }
 
-/// Rejects a tool as the last probe found it: the tool stays hidden until its upstream changes the definition again.
-/// Returns `true` if the decision was stored, `false` if the tool is no longer as the reviewer saw it, is rejected
+/// Rejects an entry as the last probe found it: the entry stays hidden until its upstream changes the definition again.
+/// Returns `true` if the decision was stored, `false` if the entry is no longer as the reviewer saw it, is rejected
 /// already, or is no longer offered by the upstream.
 pub async fn reject(platform: &Platform, integration: &str, seen: &Reviewed) -> Result<bool> {
     let statement = Statement::new(
-        "-- tools.reject
+        "-- entries.reject
         UPDATE catalogue_entries SET status = 'rejected', rejected_hash = coalesce(found_hash, hash), changed_at = ?4 /* now */
         WHERE integration_id = ?1 /* integration */ AND id = ?2 /* id */ AND status = ?3 /* seen status */
           AND status IN ('new', 'changed', 'approved')

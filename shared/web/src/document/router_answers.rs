@@ -11,7 +11,7 @@ use utoipa::openapi::{Components, Object, Ref, RefOr, Response, ResponseBuilder,
 use crate::family::{Route, Routes};
 use crate::openapi::ErrorForm;
 
-struct Refusal {
+struct RouterAnswer {
     status: u16,
     name: &'static str,
     description: &'static str,
@@ -19,27 +19,27 @@ struct Refusal {
     header: Option<(&'static str, &'static str)>,
 }
 
-const REFUSALS: [Refusal; 5] = [
-    Refusal {
+const ANSWERS: [RouterAnswer; 5] = [
+    RouterAnswer {
         status: 401,
         name: "Unauthenticated",
         description: "No credential, or one that is unknown or expired.",
         header: Some(("WWW-Authenticate", "The scheme to authenticate with.")),
     },
-    Refusal {
+    RouterAnswer {
         status: 403,
         name: "Forbidden",
         description: "The caller may not do this, or the request comes from a page of a browser origin that is not allowed.",
         header: None,
     },
-    Refusal {
+    RouterAnswer {
         status: 413,
         name: "TooLarge",
         description: "The request's body is larger than this route takes.",
         header: None,
     },
-    Refusal { status: 500, name: "Internal", description: "A defect of Postern's.", header: None },
-    Refusal {
+    RouterAnswer { status: 500, name: "Internal", description: "A defect of Postern's.", header: None },
+    RouterAnswer {
         status: 503,
         name: "Unavailable",
         description: "A setting is missing or wrong, and the message names it; or the store is overloaded.",
@@ -60,17 +60,17 @@ pub(super) fn add<C>(
         let requirement = |name| SecurityRequirement::new::<_, [&str; 0], _>(name, []);
         operation.security = Some(schemes.iter().map(|scheme| requirement(scheme.name)).collect());
     }
-    for refusal in REFUSALS.iter().filter(|refusal| refusal.may_answer(route, schemes.is_empty())) {
-        let name = format!("{}{}", family.dialect.name(), refusal.name);
+    for answer in ANSWERS.iter().filter(|answer| answer.may_answer(route, schemes.is_empty())) {
+        let name = format!("{}{}", family.dialect.name(), answer.name);
         let response = Ref::from_response_name(&name);
-        operation.responses.responses.entry(refusal.status.to_string()).or_insert(response.into());
+        operation.responses.responses.entry(answer.status.to_string()).or_insert(response.into());
         let content = Content::new(Some(Ref::from_schema_name(&errors.schema)));
-        let refused = refusal.response().content(errors.media_type, content);
-        components.responses.entry(name).or_insert(RefOr::<Response>::from(refused));
+        let described = answer.response().content(errors.media_type, content);
+        components.responses.entry(name).or_insert(RefOr::<Response>::from(described));
     }
 }
 
-impl Refusal {
+impl RouterAnswer {
     /// Returns `true` if the router may return this error for `route`.
     fn may_answer<C>(&self, route: &Route<C>, is_public: bool) -> bool {
         match self.status {

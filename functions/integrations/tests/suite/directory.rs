@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-#[path = "../../catalog/check.rs"]
+#[path = "../../directory/check.rs"]
 mod check;
 
 /// An entry with every kind of field.

@@ -1,4 +1,4 @@
-//! The rules for catalogue entries. `build.rs` checks every entry against them; `tests/suite/catalog.rs` tests each
+//! The rules for entries of the directory. `build.rs` checks every entry against them; `tests/suite/directory.rs` tests each
 //! rule with an entry that breaks the rule.
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! The catalogue of hosted MCP servers that can be installed by id. Its entries are the files in `catalog`, which
+//! The directory of hosted MCP servers that can be installed by id; the API calls it the catalog. Its entries are the files in `directory`, which
 //! `build.rs` checks and packs.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::Type;
 
 /// The entries as `build.rs` packed them: a JSON array, in order of id.
-const PACKED: &str = include_str!(concat!(env!("OUT_DIR"), "/catalog.json"));
+const PACKED: &str = include_str!(concat!(env!("OUT_DIR"), "/directory.json"));
 /// The categories of entries.
 pub(crate) const CATEGORIES: [&str; 6] = ["devtools", "productivity", "communication", "data", "cloud", "ai"];
 /// A suffix that callers may append to an id.
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn every_entry_can_be_installed() {
         let entries = entries().unwrap();
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/catalog");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/directory");
         let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
         let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
         assert_eq!(entries.len(), files.count(), "one entry per file");

@@ -35,7 +35,7 @@ impl From<Stale> for NotReady {
 /// Decides what follows from `error`, the upstream's answer to a request with `credential`. Returns `None` unless the
 /// credential is an OAuth token and the answer is 401, or 403 with `insufficient_scope`. Otherwise returns the
 /// credential for one retry, or why there is none. The retry is safe, because a refused request never ran.
-pub async fn consider(
+pub async fn after_rejection(
     platform: &Platform,
     integration: &str,
     credential: &SealedCredential,
