@@ -247,7 +247,8 @@ fn headers(
     first: Option<HeaderTemplate>,
     further: BTreeMap<String, Secret<String>>,
 ) -> Result<Option<Vec<HeaderTemplate>>> {
-    if further.is_empty() && first.as_ref().is_none_or(|first| first.name == "Authorization") {
+    // Without templates a token is presented as a bearer token.
+    if further.is_empty() && first.as_ref().is_none_or(HeaderTemplate::is_bearer) {
         return Ok(None);
     }
     let mut templates: Vec<HeaderTemplate> = first.into_iter().collect();

@@ -31,6 +31,25 @@ fn assert_error(reply: &Reply, status: u16, message: &str) {
 }
 
 #[tokio::test]
+async fn a_key_in_the_authorization_header_is_presented_as_given() {
+    let (app, stub) = (app(), Stub::start(Options::default()).unwrap());
+    connect(
+        &app,
+        json!({
+            "nickname": "Bare", "server_url": stub.url("/modern"), "auth_type": "api_key", "api_key": "canary",
+            "api_key_header": "Authorization",
+        }),
+    )
+    .await;
+    app.settle().await;
+    let requests = stub.requests();
+    assert!(!requests.is_empty());
+    for request in requests {
+        assert_eq!(request.header("authorization"), Some("canary"));
+    }
+}
+
+#[tokio::test]
 async fn a_connection_is_made_read_probed_and_removed() {
     let (app, stub) = (app(), Stub::start(Options::default()).unwrap());
     let body = json!({

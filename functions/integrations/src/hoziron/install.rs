@@ -228,8 +228,7 @@ impl From<DeclaredOauth> for OauthInput {
 }
 
 fn is_bearer(headers: &[HeaderTemplate]) -> bool {
-    let bearer = HeaderTemplate::bearer();
-    matches!(headers, [only] if only.name.eq_ignore_ascii_case(&bearer.name) && only.value == bearer.value)
+    matches!(headers, [only] if only.is_bearer())
 }
 
 /// Checks that every key of the credentials `given` is one that some header uses. Where the headers use one key only,

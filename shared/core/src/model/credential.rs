@@ -188,6 +188,12 @@ impl HeaderTemplate {
         Self { name: "Authorization".to_owned(), value: format!("Bearer {{{TOKEN}}}") }
     }
 
+    /// Returns `true` for that template, however its name is written.
+    pub fn is_bearer(&self) -> bool {
+        let bearer = Self::bearer();
+        self.name.eq_ignore_ascii_case(&bearer.name) && self.value == bearer.value
+    }
+
     fn parts(&self) -> Option<Vec<Part<'_>>> {
         let mut parts = Vec::new();
         let mut rest = self.value.as_str();
