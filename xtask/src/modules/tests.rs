@@ -39,18 +39,30 @@ fn every_product_crate_of_the_workspace_is_read() {
     let manifest = std::fs::read_to_string(workspace::root().join("Cargo.toml")).unwrap();
     let manifest: toml::Table = manifest.parse().unwrap();
     let members = manifest["workspace"]["members"].as_array().unwrap().iter().map(|it| it.as_str().unwrap());
-    let product: Vec<&str> = members
-        .filter(|member| ["shared", "functions/", "runtimes/"].iter().any(|top| member.starts_with(top)))
+    let product: Vec<PathBuf> = members
+        .filter(|member| ["shared/", "functions/", "runtimes/"].iter().any(|top| member.starts_with(top)))
+        .flat_map(folders)
         .collect();
     assert!(!product.is_empty());
     let found: Vec<PathBuf> =
         super::crates::find(&workspace::root()).unwrap().into_iter().map(|sources| sources.root).collect();
     for member in product {
         assert!(
-            found.iter().any(|root| root.parent().unwrap() == PathBuf::from(member).join("src")),
-            "{member}"
+            found.iter().any(|root| root.parent().unwrap() == member.join("src")),
+            "{}",
+            member.display()
         );
     }
+}
+
+/// The folders that a member of the workspace stands for: one, or all below a folder.
+fn folders(member: &str) -> Vec<PathBuf> {
+    let Some(above) = member.strip_suffix("/*") else { return vec![PathBuf::from(member)] };
+    let entries = std::fs::read_dir(workspace::root().join(above)).unwrap().map(|entry| entry.unwrap());
+    entries
+        .filter(|entry| entry.path().join("Cargo.toml").is_file())
+        .map(|entry| PathBuf::from(above).join(entry.file_name()))
+        .collect()
 }
 
 #[test]
