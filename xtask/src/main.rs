@@ -17,6 +17,7 @@ mod mcp;
 mod modules;
 mod process;
 mod runtime;
+mod steps;
 mod tools;
 mod verbs;
 mod workspace;
@@ -42,6 +43,8 @@ enum Verb {
     Build(verbs::build::Args),
     /// Runs Postern on this machine, ready to use
     Dev(verbs::dev::Args),
+    /// The loop for one change: formatting, lints, unit and whole-router tests
+    Check(verbs::check::Args),
     /// Runs every test: formatting, lints, unit, WASM and black-box
     Test(verbs::test::Args),
     /// Runs the official MCP conformance suite
@@ -79,6 +82,7 @@ fn run(verb: &Verb) -> anyhow::Result<()> {
         Verb::Setup(args) => verbs::setup::run(args),
         Verb::Build(args) => verbs::build::run(args),
         Verb::Dev(args) => verbs::dev::run(args),
+        Verb::Check(args) => verbs::check::run(args),
         Verb::Test(args) => verbs::test::run(args),
         Verb::Conformance(args) => verbs::conformance::run(args),
         Verb::Bench(args) => verbs::bench::run(args),

@@ -103,8 +103,15 @@ impl Drop for Group {
     }
 }
 
-/// Runs a command to its end with its output shown; `what` names it in the error.
+/// Runs a command to its end with its output shown, at once or with that of its step; `what` names it in the error.
 pub(crate) fn run(command: &mut Command, what: &str) -> Result<()> {
+    if console::is_keeping() {
+        let (status, output) = capture(command, what)?;
+        if !output.trim().is_empty() {
+            console::line(output.trim_end());
+        }
+        return succeeded(status, what, "");
+    }
     let mut group = Group::spawn(command.stdin(Stdio::null()))?;
     let status = group.child.wait().with_context(|| format!("{what}: cannot wait"))?;
     succeeded(status, what, "")
@@ -118,20 +125,47 @@ pub(crate) fn run_quietly(command: &mut Command, what: &str) -> Result<()> {
 
 /// Runs a command and returns its status and its output, both streams in one; says every 15 s that it still works.
 pub(crate) fn capture(command: &mut Command, what: &str) -> Result<(ExitStatus, String)> {
+    let both = Arc::new(Mutex::new(String::new()));
+    let status = run_into(command, what, &both, &both)?;
+    let output = locked(&both).clone();
+    Ok((status, output))
+}
+
+/// Runs a command and returns its standard output; what it wrote to the other stream is shown, or kept with the output
+/// of its step.
+pub(crate) fn answer(command: &mut Command, what: &str) -> Result<String> {
+    let [answer, messages] = [(); 2].map(|()| Arc::new(Mutex::new(String::new())));
+    let status = run_into(command, what, &answer, &messages)?;
+    let messages = locked(&messages).clone();
+    if status.success() && !messages.trim().is_empty() {
+        console::line(messages.trim_end());
+    }
+    succeeded(status, what, &messages)?;
+    let answer = locked(&answer).clone();
+    Ok(answer)
+}
+
+/// Runs a command to its end, with its standard output in `out` and the other stream in `err`.
+fn run_into(
+    command: &mut Command,
+    what: &str,
+    out: &Arc<Mutex<String>>,
+    err: &Arc<Mutex<String>>,
+) -> Result<ExitStatus> {
     let started = Instant::now();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut group = Group::spawn(command)?;
-    let text = Arc::new(Mutex::new(String::new()));
     let readers = [
-        group.child.stdout.take().map(|pipe| collect(pipe, Arc::clone(&text))),
-        group.child.stderr.take().map(|pipe| collect(pipe, Arc::clone(&text))),
+        group.child.stdout.take().map(|pipe| collect(pipe, Arc::clone(out))),
+        group.child.stderr.take().map(|pipe| collect(pipe, Arc::clone(err))),
     ];
     let mut next = started + HEARTBEAT;
     let status = loop {
         if let Some(status) = group.child.try_wait().with_context(|| format!("{what}: cannot wait"))? {
             break status;
         }
-        if Instant::now() >= next {
+        // Steps that run side by side have a heartbeat of their own.
+        if Instant::now() >= next && !console::is_keeping() {
             console::note(format!("… still busy: {what} ({})", console::seconds(started.elapsed())));
             next += HEARTBEAT;
         }
@@ -140,8 +174,7 @@ pub(crate) fn capture(command: &mut Command, what: &str) -> Result<(ExitStatus, 
     for reader in readers.into_iter().flatten() {
         let _ = reader.join();
     }
-    let output = locked(&text).clone();
-    Ok((status, output))
+    Ok(status)
 }
 
 fn collect(pipe: impl Read + Send + 'static, into: Arc<Mutex<String>>) -> std::thread::JoinHandle<()> {
@@ -159,7 +192,7 @@ fn succeeded(status: ExitStatus, what: &str, output: &str) -> Result<()> {
         return Ok(());
     }
     if !output.trim().is_empty() {
-        eprintln!("{}", output.trim_end());
+        console::line(output.trim_end());
     }
     bail!("{what} failed ({status})")
 }

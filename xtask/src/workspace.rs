@@ -4,6 +4,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+/// Crates that only make sense inside workerd.
+pub(crate) const WORKERD_ONLY: [&str; 2] = ["cloudflare", "port-suite-worker"];
+
+/// The packages that are compiled for this machine, as arguments of cargo.
+///
+/// Cargo compiles a crate with all features that the selected packages together ask of it, so whatever is compiled for
+/// this machine has to be selected alike: another selection would compile wasmtime and most other crates again.
+pub(crate) const FOR_HOST: [&str; 5] =
+    ["--workspace", "--exclude", WORKERD_ONLY[0], "--exclude", WORKERD_ONLY[1]];
+
 /// The folder of the workspace's `Cargo.toml`.
 ///
 /// Cargo is asked at run time, since clones may share a target directory.

@@ -29,6 +29,12 @@ pub(crate) struct Tools {
     node: node::Node,
 }
 
+/// Makes sure of the compiler for each target: all that linting and unit tests need.
+pub(crate) fn compilers() -> Result<()> {
+    rust::check_host()?;
+    rust::ensure_targets()
+}
+
 impl Tools {
     /// Checks for the programs that must be installed already, and finds or installs Node.
     pub(crate) fn open() -> Result<Self> {

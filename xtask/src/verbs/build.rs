@@ -19,9 +19,9 @@ const SCRIPT: &str = "build/index.js";
 /// The hash of the input and the output of the last build.
 const STAMP: &str = "build/.stamp";
 
-/// The port suite as a Spin component, for tests.
-const PORT_SUITE_COMPONENT: &str = "port-suite-spin";
-/// The test host of Spin.
+/// Components for tests: the port suite, and what the tests of the test host run.
+const TEST_COMPONENTS: [&str; 2] = ["port-suite-spin", "spin-host-fixture"];
+/// The test host.
 const SPIN_HOST: &str = "spin-host";
 
 /// Options of `build`.
@@ -52,27 +52,31 @@ pub(crate) fn postern(tools: &Tools, runtime: Runtime) -> Result<()> {
     }
 }
 
-/// Builds what `runtime` needs to run the port suite.
-pub(crate) fn port_suite(tools: &Tools, runtime: Runtime) -> Result<()> {
-    match runtime {
-        Runtime::Workerd => worker(tools, &workspace::port_suite_crate()),
-        Runtime::Spin => component(PORT_SUITE_COMPONENT),
-    }
+/// Builds the port suite as a Worker, without wasm-opt: the ports are what is tested, in WASM that is built in half the time.
+pub(crate) fn port_suite_worker(tools: &Tools) -> Result<()> {
+    worker_with(tools, &workspace::port_suite_crate(), &["--no-opt"])
 }
 
-/// Builds every function as a Spin component, one after the other: built together, the functions would share
-/// features of dependencies that each alone does not ask for.
+/// Builds every function as a Spin component.
+///
+/// One command for all of them, so that their last steps, which use one core each, run side by side. Selected together,
+/// they share the features that one of them asks for: today all ask for the same.
 pub(crate) fn components() -> Result<()> {
-    workspace::functions()?.iter().try_for_each(|function| component(function))
+    cargo_components(&workspace::functions()?, &[])
 }
 
-fn component(package: &str) -> Result<()> {
-    let step = console::step(format!("cargo build --target wasm32-wasip2 of {package}"));
+/// Builds the functions and what else tests run on Spin.
+pub(crate) fn components_for_tests() -> Result<()> {
+    cargo_components(&workspace::functions()?, &TEST_COMPONENTS)
+}
+
+fn cargo_components(functions: &[String], more: &[&str]) -> Result<()> {
+    let packages: Vec<&str> = functions.iter().map(String::as_str).chain(more.iter().copied()).collect();
+    let step = console::step(format!("cargo build --target wasm32-wasip2 of {}", packages.join(", ")));
     let mut cargo = Command::new("cargo");
-    cargo
-        .args(["build", "--profile", "component", "--target", "wasm32-wasip2", "--package", package])
-        .current_dir(workspace::root());
-    process::run(&mut cargo, &format!("cargo build of the component {package}"))?;
+    cargo.args(["build", "--profile", "component", "--target", "wasm32-wasip2"]);
+    cargo.args(packages.iter().flat_map(|package| ["--package", package])).current_dir(workspace::root());
+    process::run(&mut cargo, "cargo build of the components")?;
     step.done();
     Ok(())
 }
@@ -96,7 +100,7 @@ fn spin_host() -> Result<()> {
     let step =
         console::step("cargo build of the Spin test host (wasmtime takes some minutes the first time)");
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--package", SPIN_HOST]).current_dir(workspace::root());
+    cargo.arg("build").args(workspace::FOR_HOST).args(["--bin", SPIN_HOST]).current_dir(workspace::root());
     process::run(&mut cargo, "cargo build of the Spin test host")?;
     step.done();
     Ok(())
@@ -107,6 +111,10 @@ fn spin_host() -> Result<()> {
 /// Optimizing takes far longer than asking cargo whether anything changed, so the steps of worker-build after
 /// compiling are skipped when their input and their output are those of the last build.
 pub(crate) fn worker(tools: &Tools, folder: &Path) -> Result<()> {
+    worker_with(tools, folder, &[])
+}
+
+fn worker_with(tools: &Tools, folder: &Path, options: &[&str]) -> Result<()> {
     let place = folder.strip_prefix(workspace::root()).unwrap_or(folder).display().to_string();
     let step = console::step(format!("worker-build --release in {place}"));
     let wasm = compile(tools, folder, &place)?;
@@ -118,6 +126,7 @@ pub(crate) fn worker(tools: &Tools, folder: &Path) -> Result<()> {
     let mut command = Command::new(tools.worker_build()?);
     command
         .arg("--release")
+        .args(options)
         .current_dir(folder)
         .env("PATH", tools.path())
         .env("WASM_BINDGEN_BIN", tools.wasm_bindgen()?)

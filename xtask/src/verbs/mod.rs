@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod build;
+pub(crate) mod check;
 pub(crate) mod conformance;
 pub(crate) mod deploy;
 pub(crate) mod dev;

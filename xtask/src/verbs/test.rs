@@ -1,26 +1,28 @@
 //! `cargo xtask test`: every test there is, from formatting to the black-box and conformance suites on each runtime.
+//!
+//! Compiling keeps both cores busy but for its last steps, and the suites on real runtimes wait a lot, so steps run side
+//! by side. Commands of cargo that use the same folder of `target` stand in a row, since one would wait for the other:
+//! `debug` (lints and tests), `release` (Workers), `component` (Spin).
 
-use std::process::Command;
-use std::time::{Duration, Instant};
+mod black_box;
+pub(super) mod lints;
+pub(super) mod programs;
+pub(super) mod summary;
+mod wasm;
+
+use std::time::Instant;
 
 use anyhow::Result;
 use clap::ValueEnum as _;
 
+use self::programs::{Program, Tests};
 use super::{build, conformance};
-use crate::console::{self, seconds};
-use crate::process;
 use crate::runtime::Runtime;
+use crate::steps::{Id, Plan};
 use crate::tools::{Python, Tools};
-use crate::workspace;
 
-/// Crates that only make sense inside a WASM runtime.
-const WASM_ONLY: [&str; 2] = ["cloudflare", "port-suite-worker"];
-/// The crate of the black-box suite.
-const BLACK_BOX: &str = "black-box";
-/// What the Worker is compiled for.
-const WASM_TARGET: &str = "wasm32-unknown-unknown";
-/// What the Spin components are compiled for.
-const WASI_TARGET: &str = "wasm32-wasip2";
+/// How many steps run at once: two cores are what a build machine has at least.
+const SIDE_BY_SIDE: usize = 2;
 
 /// Options of `test`.
 #[derive(clap::Args)]
@@ -31,130 +33,102 @@ pub(crate) struct Args {
     /// Leaves out the suites on real runtimes with real clients and servers
     #[arg(long)]
     skip_black_box: bool,
-    /// Runs those suites on this runtime only (default: on each in turn)
+    /// Runs those suites on this runtime only (default: on each)
     #[arg(long, value_enum)]
     runtime: Option<Runtime>,
 }
 
-/// Runs the steps and remembers how long each took.
-struct Run {
-    started: Instant,
-    times: Vec<(String, Duration)>,
+/// What the steps of a run share.
+struct Run<'a> {
+    args: &'a Args,
+    tools: Tools,
+    tests: Tests,
 }
 
-impl Run {
-    fn step(&mut self, title: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        let step = console::step(title);
-        work()?;
-        self.times.push(step.done());
-        Ok(())
+impl Run<'_> {
+    /// Builds Postern and the port suite for workerd.
+    fn build_workers(&self) -> Result<()> {
+        build::postern(&self.tools, Runtime::Workerd)?;
+        build::port_suite_worker(&self.tools)
     }
 
-    /// A step that is one cargo command.
-    fn cargo(&mut self, args: &[&str]) -> Result<()> {
-        let title = format!("cargo {}", args.join(" "));
-        self.step(&title, || process::run(&mut cargo(args), &title))
+    /// Runs unit and whole-router tests.
+    fn native(&self, components_are_built: bool) -> Result<()> {
+        // Otherwise the tests of Spin's test host build the component that they run.
+        let built = components_are_built.then(|| ("POSTERN_COMPONENTS_BUILT", "1".into()));
+        let is_part = |program: &Program| !black_box::is_part(program);
+        self.tests.run(is_part, self.args.filter.as_deref(), built.as_slice(), None)
     }
 
-    fn summary(&self) {
-        println!("\n==> all steps passed");
-        for (title, time) in &self.times {
-            println!("    {:>12}  {title}", seconds(*time));
-        }
-        println!("    {:>12}  in all", seconds(self.started.elapsed()));
+    fn black_box(&self, python: &Python, runtime: Runtime) -> Result<()> {
+        let environment = black_box::environment(&self.tools, python, runtime);
+        self.tests.run(black_box::is_part, self.args.filter.as_deref(), &environment, Some(runtime.name()))
     }
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut run = Run { started: Instant::now(), times: Vec::new() };
+    let started = Instant::now();
     let tools = Tools::open()?;
     tools.for_build()?;
     let python = (!args.skip_black_box).then(|| tools.for_test()).transpose()?;
+    let run = Run { args, tools, tests: Tests::default() };
     if args.filter.is_none() {
-        lints(&mut run)?;
+        lints::format()?;
     }
-    native(&mut run, args)?;
-    if args.filter.is_none() {
-        in_wasm(&mut run, &tools)?;
-    }
-    if let Some(python) = python {
-        let runtimes = args.runtime.map_or_else(|| Runtime::value_variants().to_vec(), |one| vec![one]);
-        for runtime in runtimes {
-            run.step(&format!("build for {}", runtime.name()), || {
-                build::postern(&tools, runtime)?;
-                build::port_suite(&tools, runtime)
-            })?;
-            black_box(&mut run, &tools, &python, runtime, args)?;
-            if args.filter.is_none() {
-                run.step(&format!("conformance (on {})", runtime.name()), || {
-                    conformance::everything(&tools, &python, runtime)
-                })?;
-            }
-        }
-    }
-    run.summary();
+    let steps = plan(&run, python.as_ref()).run(SIDE_BY_SIDE)?;
+    summary::print(steps, run.tests.into_times(), started.elapsed());
     Ok(())
 }
 
-fn lints(run: &mut Run) -> Result<()> {
-    run.cargo(&["fmt", "--all", "--check"])?;
-    run.cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
-    let [worker, port_suite] = WASM_ONLY;
-    let packages = ["clippy", "--package", worker, "--package", port_suite];
-    run.cargo(&[&packages[..], &["--target", WASM_TARGET, "--", "--deny", "warnings"]].concat())?;
-    let components =
-        ["clippy", "--package", "spin-runtime", "--package", "gateway", "--package", "port-suite-spin"];
-    run.cargo(&[&components[..], &["--target", WASI_TARGET, "--", "--deny", "warnings"]].concat())
+/// The steps that build what others run.
+struct Built {
+    programs: Id,
+    workers: Option<Id>,
+    components: Option<Id>,
 }
 
-/// Unit and whole-router tests.
-fn native(run: &mut Run, args: &Args) -> Result<()> {
-    let mut command = vec!["test", "--workspace", "--no-fail-fast"];
-    for package in WASM_ONLY.iter().chain(&[BLACK_BOX]) {
-        command.extend(["--exclude", package]);
+fn plan<'a>(run: &'a Run<'a>, python: Option<&'a Python>) -> Plan<'a> {
+    let is_whole = run.args.filter.is_none();
+    let runs_on = |runtime| python.is_some() && run.args.runtime.is_none_or(|only| only == runtime);
+    let mut plan = Plan::default();
+    let programs = plan.add("build the tests", &[], || run.tests.build());
+    let workers =
+        runs_on(Runtime::Workerd).then(|| plan.add("build the Workers", &[], || run.build_workers()));
+    let components = runs_on(Runtime::Spin)
+        .then(|| plan.add("build the Spin components", &[], build::components_for_tests));
+    let built = Built { programs, workers, components };
+    let native = [Some(programs), components].into_iter().flatten().collect::<Vec<_>>();
+    plan.add("unit and whole-router tests", &native, move || run.native(components.is_some()));
+    for runtime in Runtime::value_variants() {
+        if let Some(python) = python.filter(|_| runs_on(*runtime)) {
+            on_runtime(&mut plan, run, python, *runtime, &built);
+        }
     }
-    command.extend(test_filter(args));
-    run.cargo(&command)
+    if is_whole {
+        lints::add(&mut plan, programs);
+        plan.add("tests inside WASM", workers.as_slice(), || wasm::run(&run.tools));
+    }
+    plan
 }
 
-/// What must hold in WASM, run there, under Node.
-fn in_wasm(run: &mut Run, tools: &Tools) -> Result<()> {
-    let args = ["test", "--package", "shared", "--target", WASM_TARGET, "--test", "wasm"];
-    let title = format!("cargo {} (under Node)", args.join(" "));
-    let runner = tools.wasm_bindgen_test_runner()?;
-    run.step(&title, || {
-        let mut command = cargo(&args);
-        command.env("PATH", tools.path()).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
-        process::run(&mut command, &title)
-    })
-}
-
-fn black_box(run: &mut Run, tools: &Tools, python: &Python, runtime: Runtime, args: &Args) -> Result<()> {
-    let args = [&["test", "--package", BLACK_BOX, "--no-fail-fast"][..], &test_filter(args)].concat();
-    let title = format!("cargo {} (on {})", args.join(" "), runtime.name());
-    run.step(&title, || {
-        let mut command = cargo(&args);
-        command
-            .env("PATH", tools.path())
-            .env("POSTERN_RUNTIME", runtime.name())
-            .env("POSTERN_SPIN_HOST", workspace::program("spin-host"))
-            .env("POSTERN_NODE", tools.node_program())
-            .env("POSTERN_TOOLS", workspace::tools_dir().join("node_modules"))
-            .env("POSTERN_PEERS", workspace::peers_dir())
-            .env("POSTERN_PYTHON", python.program())
-            .env("POSTERN_MCP_SDIST", python.source())
-            .env("POSTERN_BUILD", workspace::worker_crate().join("build"))
-            .env("POSTERN_PORT_SUITE_BUILD", workspace::port_suite_crate().join("build"));
-        process::run(&mut command, &title)
-    })
-}
-
-fn test_filter(args: &Args) -> Vec<&str> {
-    args.filter.as_deref().map(|filter| vec!["--", filter]).unwrap_or_default()
-}
-
-fn cargo(args: &[&str]) -> Command {
-    let mut command = Command::new("cargo");
-    command.args(args).current_dir(workspace::root());
-    command
+/// Adds the suites on one runtime.
+fn on_runtime<'a>(
+    plan: &mut Plan<'a>,
+    run: &'a Run<'a>,
+    python: &'a Python,
+    runtime: Runtime,
+    built: &Built,
+) {
+    let application = match runtime {
+        Runtime::Workerd => built.workers,
+        Runtime::Spin => built.components,
+    };
+    let needs: Vec<Id> = application.into_iter().chain([built.programs]).collect();
+    let name = runtime.name();
+    plan.add(format!("black-box suite (on {name})"), &needs, move || run.black_box(python, runtime));
+    if run.args.filter.is_none() {
+        plan.add(format!("conformance (on {name})"), &needs, move || {
+            conformance::everything(&run.tools, python, runtime)
+        });
+    }
 }

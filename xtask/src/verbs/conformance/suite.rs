@@ -71,17 +71,17 @@ pub(super) fn run(
     let log = results.join("output.txt");
     std::fs::write(&log, &output).with_context(|| format!("cannot write {}", log.display()))?;
     let Some((_, summary)) = output.split_once("SUMMARY ===") else {
-        eprintln!("{}", output.trim_end());
+        console::line(output.trim_end());
         bail!("the conformance suite ended ({code}) without a summary");
     };
-    println!("{}", summary.trim_matches('\n'));
+    console::line(summary.trim_matches('\n'));
     console::note(format!("checks and messages of each scenario: {}", results.display()));
     let requirements = package.join("requirements").join(format!("{revision}.yaml"));
     let requirements = std::fs::read_to_string(&requirements)
         .with_context(|| format!("cannot read {}", requirements.display()))?;
     let leg = evaluate(name, &required(&requirements, side.name()), summary, code.success())?;
     step.done();
-    println!("{}", leg.closing_line());
+    console::line(leg.closing_line());
     Ok(leg)
 }
 
