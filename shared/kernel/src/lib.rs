@@ -8,8 +8,6 @@ pub mod error;
 pub mod kv;
 pub mod memory;
 pub mod net;
-#[cfg(feature = "port-suite")]
-pub mod port_suite;
 pub mod ports;
 pub mod seal;
 pub mod secret;

@@ -1,5 +1,5 @@
 //! The ports: the traits that a runtime must implement. `runtimes/` implements them for Cloudflare and Spin,
-//! `tests/native` with rusqlite and reqwest, and `port_suite` checks that all implementations behave alike.
+//! `tests/native` with rusqlite and reqwest, and `tests/port-suite` checks that all implementations behave alike.
 //!
 //! Architecture invariant: nothing in `shared` or `functions` reads time, randomness, storage or the network except
 //! through these traits. Futures need not be `Send`: both runtimes are single-threaded per instance.

@@ -15,7 +15,7 @@ pub fn families() -> Vec<Routes> {
 
 async fn run(platform: &Platform, _: Anyone, head: Head) -> Result<Response> {
     let helper = head.query("helper").ok_or_else(|| Error::invalid("?helper=<base URL> is missing"))?;
-    let checks = kernel::port_suite::run(platform, helper.trim_end_matches('/')).await;
+    let checks = port_suite::run(platform, helper.trim_end_matches('/')).await;
     json(StatusCode::OK, &checks)
 }
 

@@ -52,9 +52,9 @@ pub(crate) fn postern(tools: &Tools, runtime: Runtime) -> Result<()> {
     }
 }
 
-/// Builds the port suite as a Worker, without wasm-opt: the ports are what is tested, in WASM that is built in half the time.
+/// Builds the port suite as a Worker.
 pub(crate) fn port_suite_worker(tools: &Tools) -> Result<()> {
-    worker_with(tools, &workspace::port_suite_crate(), &["--no-opt"])
+    worker(tools, &workspace::port_suite_crate())
 }
 
 /// Builds every function as a Spin component.
@@ -111,10 +111,6 @@ fn spin_host() -> Result<()> {
 /// Optimizing takes far longer than asking cargo whether anything changed, so the steps of worker-build after
 /// compiling are skipped when their input and their output are those of the last build.
 pub(crate) fn worker(tools: &Tools, folder: &Path) -> Result<()> {
-    worker_with(tools, folder, &[])
-}
-
-fn worker_with(tools: &Tools, folder: &Path, options: &[&str]) -> Result<()> {
     let place = folder.strip_prefix(workspace::root()).unwrap_or(folder).display().to_string();
     let step = console::step(format!("worker-build --release in {place}"));
     let wasm = compile(tools, folder, &place)?;
@@ -126,7 +122,6 @@ fn worker_with(tools: &Tools, folder: &Path, options: &[&str]) -> Result<()> {
     let mut command = Command::new(tools.worker_build()?);
     command
         .arg("--release")
-        .args(options)
         .current_dir(folder)
         .env("PATH", tools.path())
         .env("WASM_BINDGEN_BIN", tools.wasm_bindgen()?)

@@ -15,11 +15,9 @@ fn sources(folder: &str) -> Vec<(String, String)> {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() && !matches!(name.as_str(), "target" | "build" | "tests" | "port_suite") {
+            if path.is_dir() && !matches!(name.as_str(), "target" | "build" | "tests") {
                 walk(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs")
-                && !matches!(name.as_str(), "port_suite.rs" | "tests.rs")
-            {
+            } else if path.extension().is_some_and(|extension| extension == "rs") && name != "tests.rs" {
                 found.push(path);
             }
         }

@@ -22,7 +22,7 @@ async fn the_native_ports_conform() {
     let mut app = App::new(Vec::new(), &[]);
     app.platform.ports.background = Rc::new(Spawn);
     let base = helper.url("").trim_end_matches('/').to_owned();
-    let checks = tokio::task::LocalSet::new().run_until(kernel::port_suite::run(&app.platform, &base)).await;
+    let checks = tokio::task::LocalSet::new().run_until(port_suite::run(&app.platform, &base)).await;
     let failed: Vec<_> = checks.iter().filter(|check| !check.ok).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     assert!(checks.len() > 20);

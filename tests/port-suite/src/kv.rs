@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kernel::kv;
+use kernel::kv::Family;
+use kernel::ports::Ports;
+
 use super::{Outcome, Suite, same, text};
-use crate::kv;
-use crate::kv::Family;
-use crate::ports::Ports;
 
 struct Sample;
 

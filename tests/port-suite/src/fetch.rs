@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Method};
+use kernel::net::{Policy, SafeUrl};
+use kernel::ports::Ports;
+use kernel::ports::{FetchError, Limits, Outgoing, Release, UpstreamResponse, collect};
 
 use super::{Outcome, Suite, same, text};
-use crate::net::{Policy, SafeUrl};
-use crate::ports::Ports;
-use crate::ports::{FetchError, Limits, Outgoing, Release, UpstreamResponse, collect};
 
 pub(super) async fn run(platform: &Ports, helper: &str, suite: &mut Suite) {
     let at = |path: &str| format!("{helper}/helper/{path}");

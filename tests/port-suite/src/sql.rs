@@ -1,8 +1,9 @@
 //! Checks of the SQL port, in tables of their own.
 
+use kernel::ports::Ports;
+use kernel::ports::{Row, SqlError, Statement, Value};
+
 use super::{Outcome, Suite, same, text};
-use crate::ports::Ports;
-use crate::ports::{Row, SqlError, Statement, Value};
 
 const LARGEST: i64 = 9_007_199_254_740_992;
 

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use kernel::ports::Ports;
 
 use super::{Outcome, Suite, same, text};
-use crate::ports::Ports;
 
 pub(super) async fn run(platform: &Ports, suite: &mut Suite) {
     suite.check("clock: a sleep lasts as long as requested", sleep(platform)).await;

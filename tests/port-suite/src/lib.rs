@@ -1,5 +1,5 @@
 //! The port conformance suite: checks that the ports of all runtimes behave alike. `tests/native` runs the suite
-//! natively, and one test program per runtime runs it inside real WASM. Compiled only with the feature `port-suite`.
+//! natively, and one test program per runtime runs it inside real WASM.
 //!
 //! `helper` is the base URL of a plain HTTP server with `echo`, `stream`, `bytes`, `redirect` and `hang` below
 //! `/helper/`.
@@ -11,9 +11,8 @@ mod system;
 
 use std::future::Future;
 
+use kernel::ports::Ports;
 use serde::Serialize;
-
-use crate::ports::Ports;
 
 /// The outcome of one check.
 #[derive(Debug, Serialize)]
