@@ -14,7 +14,7 @@ pub(super) fn run(tools: &Tools) -> Result<()> {
     let mut command = Command::new("cargo");
     command
         .args(["--quiet", "test", "--release", "--target", "wasm32-unknown-unknown"])
-        .args(["--package", "shared", "--package", "cloudflare", "--test", "wasm"])
+        .args(["--package", "postern-core", "--package", "cloudflare", "--test", "wasm"])
         .current_dir(workspace::root())
         .env("PATH", tools.path())
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner)
