@@ -2,20 +2,13 @@
 
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::workspace;
+use crate::process;
+use crate::verbs::build;
 
 /// The JSON that `describe <subject>` prints.
 pub(crate) fn text(subject: &str) -> Result<String> {
-    let output = Command::new("cargo")
-        .args(["run", "--quiet", "--package", "all", "--bin", "describe", "--", subject])
-        .current_dir(workspace::root())
-        .stderr(std::process::Stdio::inherit())
-        .output()
-        .context("cargo cannot be started")?;
-    if !output.status.success() {
-        bail!("describe {subject} failed ({})", output.status);
-    }
-    String::from_utf8(output.stdout).context("describe printed something that is not UTF-8")
+    let program = build::host_program("describe")?;
+    process::output(Command::new(program).arg(subject)).with_context(|| format!("describe {subject}"))
 }

@@ -103,14 +103,11 @@ impl Drop for Group {
     }
 }
 
-/// Runs a command to its end with its output shown, at once or with that of its step; `what` names it in the error.
+/// Runs a command to its end with its output shown; `what` names it in the error. Among steps that run side by side, the
+/// output is shown only when the command fails.
 pub(crate) fn run(command: &mut Command, what: &str) -> Result<()> {
     if console::is_keeping() {
-        let (status, output) = capture(command, what)?;
-        if !output.trim().is_empty() {
-            console::line(output.trim_end());
-        }
-        return succeeded(status, what, "");
+        return run_quietly(command, what);
     }
     let mut group = Group::spawn(command.stdin(Stdio::null()))?;
     let status = group.child.wait().with_context(|| format!("{what}: cannot wait"))?;

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::build;
+use crate::console;
 use crate::process;
 use crate::runtime::Runtime;
 use crate::tools::Tools;
@@ -45,29 +46,30 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     tools.for_build()?;
     build::worker(&tools, &workspace::worker_crate())?;
     let spin_host = (args.runtime == Runtime::Spin).then(build::fast_spin_host).transpose()?;
-    let mut cargo = Command::new("cargo");
-    cargo
-        .args(["run", "--profile", "bench-tools", "--package", "bench", "--"])
+    let step = console::step("cargo build of the load generator");
+    let mut bench = Command::new(build::fast_host_program("bench")?);
+    step.done();
+    bench
         .current_dir(workspace::root())
         .env("PATH", tools.path())
         .env("POSTERN_NODE", tools.node_program())
         .env("POSTERN_TOOLS", workspace::tools_dir().join("node_modules"))
         .env("POSTERN_BUILD", workspace::worker_crate().join("build"));
     if let Some(host) = spin_host {
-        cargo.arg("--spin-host").arg(host);
+        bench.arg("--spin-host").arg(host);
     }
     match args.part {
         None => {}
-        Some(Part::Gateway) => drop(cargo.arg("gateway")),
-        Some(Part::Registry) => drop(cargo.arg("registry")),
+        Some(Part::Gateway) => drop(bench.arg("gateway")),
+        Some(Part::Registry) => drop(bench.arg("registry")),
     }
     if args.quick {
-        cargo.arg("--quick");
+        bench.arg("--quick");
     }
     if let Some(file) = &args.json {
         // The load generator runs in the workspace's root; the file belongs where the user is.
         let file = std::path::absolute(file).with_context(|| format!("bad path {}", file.display()))?;
-        cargo.arg("--json").arg(file);
+        bench.arg("--json").arg(file);
     }
-    process::run(cargo.args(&args.more), "the benchmark")
+    process::run(bench.args(&args.more), "the benchmark")
 }

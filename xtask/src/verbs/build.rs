@@ -87,23 +87,37 @@ pub(crate) fn fast_spin_host() -> Result<PathBuf> {
     components()?;
     let step =
         console::step("cargo build of the Spin test host, optimized (a quarter of an hour the first time)");
-    let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--profile", "bench-tools", "--package", SPIN_HOST]).current_dir(workspace::root());
-    process::run(&mut cargo, "cargo build of the Spin test host")?;
+    let program = fast_host_program(SPIN_HOST)?;
     step.done();
-    std::path::absolute(workspace::target_dir().join("bench-tools").join(SPIN_HOST))
-        .context("no absolute path")
+    Ok(program)
 }
 
 /// Builds the double of Spin's host interfaces that tests and measurements run on.
 fn spin_host() -> Result<()> {
     let step =
         console::step("cargo build of the Spin test host (wasmtime takes some minutes the first time)");
-    let mut cargo = Command::new("cargo");
-    cargo.arg("build").args(workspace::FOR_HOST).args(["--bin", SPIN_HOST]).current_dir(workspace::root());
-    process::run(&mut cargo, "cargo build of the Spin test host")?;
+    host_program(SPIN_HOST)?;
     step.done();
     Ok(())
+}
+
+/// Builds a program of this repository for this machine, out of the crates that the tests are built of; its path.
+pub(crate) fn host_program(name: &str) -> Result<PathBuf> {
+    cargo_host_program(name, "dev")?;
+    Ok(workspace::program(name))
+}
+
+/// The same, optimized for measurements.
+pub(crate) fn fast_host_program(name: &str) -> Result<PathBuf> {
+    const PROFILE: &str = "bench-tools";
+    cargo_host_program(name, PROFILE)?;
+    std::path::absolute(workspace::target_dir().join(PROFILE).join(name)).context("no absolute path")
+}
+
+fn cargo_host_program(name: &str, profile: &str) -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--profile", profile]).args(workspace::FOR_HOST).args(["--bin", name]);
+    process::run(cargo.current_dir(workspace::root()), &format!("cargo build of {name}"))
 }
 
 /// Builds the Worker crate in `folder` into its `build` folder.

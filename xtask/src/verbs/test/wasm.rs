@@ -13,7 +13,7 @@ pub(super) fn run(tools: &Tools) -> Result<()> {
     let runner = tools.wasm_bindgen_test_runner()?;
     let mut command = Command::new("cargo");
     command
-        .args(["--quiet", "test", "--release", "--target", "wasm32-unknown-unknown"])
+        .args(["test", "--release", "--target", "wasm32-unknown-unknown"])
         .args(["--package", "postern-core", "--package", "cloudflare", "--test", "wasm"])
         .current_dir(workspace::root())
         .env("PATH", tools.path())
