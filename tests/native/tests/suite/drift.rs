@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use postern_core::settings::NAMES;
+use postern_core::settings::{NAMES, SETTINGS, Setting};
 use toml::Table;
 
 fn root() -> PathBuf {
@@ -80,14 +80,23 @@ fn every_setting_is_a_variable_of_every_component_and_documented() {
             assert_eq!(value.as_str(), Some(format!("{{{{ {key} }}}}").as_str()), "{name}");
         }
     }
-    for name in NAMES {
-        assert!(read("README.md").contains(&format!("| `{name}`")), "{name} is not in README.md's table");
+    let readme = read("README.md");
+    let table = readme.split("<!-- begin: settings").nth(1).unwrap().split("<!-- end").next().unwrap();
+    // The comment's own end, the table's head and its rule stand before the rows.
+    assert_eq!(table.lines().filter(|line| line.starts_with("| `")).count(), SETTINGS.len());
+    for Setting { name, secret, default, description } in SETTINGS {
+        let row = format!(
+            "| `{name}` | {} | {} |",
+            description.replace('|', "\\|"),
+            default.map_or_else(|| "none".to_owned(), |text| format!("`{text}`"))
+        );
+        assert!(table.lines().any(|line| line == row), "README.md: run `cargo xtask manifests` ({name})");
         let is_secret = ["KEY", "TOKEN"].iter().any(|part| name.contains(part));
+        assert_eq!(*secret, is_secret, "{name}");
         let variable = &spin["variables"][name.to_ascii_lowercase()];
         let marked = variable.get("secret").and_then(toml::Value::as_bool).unwrap_or_default();
         assert_eq!(marked, is_secret, "{name}");
-        // No manifest has a default for a secret.
-        assert!(!is_secret || variable["default"].as_str() == Some(""), "{name}");
+        assert_eq!(variable["default"].as_str(), Some(default.unwrap_or_default()), "{name}");
     }
 }
 
