@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 /// The Node.js program (≥ 22.19).
 pub const NODE: &str = "POSTERN_NODE";
@@ -22,6 +22,18 @@ pub const PORT_SUITE_BUILD: &str = "POSTERN_PORT_SUITE_BUILD";
 pub const SPIN_HOST: &str = "POSTERN_SPIN_HOST";
 /// The runtime to test on: `workerd` when absent.
 pub const RUNTIME: &str = "POSTERN_RUNTIME";
+
+/// The engine behind Spin's SQLite interface: `remote` for one that behaves as a libSQL server, a file when absent.
+pub const SPIN_SQLITE: &str = "POSTERN_SPIN_SQLITE";
+
+/// Whether Spin's database is to behave as a libSQL server.
+pub fn is_spin_sqlite_remote() -> Result<bool> {
+    match std::env::var(SPIN_SQLITE).as_deref() {
+        Err(_) => Ok(false),
+        Ok("remote") => Ok(true),
+        Ok(other) => bail!("{SPIN_SQLITE} names no engine: {other}"),
+    }
+}
 
 /// The path that a variable holds.
 pub fn path(name: &str) -> Result<PathBuf> {

@@ -188,7 +188,10 @@ fn spin(start: Start) -> Result<(Command, Value)> {
     let variables: BTreeMap<_, _> =
         start.bindings.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     let manifest = environment::workspace().join(manifest);
-    let line = json!({"manifest": manifest, "variables": variables, "state_dir": start.persist});
+    let mut line = json!({"manifest": manifest, "variables": variables, "state_dir": start.persist});
+    if environment::is_spin_sqlite_remote()? {
+        line["remote_sqlite"] = json!({});
+    }
     Ok((command, line))
 }
 

@@ -12,7 +12,9 @@
 //! {"manifest": "…/spin.toml", "variables": {"name": "value"}, "state_dir": "dir or null", "port": 0}
 //! ```
 //!
-//! Without `state_dir` the database and the key-value store are in a temporary folder, removed at the end.
+//! Without `state_dir` the database and the key-value store are in a temporary folder, removed at the end. With
+//! `"remote_sqlite": {}` the database behaves as a libSQL server does (see `remote`); `idle_ms` and `transaction_ms` in
+//! it change the server's time limits.
 //! Answer, once requests are accepted: `{"ready":true,"url":"http://127.0.0.1:…","pid":…}`. Then, in any order,
 //! each answered by `{"id":…,"ok":true,"result":…}` or `{"id":…,"ok":false,"error":"…"}`:
 //!
@@ -37,6 +39,7 @@ mod instances;
 mod key_value;
 mod manifest;
 mod outbound;
+mod remote;
 mod routes;
 mod server;
 mod sqlite;
@@ -66,6 +69,7 @@ use crate::{
     commands::{Command, Order},
     instances::Instances,
     manifest::Application,
+    remote::Remote,
     routes::Routes,
     server::Server,
     storage::Storage,
@@ -80,6 +84,7 @@ struct Start {
     state_dir: Option<PathBuf>,
     #[serde(default)]
     port: u16,
+    remote_sqlite: Option<Remote>,
 }
 
 fn main() -> Result<()> {
@@ -98,7 +103,7 @@ async fn serve() -> Result<()> {
         return Ok(());
     };
     let start: Start = serde_json::from_str(&first).context("the first line")?;
-    let storage = Arc::new(Storage::open(start.state_dir.as_deref())?);
+    let storage = Arc::new(Storage::open(start.state_dir.as_deref(), start.remote_sqlite)?);
     let application = Application::read(&start.manifest, &start.variables)?;
     let server = Arc::new(load(application, &storage)?);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, start.port)).await?;

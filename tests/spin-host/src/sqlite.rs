@@ -1,8 +1,9 @@
-//! `spin:sqlite`: every open is a connection of its own to the one database file.
+//! `spin:sqlite`: every open is a connection of its own to the one database file, under the rules of `remote` if the
+//! host was started with them.
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -13,12 +14,13 @@ use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 use crate::{
     bindings::sqlite::{Error, Host, HostConnection, HostConnectionWithStore, QueryResult, RowResult, Value},
     guest::{Guest, Spin},
+    remote::{Open, Shared},
     stream::Receiver,
 };
 
 /// What a guest's handle stands for.
 #[expect(unreachable_pub, reason = "the generated bindings export it again")]
-pub struct Connection(Arc<Mutex<rusqlite::Connection>>);
+pub struct Connection(Shared);
 
 type Executed = (Vec<String>, StreamReader<RowResult>, FutureReader<Result<(), Error>>);
 
@@ -39,21 +41,26 @@ impl Connection {
         columns: impl FnOnce(Vec<String>),
         mut row: impl FnMut(RowResult) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut statement = connection.prepare_cached(statement).map_err(io)?;
-        columns(statement.column_names().map(ToOwned::to_owned).collect());
-        let count = statement.column_count();
-        let parameters = params_from_iter(parameters.into_iter().map(types::Value::from));
-        let mut rows = statement.query(parameters).map_err(io)?;
-        while let Some(found) = rows.next().map_err(io)? {
-            let values = (0..count).map(|index| found.get(index).map(|value: types::Value| value.into()));
-            row(RowResult { values: values.collect::<Result<_, _>>().map_err(io)? })?;
-        }
-        Ok(())
+        let mut open = self.lock();
+        open.admit(statement)?;
+        let run = || {
+            let mut statement = open.database.prepare_cached(statement).map_err(io)?;
+            columns(statement.column_names().map(ToOwned::to_owned).collect());
+            let count = statement.column_count();
+            let parameters = params_from_iter(parameters.into_iter().map(types::Value::from));
+            let mut rows = statement.query(parameters).map_err(io)?;
+            while let Some(found) = rows.next().map_err(io)? {
+                let values = (0..count).map(|index| found.get(index).map(|value: types::Value| value.into()));
+                row(RowResult { values: values.collect::<Result<_, _>>().map_err(io)? })?;
+            }
+            Ok(())
+        };
+        let result = run();
+        open.conclude(&self.0, result)
     }
 
-    fn with<T>(&self, read: impl FnOnce(&rusqlite::Connection) -> T) -> T {
-        read(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -66,7 +73,9 @@ impl Guest {
             return Ok(Err(Error::Io("too many connections opened".to_owned())));
         }
         match open(&self.storage.database()) {
-            Ok(connection) => Ok(Ok(self.table.push(Connection(Arc::new(Mutex::new(connection))))?)),
+            Ok(database) => {
+                Ok(Ok(self.table.push(Connection(Open::new(database, self.storage.remote())))?))
+            }
             Err(error) => {
                 self.connections.give_back();
                 Ok(Err(io(error)))
@@ -102,11 +111,13 @@ impl HostConnection for Guest {
     }
 
     fn last_insert_rowid(&mut self, handle: Resource<Connection>) -> wasmtime::Result<i64> {
-        Ok(self.connection(&handle)?.with(rusqlite::Connection::last_insert_rowid))
+        Ok(self.connection(&handle)?.lock().database.last_insert_rowid())
     }
 
     fn changes(&mut self, handle: Resource<Connection>) -> wasmtime::Result<u64> {
-        Ok(self.connection(&handle)?.with(rusqlite::Connection::changes))
+        let connection = self.connection(&handle)?;
+        let open = connection.lock();
+        Ok(if open.stream.is_some() { 0 } else { open.database.changes() })
     }
 
     fn drop(&mut self, handle: Resource<Connection>) -> wasmtime::Result<()> {

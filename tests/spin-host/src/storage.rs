@@ -10,19 +10,20 @@ use std::{
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-use crate::key_value;
+use crate::{key_value, remote::Remote, sqlite};
 
 /// The folder of one run, or of several runs.
 pub(crate) struct Storage {
     folder: PathBuf,
     key_value: key_value::Store,
+    remote: Option<Remote>,
     temporary: Mutex<Option<TempDir>>,
     _guard: Option<Child>,
 }
 
 impl Storage {
     /// Keeps the data in `folder`; without one, in a temporary folder that is removed at the end.
-    pub(crate) fn open(folder: Option<&Path>) -> Result<Self> {
+    pub(crate) fn open(folder: Option<&Path>, remote: Option<Remote>) -> Result<Self> {
         let temporary = match folder {
             Some(folder) => {
                 fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
@@ -33,12 +34,22 @@ impl Storage {
         let folder = folder.or(temporary.as_ref().map(TempDir::path)).context("no folder")?.to_owned();
         let guard = temporary.as_ref().map(guard).transpose()?;
         let key_value = key_value::Store::open(&folder.join("sqlite_key_value.db"))?;
-        Ok(Self { folder, key_value, temporary: Mutex::new(temporary), _guard: guard })
+        let storage = Self { folder, key_value, remote, temporary: Mutex::new(temporary), _guard: guard };
+        if remote.is_some() {
+            // As the server does, since no guest may.
+            sqlite::open(&storage.database())?.pragma_update(None, "journal_mode", "wal")?;
+        }
+        Ok(storage)
     }
 
     /// The file of the default database.
     pub(crate) fn database(&self) -> PathBuf {
         self.folder.join("sqlite_db.db")
+    }
+
+    /// The rules of a libSQL server, when the database is to follow them.
+    pub(crate) fn remote(&self) -> Option<Remote> {
+        self.remote
     }
 
     /// Removes the folder if it is temporary, even while instances have files of the folder open.

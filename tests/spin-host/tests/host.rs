@@ -62,6 +62,13 @@ impl Host {
         }))
     }
 
+    /// With a database that behaves as a libSQL server does.
+    fn remote(patience: &Value) -> Self {
+        Self::with(&json!({
+            "manifest": MANIFEST, "variables": {"secret": "s", "upstream": "none:1"}, "remote_sqlite": patience,
+        }))
+    }
+
     fn with(start: &Value) -> Self {
         build();
         let mut process = Command::new(env!("CARGO_BIN_EXE_spin-host"))
@@ -139,6 +146,40 @@ async fn sqlite() {
     assert_eq!(host.json("/sqlite/abandon").await, json!({"first": true, "kept": 0}));
     assert_eq!(host.json("/sqlite/handles").await, 256);
     assert_eq!(host.json("/sqlite/handles").await, 256, "closed connections do not count any more");
+}
+
+#[tokio::test]
+async fn a_remote_database_counts_no_changes_and_keeps_its_engine() {
+    let rules = Host::remote(&json!({})).json("/sqlite/rules").await;
+    assert_eq!((&rules["returned"], &rules["changes"]), (&json!(2), &json!(0)), "{rules}");
+    assert!(rules["wal"].as_str().unwrap().contains("unsupported statement"), "{rules}");
+    assert_eq!(rules["foreign_keys"], Value::Null);
+    let unique = rules["unique"].as_str().unwrap();
+    assert!(unique.contains("Hrana") && unique.contains("UNIQUE constraint failed: marks.id"), "{rules}");
+
+    let rules = Host::start("none:1").json("/sqlite/rules").await;
+    assert_eq!((&rules["returned"], &rules["changes"]), (&json!(2), &json!(2)), "{rules}");
+    assert_eq!(rules["wal"], Value::Null, "a file is not so strict");
+}
+
+#[tokio::test]
+async fn a_remote_database_forgets_idle_connections() {
+    let found = Host::remote(&json!({"idle_ms": 200})).json("/sqlite/idle?500").await;
+    for after in found["after"].as_array().unwrap() {
+        assert!(after.as_str().unwrap().contains("STREAM_EXPIRED"), "{found}");
+    }
+    assert_eq!((&found["before"], &found["other"]), (&Value::Null, &Value::Null), "{found}");
+    // Ten seconds, if nothing else is said; and a file forgets nothing.
+    for host in [Host::remote(&json!({})), Host::start("none:1")] {
+        assert_eq!(host.json("/sqlite/idle?500").await["after"], json!([null, null]));
+    }
+}
+
+#[tokio::test]
+async fn a_remote_database_undoes_a_transaction_that_stays_open() {
+    let found = Host::remote(&json!({"transaction_ms": 300})).json("/sqlite/stuck").await;
+    assert!(found["next"].as_str().unwrap().contains("TRANSACTION_TIMEOUT"), "{found}");
+    assert_eq!((&found["rows"], &found["later"]), (&json!(0), &json!(1)), "{found}");
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut plan = Plan::default();
     let built = plan.add("build the tests", &[], || tests.build());
     plan.add("unit and whole-router tests", &[built], || {
-        tests.run(|program| !needs_wasm(program), args.filter.as_deref(), &[], None)
+        tests.run(|program| !needs_wasm(program), args.filter.as_deref().as_slice(), &[], None)
     });
     if args.filter.is_none() {
         lints::add(&mut plan, built);

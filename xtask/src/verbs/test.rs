@@ -57,12 +57,23 @@ impl Run<'_> {
         // Otherwise the tests of Spin's test host build the component that they run.
         let built = components_are_built.then(|| ("POSTERN_COMPONENTS_BUILT", "1".into()));
         let is_part = |program: &Program| !black_box::is_part(program);
-        self.tests.run(is_part, self.args.filter.as_deref(), built.as_slice(), None)
+        self.tests.run(is_part, self.filter().as_slice(), built.as_slice(), None)
     }
 
     fn black_box(&self, python: &Python, runtime: Runtime) -> Result<()> {
         let environment = black_box::environment(&self.tools, python, runtime);
-        self.tests.run(black_box::is_part, self.args.filter.as_deref(), &environment, Some(runtime.name()))
+        self.tests.run(black_box::is_part, self.filter().as_slice(), &environment, Some(runtime.name()))
+    }
+
+    /// Runs the tests that write to the database once more, on Spin with a database that behaves as a libSQL server.
+    fn remote_sqlite(&self, python: &Python) -> Result<()> {
+        let mut environment = black_box::environment(&self.tools, python, Runtime::Spin);
+        environment.push(("POSTERN_SPIN_SQLITE", "remote".into()));
+        self.tests.run(black_box::is_part, &black_box::WRITERS, &environment, Some("spin, remote SQLite"))
+    }
+
+    fn filter(&self) -> Option<&str> {
+        self.args.filter.as_deref()
     }
 }
 
@@ -127,6 +138,9 @@ fn on_runtime<'a>(
     let name = runtime.name();
     plan.add(format!("black-box suite (on {name})"), &needs, move || run.black_box(python, runtime));
     if run.args.filter.is_none() {
+        if runtime == Runtime::Spin {
+            plan.add("black-box suite (on spin, remote SQLite)", &needs, move || run.remote_sqlite(python));
+        }
         plan.add(format!("conformance (on {name})"), &needs, move || {
             conformance::everything(&run.tools, python, runtime)
         });

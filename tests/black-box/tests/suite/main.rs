@@ -31,6 +31,7 @@ mod port_suite;
 mod presentation;
 mod real_upstreams;
 mod registry;
+mod remote_sqlite;
 mod rules;
 mod secrets;
 mod sessions;

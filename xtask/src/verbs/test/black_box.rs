@@ -7,6 +7,20 @@ use crate::runtime::Runtime;
 use crate::tools::{Python, Tools};
 use crate::workspace;
 
+/// The tests that write to the database under conditions: parts of their names.
+pub(super) const WRITERS: [&str; 10] = [
+    "acceptance::",
+    "drift::",
+    "health::",
+    "kill",
+    "lifecycle::",
+    "oauth::kontext::",
+    "oauth::refresh::",
+    "port_suite::",
+    "remote_sqlite::",
+    "validation::",
+];
+
 /// Whether a test program needs a runtime with Postern on it.
 pub(super) fn is_part(program: &Program) -> bool {
     program.is_of("tests/black-box")

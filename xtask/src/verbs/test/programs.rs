@@ -55,18 +55,18 @@ impl Tests {
         self.programs.set(programs).ok().context("the test programs are built once")
     }
 
-    /// Runs the tests whose names contain `filter`, in the programs that `which` selects, whatever fails. `place` is
+    /// Runs the tests whose names contain one of `filters` (all when there is none), in the programs that `which` selects, whatever fails. `place` is
     /// where they run, when they run in several.
     pub(crate) fn run(
         &self,
         which: impl Fn(&Program) -> bool,
-        filter: Option<&str>,
+        filters: &[&str],
         environment: &[(&str, OsString)],
         place: Option<&str>,
     ) -> Result<()> {
         let mut failed = Vec::new();
         for program in self.programs.get().into_iter().flatten().filter(|program| which(program)) {
-            let Some(tests) = program.run(filter, environment)? else {
+            let Some(tests) = program.run(filters, environment)? else {
                 failed.push(program.name.as_str());
                 continue;
             };
@@ -92,11 +92,11 @@ impl Program {
     /// Runs it; each test and its time, or nothing when a test failed, after what the program printed.
     fn run(
         &self,
-        filter: Option<&str>,
+        filters: &[&str],
         environment: &[(&str, OsString)],
     ) -> Result<Option<Vec<(String, Duration)>>> {
         let mut command = Command::new(&self.path);
-        command.args(["-Z", "unstable-options", "--report-time"]).args(filter).current_dir(&self.folder);
+        command.args(["-Z", "unstable-options", "--report-time"]).args(filters).current_dir(&self.folder);
         // The times of tests are an unstable option of the test harness, which a stable one has only with this variable.
         // A compiler that a test starts would see the variable, too: the test has to remove it.
         command.env("RUSTC_BOOTSTRAP", "1").envs(environment.iter().map(|(name, value)| (name, value)));

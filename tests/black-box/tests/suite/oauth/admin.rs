@@ -151,8 +151,8 @@ async fn each_failure_of_a_start_has_its_status() -> Result<()> {
     let integration = world.integration("Admin refuses", &world.provider.mcp(), json!({})).await?;
     let slug = &integration.slug;
     refused(&world.postern.stranger()?, slug, None, 401).await.context("a stranger")?;
-    refused(&world.developer()?, slug, None, 403).await.context("a developer")?;
-    refused(&world.developer()?, "nobody", None, 403)
+    refused(&world.developer()?, slug, None, 401).await.context("a developer")?;
+    refused(&world.developer()?, "nobody", None, 401)
         .await
         .context("a developer cannot tell whether the connection exists")?;
     for nobody in ["nobody", &integration.id, "Not_A-Slug", "%00", &"x".repeat(300)] {
