@@ -273,12 +273,14 @@ async fn bad_days(watch: &mut Watch<'_>, user: &Api, all: &[&Integration]) -> Re
     }
     watch.secrets.push("words-of-a-peer".to_owned());
     for integration in all {
+        let mut answers = Vec::new();
         fixtures::seen(&world.postern, "the upstreams work again", async || {
             let result = crate::registry::call(user, &integration.slug, "whoami", json!({})).await?;
+            answers.push(result.to_string());
             Ok((result["isError"] != true).then_some(()))
         })
         .await
-        .with_context(|| integration.slug.clone())?;
+        .with_context(|| format!("{}: {answers:?}", integration.slug))?;
     }
     Ok(())
 }

@@ -166,9 +166,11 @@ async fn an_endpoint_that_is_down_is_left_alone() -> Result<()> {
     let user = &grants.users[0];
     let failed = grants.call(user, CALLERS).await?;
     assert_eq!(failed.len(), CALLERS);
-    for failure in &failed {
-        assert!(black_box::mcp::text(failure).contains("503"), "{failure}");
-    }
+    // A caller's turn may not come before it stops waiting.
+    let texts: Vec<_> = failed.iter().map(black_box::mcp::text).collect();
+    let refused = texts.iter().filter(|text| text.contains("503")).count();
+    let waited = texts.iter().filter(|text| text.contains("the token is being renewed")).count();
+    assert!(refused > 0 && refused + waited == CALLERS, "{texts:?}");
     let asked = tokens().await? - before;
     println!("{asked} requests to an endpoint that is down, for {CALLERS} callers");
     assert!(asked <= CALLERS, "{asked}");
