@@ -20,6 +20,7 @@ mod runtime;
 mod steps;
 mod tools;
 mod verbs;
+mod wasm;
 mod workspace;
 mod wrangler;
 
@@ -59,6 +60,8 @@ enum Verb {
     Manifests(verbs::manifests::Args),
     /// Prints which module of a crate names which other, and the circles that they form
     Modules(verbs::modules::Args),
+    /// Builds the Worker and the components and holds their gzipped sizes against limits
+    Sizes(verbs::sizes::Args),
     /// Applies the migrations to the remote database and deploys to Cloudflare
     Deploy(verbs::deploy::Args),
 }
@@ -90,6 +93,7 @@ fn run(verb: &Verb) -> anyhow::Result<()> {
         Verb::Openapi(args) => verbs::openapi::run(args),
         Verb::Manifests(args) => verbs::manifests::run(args),
         Verb::Modules(args) => verbs::modules::run(args),
+        Verb::Sizes(args) => verbs::sizes::run(args),
         Verb::Deploy(args) => verbs::deploy::run(args),
     }
 }

@@ -10,5 +10,6 @@ pub(crate) mod manifests;
 pub(crate) mod modules;
 pub(crate) mod openapi;
 pub(crate) mod setup;
+pub(crate) mod sizes;
 pub(crate) mod spin;
 pub(crate) mod test;
