@@ -11,6 +11,7 @@ mod wire;
 
 use std::rc::Rc;
 
+use async_recursion::async_recursion;
 use bytes::Bytes;
 use http::Method;
 use http::header::HeaderName;
@@ -198,6 +199,7 @@ impl<'a> Client<'a> {
     }
 
     /// Opens a session by the handshake of the legacy era: `initialize`, then `notifications/initialized`.
+    #[async_recursion(?Send)]
     pub async fn initialize(&self) -> Result<UpstreamSession, CallError> {
         let id = self.request_id()?;
         let answer =
@@ -213,6 +215,7 @@ impl<'a> Client<'a> {
     }
 
     /// Ends a session with DELETE. A failure is only logged.
+    #[async_recursion(?Send)]
     pub async fn end(&self, session: &UpstreamSession) {
         if session.id.is_none() {
             return;
@@ -312,6 +315,7 @@ fn negotiated(text: &str) -> Result<String, CallError> {
 }
 
 /// Returns the text of the response to `id`, from a JSON body or an event stream. Fails if there is none.
+#[async_recursion(?Send)]
 pub async fn single(content: Content, id: &RawValue) -> Result<String, CallError> {
     match content {
         Content::Json(body) => {

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use async_recursion::async_recursion;
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -52,6 +53,7 @@ pub struct Probe {
 }
 
 /// Probes `upstream` with its credential. The error says why the upstream is not usable.
+#[async_recursion(?Send)]
 pub async fn probe(platform: &Platform, upstream: &Upstream) -> Result<Probe, CallError> {
     let idle = LIMITS.idle.min(platform.settings.upstream_timeout);
     let client = Client::new(platform, upstream, SUBJECT, Limits { idle, ..LIMITS });

@@ -4,6 +4,7 @@
 //! server could have the credential sent elsewhere; (3) messages are sent to the endpoint by POST and answered on the
 //! stream. The stream ends with the conversation, so nothing is kept between an agent's requests.
 
+use async_recursion::async_recursion;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use http::Method;
@@ -29,6 +30,7 @@ pub struct SseSession {
 
 impl Client<'_> {
     /// Opens a conversation: steps (1) and (2), then `initialize`.
+    #[async_recursion(?Send)]
     pub async fn open_sse(&self) -> Result<SseSession, CallError> {
         // (1)
         let mut headers = self.base_headers()?;
@@ -62,6 +64,7 @@ impl Client<'_> {
     }
 
     /// Sends one request within a conversation and returns the text of its response.
+    #[async_recursion(?Send)]
     pub async fn ask_sse(
         &self,
         session: &mut SseSession,
@@ -90,6 +93,7 @@ impl Client<'_> {
         SafeUrl::parse(joined.as_str(), self.platform.settings.net).map_err(|_| refused())
     }
 
+    #[async_recursion(?Send)]
     async fn tell(&self, session: &SseSession, body: String) -> Result<(), CallError> {
         let headers = self.base_headers()?;
         let request = self.outgoing(Method::POST, session.endpoint.clone(), headers, body.into());

@@ -1,6 +1,7 @@
 //! One HTTP exchange with an upstream: the headers of each era, the POST, and the reading of its answer (MCP
 //! transports: streamable HTTP).
 
+use async_recursion::async_recursion;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method};
 
@@ -18,6 +19,7 @@ use mcp::sse::events;
 const ERROR_BODY: usize = 64 * 1024;
 
 impl Client<'_> {
+    #[async_recursion(?Send)]
     pub(super) async fn post(&self, headers: HeaderMap, body: String) -> Result<Answer, CallError> {
         let request = Outgoing {
             method: Method::POST,

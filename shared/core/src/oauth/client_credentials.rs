@@ -1,5 +1,7 @@
 //! The client credentials grant (RFC 6749 §4.4): the organization's own access, without a person's consent.
 
+use async_recursion::async_recursion;
+
 use super::OauthError;
 use super::discovery::{client, find_server, resource, scope};
 use super::grant::{schedule, store_set};
@@ -25,6 +27,7 @@ pub(super) async fn request(platform: &Platform, set: &TokenSet) -> Result<Grant
 }
 
 /// Gets the organization's first token for `integration` and stores it.
+#[async_recursion(?Send)]
 pub async fn acquire(platform: &Platform, integration: &Integration, actor: &str) -> Result<(), OauthError> {
     let config = integration.content.oauth.clone().unwrap_or_default();
     let server = find_server(platform, integration, &config).await?;

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use async_recursion::async_recursion;
+
 use super::OauthError;
 use super::client::{given, identify};
 use super::protected_resource;
@@ -28,6 +30,7 @@ pub(super) struct Server {
 
 /// Finds the authorization server. No request is sent if the operator configured the endpoints and no issuer. Fails
 /// if the server cannot be found or has no token endpoint.
+#[async_recursion(?Send)]
 pub(super) async fn find_server(
     platform: &Platform,
     integration: &Integration,
@@ -96,6 +99,7 @@ fn issuer(config: &OauthConfig, resource: Option<&ProtectedResource>, endpoint: 
     }
 }
 
+#[async_recursion(?Send)]
 pub(super) async fn client(
     platform: &Platform,
     integration: &Integration,

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use async_recursion::async_recursion;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -60,6 +61,7 @@ pub struct Started {
 }
 
 /// Starts an authorization. Fails if the authorization server cannot be found, reached or used.
+#[async_recursion(?Send)]
 pub async fn begin(platform: &Platform, start: &Start<'_>) -> Result<Started, OauthError> {
     let integration = start.integration;
     let config = integration.content.oauth.clone().unwrap_or_default();

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use async_recursion::async_recursion;
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method};
@@ -73,6 +74,7 @@ pub async fn post_form(
     send(platform, Method::POST, url, headers, body.into(), TOKEN).await
 }
 
+#[async_recursion(?Send)]
 async fn send(
     platform: &Platform,
     method: Method,

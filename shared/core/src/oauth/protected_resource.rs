@@ -4,6 +4,7 @@
 //! challenge, (2) at the well-known URL with the endpoint's path inserted, (3) at the well-known URL of the
 //! endpoint's origin.
 
+use async_recursion::async_recursion;
 use http_auth::ChallengeRef;
 use http_auth::parser::ChallengeParser;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,7 @@ impl ProtectedResource {
 /// Returns the metadata of the MCP server at `endpoint`, whose 401 carried `challenge`; `None` if the server
 /// publishes none or names no authorization server. The first document found decides: if it is for another resource,
 /// `discover` fails and does not look further.
+#[async_recursion(?Send)]
 pub async fn discover(
     platform: &Platform,
     endpoint: &SafeUrl,

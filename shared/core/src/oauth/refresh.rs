@@ -8,6 +8,8 @@
 
 use std::time::Duration;
 
+use async_recursion::async_recursion;
+
 use super::OauthError;
 use super::client_credentials;
 use super::grant::{AHEAD, schedule};
@@ -74,6 +76,7 @@ pub async fn widened(
     renewed_for(platform, integration, credential, Some(scope)).await
 }
 
+#[async_recursion(?Send)]
 async fn renewed_for(
     platform: &Platform,
     integration: &str,

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use async_recursion::async_recursion;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -64,6 +65,7 @@ impl Family for Cached {
 
 /// Returns the metadata of `issuer`, from KV or from the server. Fails if the server cannot be reached, publishes no
 /// metadata, or publishes metadata that is not usable.
+#[async_recursion(?Send)]
 pub async fn discover(platform: &Platform, issuer: &str) -> Result<ServerMetadata, OauthError> {
     let refused = || OauthError::unusable("the issuer identifier of the authorization server is not usable");
     SafeUrl::parse(issuer, platform.settings.net).map_err(|_| refused())?;

@@ -1,6 +1,7 @@
 //! The token endpoint (RFC 6749 §3.2), which exchanges codes, refresh tokens and client credentials for tokens, and
 //! the revocation endpoint (RFC 7009).
 
+use async_recursion::async_recursion;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
@@ -47,6 +48,7 @@ struct Success {
 }
 
 /// Sends `form` to the token endpoint, authenticated as `client`, and returns the tokens.
+#[async_recursion(?Send)]
 pub async fn request(
     platform: &Platform,
     endpoint: &str,

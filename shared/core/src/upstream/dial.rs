@@ -6,6 +6,8 @@
 
 use std::rc::Rc;
 
+use async_recursion::async_recursion;
+
 use crate::Platform;
 use crate::client::CallError;
 use crate::model::credential::{Kind, SealedCredential};
@@ -62,6 +64,7 @@ pub async fn dial<T>(
 
 /// Returns `upstream` with a credential that lasts for an exchange. Fails if the credential's owner has to connect,
 /// or if the credential cannot be renewed now.
+#[async_recursion(?Send)]
 async fn ready(platform: &Platform, subject: &str, upstream: Rc<Upstream>) -> Result<Rc<Upstream>, NotReady> {
     let Some(credential) = &upstream.credential else {
         return if upstream.auth_mode.is_per_user() {
@@ -82,6 +85,7 @@ async fn ready(platform: &Platform, subject: &str, upstream: Rc<Upstream>) -> Re
 
 /// Returns `upstream` with a credential that lasts, or without one if the credential's owner has to connect again.
 /// Fails if the credential cannot be renewed now.
+#[async_recursion(?Send)]
 async fn ready_or_none(platform: &Platform, upstream: Rc<Upstream>) -> Result<Rc<Upstream>, NotReady> {
     let Some(credential) = &upstream.credential else { return Ok(upstream) };
     match usable(platform, &upstream.integration_id, credential).await {

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use async_recursion::async_recursion;
 use futures_util::FutureExt as _;
 
 use super::dial::{WithoutCredential, dial};
@@ -40,6 +41,7 @@ pub async fn validate(platform: &Platform, integration: &Integration, owner: &st
     validate_since(platform, integration, owner, platform.now()).await
 }
 
+#[async_recursion(?Send)]
 async fn validate_since(
     platform: &Platform,
     integration: &Integration,

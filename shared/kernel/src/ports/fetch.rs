@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use async_recursion::async_recursion;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, LocalBoxFuture, poll_fn, select};
@@ -126,6 +127,7 @@ pub fn announced_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// Reads a whole body; its size is already limited by [`Ports::fetch`].
+#[async_recursion(?Send)]
 pub async fn collect(mut body: BodyStream) -> Result<Bytes, FetchError> {
     let Some(first) = body.next().await.transpose()? else {
         return Ok(Bytes::new());
