@@ -6,7 +6,7 @@ use super::*;
 
 const CANARY: &str = "s3cr3t-canary";
 
-fn raw(schema: &Value) -> Box<RawValue> {
+pub(super) fn raw(schema: &Value) -> Box<RawValue> {
     serde_json::value::to_raw_value(schema).unwrap()
 }
 
