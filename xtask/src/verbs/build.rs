@@ -169,9 +169,9 @@ pub(crate) fn worker(tools: &Tools, folder: &Path) -> Result<()> {
 fn set_names_aside(folder: &Path) -> Result<()> {
     let path = folder.join(WASM);
     let named = std::fs::read(&path).with_context(|| format!("no {}", path.display()))?;
-    let names = workspace::target_dir().join("names");
-    std::fs::create_dir_all(&names).with_context(|| format!("cannot create {}", names.display()))?;
-    let copy = names.join(folder.file_name().context("a folder without a name")?).with_extension("wasm");
+    let aside = workspace::target_dir().join("names");
+    std::fs::create_dir_all(&aside).with_context(|| format!("cannot create {}", aside.display()))?;
+    let copy = aside.join(folder.file_name().context("a folder without a name")?).with_extension("wasm");
     std::fs::write(&copy, &named).with_context(|| format!("cannot write {}", copy.display()))?;
     std::fs::write(&path, wasm::without_names(&named)?)
         .with_context(|| format!("cannot write {}", path.display()))

@@ -8,6 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::build;
+use crate::console;
 use crate::runtime::Runtime;
 use crate::tools::Tools;
 use crate::workspace;
@@ -31,16 +32,34 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut sizes = Vec::new();
     if args.runtime.is_none_or(|runtime| runtime == Runtime::Workerd) {
         build::worker(&tools, &workspace::worker_crate())?;
-        sizes.push(Size::of("Worker", &build::worker_files(), WORKER)?);
+        sizes.extend(worker()?);
     }
     if args.runtime.is_none_or(|runtime| runtime == Runtime::Spin) {
         build::components()?;
-        for function in workspace::functions()? {
-            let file = build::component_file(&function);
-            sizes.push(Size::of(&format!("component {function}"), &[file], COMPONENT)?);
-        }
+        sizes.extend(components()?);
     }
     report(&sizes)
+}
+
+/// Fails if what is built for `runtime` is larger than its limit.
+pub(super) fn check(runtime: Runtime) -> Result<()> {
+    report(&match runtime {
+        Runtime::Workerd => worker()?,
+        Runtime::Spin => components()?,
+    })
+}
+
+fn worker() -> Result<Vec<Size>> {
+    Ok(vec![Size::of("Worker", &build::worker_files(), WORKER)?])
+}
+
+fn components() -> Result<Vec<Size>> {
+    let functions = workspace::functions()?.into_iter();
+    functions
+        .map(|function| {
+            Size::of(&format!("component {function}"), &[build::component_file(&function)], COMPONENT)
+        })
+        .collect()
 }
 
 /// What one of the two runtimes loads as a whole.
@@ -71,9 +90,10 @@ fn measure(file: &Path) -> Result<(usize, usize)> {
 }
 
 fn report(sizes: &[Size]) -> Result<()> {
-    println!("\n{:28} {:>10} {:>10} {:>10}", "kB", "raw", "gzipped", "limit");
+    console::note(format!("{:28} {:>10} {:>10} {:>10}", "kB", "raw", "gzipped", "limit"));
     for Size { what, raw, gzipped, limit } in sizes {
-        println!("{what:28} {:>10} {:>10} {:>10}", raw / 1000, gzipped.div_ceil(1000), limit / 1000);
+        let (raw, gzipped, limit) = (raw / 1000, gzipped.div_ceil(1000), limit / 1000);
+        console::note(format!("{what:28} {raw:>10} {gzipped:>10} {limit:>10}"));
     }
     let over: Vec<&str> =
         sizes.iter().filter(|size| size.gzipped > size.limit).map(|size| size.what.as_str()).collect();

@@ -16,7 +16,7 @@ use anyhow::Result;
 use clap::ValueEnum as _;
 
 use self::programs::{Program, Tests};
-use super::{build, conformance};
+use super::{build, conformance, sizes};
 use crate::runtime::Runtime;
 use crate::steps::{Id, Plan};
 use crate::tools::{Python, Tools};
@@ -138,6 +138,7 @@ fn on_runtime<'a>(
     let name = runtime.name();
     plan.add(format!("black-box suite (on {name})"), &needs, move || run.black_box(python, runtime));
     if run.args.filter.is_none() {
+        plan.add(format!("sizes (for {name})"), application.as_slice(), move || sizes::check(runtime));
         if runtime == Runtime::Spin {
             plan.add("black-box suite (on spin, remote SQLite)", &needs, move || run.remote_sqlite(python));
         }

@@ -137,8 +137,11 @@ pub(super) fn subschemas(schema: &Map<String, Value>, draft: Draft) -> impl Iter
     schema.iter().filter(move |(name, _)| first_draft(name).is_some_and(|since| since <= draft)).flat_map(
         |(name, value)| -> Box<dyn Iterator<Item = &Value>> {
             match (name.as_str(), value) {
-                ("$defs" | "definitions" | "dependencies" | "dependentSchemas", Value::Object(inside))
-                | ("properties" | "patternProperties", Value::Object(inside)) => Box::new(inside.values()),
+                (
+                    "$defs" | "definitions" | "dependencies" | "dependentSchemas" | "properties"
+                    | "patternProperties",
+                    Value::Object(inside),
+                ) => Box::new(inside.values()),
                 (_, Value::Array(inside)) => Box::new(inside.iter()),
                 _ => Box::new(std::iter::once(value)),
             }

@@ -118,16 +118,14 @@ fn follows_context_rules(name: &str) -> bool {
 /// A local part, quoted or not, and a host name or an address in brackets.
 pub(super) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    let quoted = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let is_local = match quoted {
-        Some(quoted) => !quoted.contains(['\\', '"']),
-        None => {
-            let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b".!#$%&'*+-/=?^_`{|}~".contains(&b);
-            !local.starts_with('.')
-                && !local.ends_with('.')
-                && !local.contains("..")
-                && local.bytes().all(is_allowed)
-        }
+    let is_local = if let Some(quoted) = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        !quoted.contains(['\\', '"'])
+    } else {
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b".!#$%&'*+-/=?^_`{|}~".contains(&b);
+        !local.starts_with('.')
+            && !local.ends_with('.')
+            && !local.contains("..")
+            && local.bytes().all(is_allowed)
     };
     let is_domain = match domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => match address.strip_prefix("IPv6:") {

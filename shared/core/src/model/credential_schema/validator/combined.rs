@@ -84,10 +84,10 @@ impl<'s, 'v> Check<'_, 's, 'v> {
         let asks = |name| self.is_asked || draft >= Draft::V2019 && members.contains_key(name);
         let mut open = Unevaluated::default();
         match self.value {
-            Value::Object(object) => {
-                if asks("unevaluatedProperties") && !members.contains_key("additionalProperties") {
-                    open.members = object.keys().map(String::as_str).collect();
-                }
+            Value::Object(object)
+                if asks("unevaluatedProperties") && !members.contains_key("additionalProperties") =>
+            {
+                open.members = object.keys().map(String::as_str).collect();
             }
             Value::Array(array) if asks("unevaluatedItems") => {
                 let list = if draft < Draft::V2020 { "items" } else { "prefixItems" };
