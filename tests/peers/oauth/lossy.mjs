@@ -26,6 +26,11 @@ export function lossy(state, endpoint) {
     }
     const answer = forward(headers, body);
     answers.set(token, answer);
+    // A failed request has no answer to repeat: the next one asks the real endpoint again.
+    answer.then(
+      ({ status }) => status === 200 || answers.delete(token),
+      () => answers.delete(token),
+    );
     return answer;
   };
 
