@@ -2,6 +2,7 @@
 
 mod service;
 
+use std::cell::Cell;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,7 +12,9 @@ use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpid};
+use rustix::process::{
+    Pid, Signal, WaitOptions, kill_process_group, setpriority_pgrp, test_kill_process_group, waitpid,
+};
 
 use crate::console;
 pub(crate) use service::Service;
@@ -20,6 +23,9 @@ pub(crate) use service::Service;
 const GRACE: Duration = Duration::from_secs(6);
 /// How often a silent command says that it still works.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How far a process of [`yielding`] steps back, from 1 to 19: beside others it gets a tenth of a core.
+const NICENESS: i32 = 10;
 
 /// The process groups of the children that run now, for the signal handler.
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
@@ -66,6 +72,20 @@ fn end_group(group: Pid) {
     let _ = kill_process_group(group, Signal::KILL);
 }
 
+thread_local! {
+    /// Whether what this thread starts leaves the processor to others; see [`yielding`].
+    static YIELDS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`; the processes that this thread starts meanwhile leave the processor to those of other threads. For
+/// compilers beside tests: a compiler can wait, a test has limits of time.
+pub(crate) fn yielding<T>(work: impl FnOnce() -> T) -> T {
+    YIELDS.set(true);
+    let result = work();
+    YIELDS.set(false);
+    result
+}
+
 /// A child in its own process group, known to the signal handler until it is dropped.
 struct Group {
     child: Child,
@@ -79,6 +99,10 @@ impl Group {
         let pid =
             i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("child without a process id")?;
         locked(&RUNNING).push(pid);
+        if YIELDS.get() {
+            // Without the lower priority, everything still works.
+            let _ = setpriority_pgrp(Some(pid), NICENESS);
+        }
         Ok(Self { child, pid })
     }
 }

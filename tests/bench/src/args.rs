@@ -19,14 +19,14 @@ usage: bench [gateway] [registry] [options]
   --spin-host FILE  Spin's test host: measures Postern on Spin, too (default: POSTERN_SPIN_HOST, else not)
   --wrangler FILE   where the compatibility date is read          (default: wrangler.toml of this tree)
   --json FILE       also write the figures there
-  --quick           fewer and shorter rounds
-  --rounds N        rounds per target and concurrency             (default 5; quick 2, registry 1)
-  --seconds S       seconds measured per round                    (default 1.5; quick 0.4)
+  --quick           in minutes: shorter and fewer rounds, small tables, at most 8 connections
+  --rounds N        rounds per target and concurrency             (default 5; registry quick 3)
+  --seconds S       seconds measured per round                    (default 1.5; quick 0.5)
   --only WORDS      only targets whose name contains one of these words, comma separated
-  --concurrency N,… (default 1,8,32; registry 1,8)
+  --concurrency N,… (default 1,8,32; quick and registry 1,8)
   --tables N,…      registry: integrations in the database        (default 1000,100000; quick 1000,10000)
   --sweep N         registry: integrations of a sweep             (default 1000; quick 200)
-  --cold N          cold starts                                   (default 5; quick 2; 0 for none)
+  --cold N          cold starts                                   (default 5; quick 3; 0 for none)
   --floor-only      without Postern";
 
 const PASSTHROUGH: &str = "tests/bench/passthrough.mjs";
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// Sizes of the registry, the smallest first.
     pub(crate) tables: Vec<usize>,
     pub(crate) sweep: usize,
-    /// Rough figures soon.
+    /// A run of minutes.
     pub(crate) quick: bool,
     pub(crate) cold_starts: usize,
     pub(crate) floor_only: bool,
@@ -119,7 +119,7 @@ pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Args> 
             _ => bail!("unknown argument {argument}\n{USAGE}"),
         }
     }
-    let measured = Duration::from_secs_f64(seconds.unwrap_or(if quick { 0.4 } else { 1.5 }));
+    let measured = Duration::from_secs_f64(seconds.unwrap_or(if quick { 0.5 } else { 1.5 }));
     let build = match build {
         Some(build) => build,
         None if floor_only => PathBuf::new(),
@@ -142,18 +142,18 @@ pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Args> 
         root,
         wrangler,
         json,
-        rounds: rounds.unwrap_or(if quick { 2 } else { 5 }).max(1),
+        rounds: rounds.unwrap_or(5).max(1),
         measured,
         warm_up: measured.mul_f64(0.3),
-        first_warm_up: measured * 2,
+        first_warm_up: measured * if quick { 3 } else { 2 },
         only,
-        registry_rounds: rounds.unwrap_or(if quick { 1 } else { 5 }).max(1),
+        registry_rounds: rounds.unwrap_or(if quick { 3 } else { 5 }).max(1),
         registry_concurrency: concurrency.clone().unwrap_or_else(|| vec![1, 8]),
-        concurrency: concurrency.unwrap_or_else(|| vec![1, 8, 32]),
+        concurrency: concurrency.unwrap_or_else(|| if quick { vec![1, 8] } else { vec![1, 8, 32] }),
         tables,
         sweep: sweep.unwrap_or(if quick { 200 } else { 1000 }),
         quick,
-        cold_starts: cold.unwrap_or(if quick { 2 } else { 5 }),
+        cold_starts: cold.unwrap_or(if quick { 3 } else { 5 }),
         floor_only,
     })
 }

@@ -146,7 +146,7 @@ impl Report {
         }
         text.extend(self.registry.as_ref().map(Registry::table));
         if self.quick {
-            text.push_str("\nquick: few and short rounds, small tables; rough figures\n");
+            text.push_str("\nquick: short rounds and small tables; ratios hold, p99 and the growth of lists are rough\n");
         }
         text.push('\n');
         for (key, value) in self.figures() {

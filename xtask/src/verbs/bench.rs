@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// Also writes the figures to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Fewer and shorter rounds: rough figures soon
+    /// In minutes: shorter rounds, small tables, the same ratios
     #[arg(long)]
     quick: bool,
     /// With `spin`, measures Postern on Spin's test host, too, in the same run

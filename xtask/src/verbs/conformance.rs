@@ -111,7 +111,7 @@ fn as_server(
     revisions
         .iter()
         .map(|revision| {
-            suite::run(tools, Side::Server, revision.name(), |command| {
+            suite::run(tools, Side::Server, runtime, revision.name(), |command| {
                 command.args(["--url", &url]);
             })
         })
@@ -133,7 +133,7 @@ fn as_client(tools: &Tools, runtime: Runtime, revisions: &[Revision]) -> Result<
     revisions
         .iter()
         .map(|revision| {
-            suite::run(tools, Side::Client, revision.name(), |command| {
+            suite::run(tools, Side::Client, runtime, revision.name(), |command| {
                 command
                     .args(["--command", "node drive.mjs", "--timeout", "90000"])
                     .current_dir(workspace::conformance_dir())

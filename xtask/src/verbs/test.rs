@@ -2,23 +2,23 @@
 //!
 //! Compiling keeps both cores busy but for its last steps, and the suites on real runtimes wait a lot, so steps run side
 //! by side. Commands of cargo that use the same folder of `target` stand in a row, since one would wait for the other:
-//! `debug` (lints and tests), `release` (Workers), `component` (Spin).
+//! `debug` (lints and tests), `release` (Workers), `component` (Spin). Compilers yield to the tests beside them.
 
 mod black_box;
 pub(super) mod lints;
+mod plan;
 pub(super) mod programs;
 pub(super) mod summary;
 mod wasm;
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::ValueEnum as _;
 
 use self::programs::{Program, Tests};
-use super::{build, conformance, sizes};
+use super::{build, conformance};
 use crate::runtime::Runtime;
-use crate::steps::{Id, Plan};
 use crate::tools::{Python, Tools};
 
 /// How many steps run at once: two cores are what a build machine has at least.
@@ -42,10 +42,31 @@ pub(crate) struct Args {
 struct Run<'a> {
     args: &'a Args,
     tools: Tools,
+    /// For the suites on real runtimes; without them, none.
+    python: Option<Python>,
     tests: Tests,
 }
 
 impl Run<'_> {
+    /// Whether every test is asked for, and not only those of some name.
+    fn is_whole(&self) -> bool {
+        self.args.filter.is_none()
+    }
+
+    fn filter(&self) -> Option<&str> {
+        self.args.filter.as_deref()
+    }
+
+    /// The runtimes that suites run on.
+    fn runtimes(&self) -> Vec<Runtime> {
+        let wanted = |runtime: &Runtime| self.args.runtime.is_none_or(|only| only == *runtime);
+        Runtime::value_variants().iter().copied().filter(|it| self.python.is_some() && wanted(it)).collect()
+    }
+
+    fn python(&self) -> Result<&Python> {
+        self.python.as_ref().context("a suite on a runtime without Python")
+    }
+
     /// Builds Postern and the port suite for workerd.
     fn build_workers(&self) -> Result<()> {
         build::postern(&self.tools, Runtime::Workerd)?;
@@ -60,20 +81,20 @@ impl Run<'_> {
         self.tests.run(is_part, self.filter().as_slice(), built.as_slice(), None)
     }
 
-    fn black_box(&self, python: &Python, runtime: Runtime) -> Result<()> {
-        let environment = black_box::environment(&self.tools, python, runtime);
+    fn black_box(&self, runtime: Runtime) -> Result<()> {
+        let environment = black_box::environment(&self.tools, self.python()?, runtime);
         self.tests.run(black_box::is_part, self.filter().as_slice(), &environment, Some(runtime.name()))
     }
 
     /// Runs the tests that write to the database once more, on Spin with a database that behaves as a libSQL server.
-    fn remote_sqlite(&self, python: &Python) -> Result<()> {
-        let mut environment = black_box::environment(&self.tools, python, Runtime::Spin);
+    fn remote_sqlite(&self) -> Result<()> {
+        let mut environment = black_box::environment(&self.tools, self.python()?, Runtime::Spin);
         environment.push(("POSTERN_SPIN_SQLITE", "remote".into()));
         self.tests.run(black_box::is_part, &black_box::WRITERS, &environment, Some("spin, remote SQLite"))
     }
 
-    fn filter(&self) -> Option<&str> {
-        self.args.filter.as_deref()
+    fn conformance(&self, runtime: Runtime) -> Result<()> {
+        conformance::everything(&self.tools, self.python()?, runtime)
     }
 }
 
@@ -82,68 +103,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let tools = Tools::open()?;
     tools.for_build()?;
     let python = (!args.skip_black_box).then(|| tools.for_test()).transpose()?;
-    let run = Run { args, tools, tests: Tests::default() };
-    if args.filter.is_none() {
+    let run = Run { args, tools, python, tests: Tests::default() };
+    if run.is_whole() {
         lints::format()?;
     }
-    let steps = plan(&run, python.as_ref()).run(SIDE_BY_SIDE)?;
+    let steps = plan::of(&run).run(SIDE_BY_SIDE)?;
     summary::print(steps, run.tests.into_times(), started.elapsed());
     Ok(())
-}
-
-/// The steps that build what others run.
-struct Built {
-    programs: Id,
-    workers: Option<Id>,
-    components: Option<Id>,
-}
-
-fn plan<'a>(run: &'a Run<'a>, python: Option<&'a Python>) -> Plan<'a> {
-    let is_whole = run.args.filter.is_none();
-    let runs_on = |runtime| python.is_some() && run.args.runtime.is_none_or(|only| only == runtime);
-    let mut plan = Plan::default();
-    let programs = plan.add("build the tests", &[], || run.tests.build());
-    let workers =
-        runs_on(Runtime::Workerd).then(|| plan.add("build the Workers", &[], || run.build_workers()));
-    let components = runs_on(Runtime::Spin)
-        .then(|| plan.add("build the Spin components", &[], build::components_for_tests));
-    let built = Built { programs, workers, components };
-    let native = [Some(programs), components].into_iter().flatten().collect::<Vec<_>>();
-    plan.add("unit and whole-router tests", &native, move || run.native(components.is_some()));
-    for runtime in Runtime::value_variants() {
-        if let Some(python) = python.filter(|_| runs_on(*runtime)) {
-            on_runtime(&mut plan, run, python, *runtime, &built);
-        }
-    }
-    if is_whole {
-        lints::add(&mut plan, programs);
-        plan.add("tests inside WASM", workers.as_slice(), || wasm::run(&run.tools));
-    }
-    plan
-}
-
-/// Adds the suites on one runtime.
-fn on_runtime<'a>(
-    plan: &mut Plan<'a>,
-    run: &'a Run<'a>,
-    python: &'a Python,
-    runtime: Runtime,
-    built: &Built,
-) {
-    let application = match runtime {
-        Runtime::Workerd => built.workers,
-        Runtime::Spin => built.components,
-    };
-    let needs: Vec<Id> = application.into_iter().chain([built.programs]).collect();
-    let name = runtime.name();
-    plan.add(format!("black-box suite (on {name})"), &needs, move || run.black_box(python, runtime));
-    if run.args.filter.is_none() {
-        plan.add(format!("sizes (for {name})"), application.as_slice(), move || sizes::check(runtime));
-        if runtime == Runtime::Spin {
-            plan.add("black-box suite (on spin, remote SQLite)", &needs, move || run.remote_sqlite(python));
-        }
-        plan.add(format!("conformance (on {name})"), &needs, move || {
-            conformance::everything(&run.tools, python, runtime)
-        });
-    }
 }

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use crate::console;
 use crate::fs_ext;
 use crate::process;
+use crate::runtime::Runtime;
 use crate::tools::Tools;
 use crate::workspace;
 
@@ -52,17 +53,19 @@ impl Leg {
     }
 }
 
-/// Runs the suite with one revision's requirements; `configure` adds the options of the side.
+/// Runs the suite with one revision's requirements; `configure` adds the options of the side. The results are kept in a
+/// folder of this runtime, as suites of two runtimes may run at once.
 pub(super) fn run(
     tools: &Tools,
     side: Side,
+    runtime: Runtime,
     revision: &str,
     configure: impl FnOnce(&mut Command),
 ) -> Result<Leg> {
     let name = format!("{} {revision}", side.name());
     let step = console::step(format!("conformance {name}"));
     let package = workspace::peers_dir().join("node_modules/@modelcontextprotocol/conformance");
-    let results = results_dir(&name)?;
+    let results = results_dir(runtime, &name)?;
     let mut command = tools.node(package.join("dist/index.js"));
     command.args([side.name(), "--requirements", revision, "--expected-failures"]);
     command.arg(expected_failures(&name)).arg("--output-dir").arg(&results);
@@ -74,19 +77,22 @@ pub(super) fn run(
         console::line(output.trim_end());
         bail!("the conformance suite ended ({code}) without a summary");
     };
-    console::line(summary.trim_matches('\n'));
-    console::note(format!("checks and messages of each scenario: {}", results.display()));
     let requirements = package.join("requirements").join(format!("{revision}.yaml"));
     let requirements = std::fs::read_to_string(&requirements)
         .with_context(|| format!("cannot read {}", requirements.display()))?;
     let leg = evaluate(name, &required(&requirements, side.name()), summary, code.success())?;
+    // Among other steps, one line says enough of what is as expected.
+    if !leg.as_expected || !console::is_keeping() {
+        console::line(summary.trim_matches('\n'));
+    }
+    console::note(format!("checks and messages of each scenario: {}", results.display()));
     step.done();
     console::line(leg.closing_line());
     Ok(leg)
 }
 
-fn results_dir(name: &str) -> Result<PathBuf> {
-    let dir = workspace::target_dir().join("conformance").join(name.replace(' ', "-"));
+fn results_dir(runtime: Runtime, name: &str) -> Result<PathBuf> {
+    let dir = workspace::target_dir().join("conformance").join(runtime.name()).join(name.replace(' ', "-"));
     fs_ext::remove_dir(&dir)?;
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     std::path::absolute(&dir).context("no absolute path")

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::process;
+use crate::process::{self, yielding};
 use crate::steps::{Id, Plan};
 use crate::workspace::{self, FOR_HOST, WORKERD_ONLY};
 
@@ -23,11 +23,12 @@ fn host() -> Result<()> {
 
 /// Adds a step per target, one after the other, the first after `needs`.
 pub(crate) fn add(plan: &mut Plan<'_>, needs: Id) {
-    let host = plan.add("lints", &[needs], host);
-    let workerd = plan
-        .add("lints of what runs on workerd", &[host], || on_target("wasm32-unknown-unknown", &WORKERD_ONLY));
+    let host = plan.add("lints", &[needs], || yielding(host));
+    let workerd = plan.add("lints of what runs on workerd", &[host], || {
+        yielding(|| on_target("wasm32-unknown-unknown", &WORKERD_ONLY))
+    });
     plan.add("lints of what runs on Spin", &[workerd], || {
-        on_target("wasm32-wasip2", &["spin-runtime", "gateway", "port-suite-spin"])
+        yielding(|| on_target("wasm32-wasip2", &["spin-runtime", "gateway", "port-suite-spin"]))
     });
 }
 

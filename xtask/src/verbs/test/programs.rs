@@ -109,7 +109,10 @@ impl Program {
                 Ok(Some(report.tests))
             }
             _ => {
-                console::line(output.trim_end());
+                // Tests that passed would only bury those that failed.
+                for line in output.lines().filter(|line| !line.contains(" ... ok <")) {
+                    console::line(line);
+                }
                 console::note(format!("FAILED ({status})  {}", self.name));
                 Ok(None)
             }
