@@ -6,7 +6,7 @@ use kernel::{Error, Result};
 use postern_core::auth::{Admin, AdminKeys};
 use postern_core::model::credential::ORGANIZATION;
 use postern_core::oauth::client::CALLBACKS;
-use postern_core::oauth::flow::{Start, begin, check_connectable, check_return_url};
+use postern_core::oauth::flow::{ReturnPath, Start, begin, check_connectable, check_return_url};
 use postern_core::store::integrations;
 use postern_core::{Family, Platform};
 use serde::{Deserialize, Serialize};
@@ -36,10 +36,9 @@ impl PathParam for ConnectionName {
 
     #[cfg(not(target_family = "wasm"))]
     fn document() -> web::openapi::Param {
-        web::openapi::Param::required(
-            "The connection's name: an integration's slug.",
-            postern_core::model::field::slug_schema(),
-        )
+        use postern_core::model::integration::Slug;
+
+        web::openapi::Param::required_of::<Slug>("The connection's name: an integration's slug.")
     }
 }
 
@@ -49,6 +48,7 @@ impl PathParam for ConnectionName {
 #[schema(as = OauthStart, description = "Where to go afterwards. The body may be left out.")]
 struct StartRequest {
     /// Where the browser is sent in the end.
+    #[schema(value_type = Option<ReturnPath>)]
     return_url: Option<String>,
 }
 

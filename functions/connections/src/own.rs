@@ -6,7 +6,7 @@ use postern_core::auth::{ApiKeys, Caller, User};
 use postern_core::model::integration::{AuthMode, Category, Integration, IntegrationId, State};
 use postern_core::oauth::client::CALLBACKS;
 use postern_core::oauth::disconnect::disconnect;
-use postern_core::oauth::flow::{Start, begin, check_connectable, check_return_url};
+use postern_core::oauth::flow::{ReturnPath, Start, begin, check_connectable, check_return_url};
 use postern_core::policy::authorize_connection;
 use postern_core::store::integrations;
 use postern_core::{Family, Platform};
@@ -194,6 +194,7 @@ async fn list(
 #[schema(as = OauthInit, description = "Where to go afterwards. The body may be left out.")]
 struct InitRequest {
     /// Where the browser is sent in the end.
+    #[schema(value_type = Option<ReturnPath>)]
     return_to: Option<String>,
 }
 

@@ -14,6 +14,8 @@ mod exchange;
 mod methods;
 mod relay;
 mod reply;
+#[cfg(not(target_family = "wasm"))]
+mod schemas;
 mod serve;
 mod session;
 

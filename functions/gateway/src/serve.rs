@@ -4,6 +4,8 @@
 //! legacy session is checked against its caller; (4) each message is answered; (5) the answer becomes an HTTP
 //! response.
 
+use std::mem;
+
 use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
@@ -15,11 +17,13 @@ use postern_core::catalogue::Scope;
 use postern_core::{Family, Platform};
 use serde_json::value::RawValue;
 use web::answer::with_type;
-use web::{Failure, Head, Path, PathParam, Response};
+use web::{Failure, FromRequest, Head, Path, PathParam, Request, Response};
 
 use crate::agent::{Agent, UnknownSession};
 use crate::context::Context;
 use crate::reply::Reply;
+#[cfg(not(target_family = "wasm"))]
+use crate::schemas;
 use crate::{endpoint, methods};
 
 const JSON: &str = "application/json";
@@ -51,7 +55,6 @@ pub(super) fn one_routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
 
 fn described(family: Family<ApiKeys>) -> Family<ApiKeys> {
     family
-        .body(JSON, "A JSON-RPC 2.0 message, or a batch of them, as agents up to 2025-03-26 send.")
         .answer(
             200,
             "The answer: one JSON-RPC message, or a stream of them whose last one is the response. An agent up to \
@@ -75,13 +78,31 @@ impl PathParam for Reference {
 
     #[cfg(not(target_family = "wasm"))]
     fn document() -> web::openapi::Param {
-        let schema = postern_core::model::field::slug_schema();
-        web::openapi::Param::required("The integration's slug or UUID.", schema)
+        web::openapi::Param::required_of::<schemas::Reference>("The integration's slug or UUID.")
+    }
+}
+
+/// The unparsed body: a message or a batch. Every refusal of a body is a JSON-RPC message, see [`classify`].
+struct RpcText(Bytes);
+
+impl FromRequest for RpcText {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        Ok(Self(mem::take(&mut request.body)))
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn describe(operation: &mut web::openapi::Described<'_>) {
+        operation.takes_json::<schemas::RpcBody>(true);
     }
 }
 
 /// Answers `POST /mcp`.
-async fn all(platform: &Platform, caller: Caller, body: Bytes, head: Head) -> Result<Response, Failure> {
+async fn all(
+    platform: &Platform,
+    caller: Caller,
+    RpcText(body): RpcText,
+    head: Head,
+) -> Result<Response, Failure> {
     // (1)
     serve(platform, &caller, &Scope::All, &head, &body).await
 }
@@ -92,7 +113,7 @@ async fn one(
     platform: &Platform,
     caller: Caller,
     Path(Reference(reference)): Path<Reference>,
-    body: Bytes,
+    RpcText(body): RpcText,
     head: Head,
 ) -> Result<Response, Failure> {
     // (1)

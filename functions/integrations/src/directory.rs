@@ -15,7 +15,10 @@ const PACKED: &str = include_str!(concat!(env!("OUT_DIR"), "/directory.json"));
 pub(crate) const CATEGORIES: [&str; 6] = ["devtools", "productivity", "communication", "data", "cloud", "ai"];
 /// A suffix that callers may append to an id.
 const ALIAS: &str = "-connector";
-const LONGEST_VALUE: usize = 100;
+/// Longest value of a variable.
+pub(crate) const LONGEST_VALUE: usize = 100;
+/// The form of such a value, as a regular expression for JSON Schema.
+pub(crate) const VALUE_PATTERN: &str = "^[0-9A-Za-z.-]+$";
 
 /// A catalogue entry: a hosted MCP server. Its serialized form is the one that the API returns.
 #[derive(Clone, Deserialize, Serialize, utoipa::ToSchema)]
@@ -128,6 +131,11 @@ pub(crate) fn search(q: Option<&str>, category: Option<&str>) -> Result<Vec<Entr
     let mut found = entries()?;
     found.retain(|entry| category.is_none_or(|category| entry.category == category) && entry.mentions(&q));
     Ok(found)
+}
+
+/// Returns the variables of all entries.
+pub(crate) fn variables() -> Result<Vec<Variable>> {
+    Ok(entries()?.into_iter().flat_map(|entry| entry.variables).collect())
 }
 
 /// Returns all entries. Installing and browsing are rare, so the catalogue is parsed each time and not kept in memory.

@@ -1,16 +1,18 @@
 //! JSON Schemas of fields for which the Rust types would give too general ones.
 
-use utoipa::openapi::schema::{
-    AdditionalProperties, KnownFormat, Object, ObjectBuilder, SchemaFormat, SchemaType, Type,
-};
-use utoipa::openapi::{Ref, Schema};
+use kernel::schema::{reference, schema_type, text};
+use postern_core::model::integration::{AuthMode, ToolPolicy};
+use serde_json::json;
+use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, SchemaType, Type};
+
+use crate::directory;
 
 /// Declared capabilities: an object, or an array.
 pub(crate) fn capabilities() -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::Array(vec![Type::Object, Type::Array]))
         .description(Some("What the upstream offers, as declared: kept as it is, never interpreted."))
-        .examples([serde_json::json!({ "tools": true })])
+        .examples([json!({ "tools": true })])
         .build()
 }
 
@@ -20,28 +22,23 @@ pub(crate) fn capabilities_or_null() -> Object {
     ObjectBuilder::from(capabilities()).schema_type(schema_type).build()
 }
 
-/// The values of a credential, by key.
-pub(crate) fn credential_values() -> Object {
-    let value = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)));
-    ObjectBuilder::new()
-        .schema_type(SchemaType::Array(vec![Type::Object, Type::Null]))
-        .description(Some("The values that the headers need, by key. Sealed at once, never returned."))
-        .additional_properties(Some(AdditionalProperties::from(Schema::from(value.build()))))
-        .write_only(true)
-        .examples([serde_json::json!({ "token": "…" })])
-        .build()
+schema_type! {
+    /// The settings of an installation, see `hoziron::install`.
+    InstallConfig, install_config(), uses AuthMode, ToolPolicy
 }
 
-/// The field `config` of an installation: two settings of Postern's, and the variables of the catalogue entry.
-pub(crate) fn config() -> Object {
-    let text: Schema = ObjectBuilder::new().schema_type(Type::String).build().into();
-    ObjectBuilder::new()
-        .schema_type(SchemaType::Array(vec![Type::Object, Type::Null]))
+/// Two settings of Postern's, and the variables of all catalogue entries. Which variables an installation may have
+/// depends on its source.
+fn install_config() -> ObjectBuilder {
+    let object = ObjectBuilder::new()
+        .schema_type(Type::Object)
         .description(Some("Settings of Postern's, and the variables that the catalogue entry's URL needs."))
-        .property("auth_mode", Ref::from_schema_name("AuthMode"))
-        .property("tool_policy", Ref::from_schema_name("ToolPolicy"))
-        .additional_properties(Some(AdditionalProperties::from(text)))
-        .build()
+        .property("auth_mode", reference::<AuthMode>())
+        .property("tool_policy", reference::<ToolPolicy>())
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    let variables = directory::variables().unwrap_or_default();
+    variables.into_iter().fold(object, |object, variable| {
+        let value = text(directory::VALUE_PATTERN).max_length(Some(directory::LONGEST_VALUE));
+        object.property(variable.key, value.description(Some(variable.label)))
+    })
 }

@@ -8,6 +8,8 @@ use http::StatusCode;
 use kernel::Result;
 use postern_core::oauth::callback::{Finished, Parameters, finish};
 use postern_core::oauth::client::CALLBACKS;
+#[cfg(not(target_family = "wasm"))]
+use postern_core::oauth::flow::state_schema;
 use postern_core::upstream::validation::validate_later;
 use postern_core::{Family, Platform};
 use web::html::{Action, connected, page};
@@ -60,14 +62,16 @@ impl QueryParams for Returned {
 
     #[cfg(not(target_family = "wasm"))]
     fn document() -> Vec<(&'static str, web::openapi::Param)> {
-        [
-            ("state", "What the authorization is known by."),
+        use web::openapi::{Param, text};
+
+        let state = Param::required("What the authorization is known by.", state_schema());
+        let optional = [
             ("code", "The authorization code."),
             ("error", "Why there is none."),
             ("iss", "The authorization server's issuer (RFC 9207)."),
         ]
-        .map(|(name, text)| (name, web::openapi::Param::optional(text, web::openapi::text())))
-        .into()
+        .map(|(name, description)| (name, Param::optional(description, text())));
+        [("state", state)].into_iter().chain(optional).collect()
     }
 }
 

@@ -46,6 +46,11 @@ impl From<String> for Token {
 
 impl FormField for Token {
     const NAME: &'static str = "ticket";
+
+    #[cfg(not(target_family = "wasm"))]
+    fn schema() -> utoipa::openapi::ObjectBuilder {
+        kernel::seal::token_schema()
+    }
 }
 
 impl QueryParams for Token {
@@ -56,7 +61,7 @@ impl QueryParams for Token {
     #[cfg(not(target_family = "wasm"))]
     fn document() -> Vec<(&'static str, web::openapi::Param)> {
         let description = "Who will be connected to what.";
-        vec![(Self::NAME, web::openapi::Param::required(description, web::openapi::text()))]
+        vec![(Self::NAME, web::openapi::Param::required(description, Self::schema()))]
     }
 }
 

@@ -9,6 +9,7 @@ pub mod kv;
 pub mod memory;
 pub mod net;
 pub mod ports;
+pub mod schema;
 pub mod seal;
 pub mod secret;
 pub mod time;

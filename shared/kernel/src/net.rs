@@ -5,10 +5,13 @@
 //! well-known name of a private host; a public name that resolves to a private address is stopped by the runtime
 //! (`global_fetch_strictly_public` on Cloudflare, `block_networks` on Spin), not here.
 
+mod schema;
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
+pub use self::schema::UpstreamUrl;
 use crate::Error;
 
 /// Exceptions from the rules that a deployment allows.
@@ -35,6 +38,8 @@ impl UnsafeUrl {
 }
 
 const MAX_LENGTH: usize = 2048;
+/// Longest host name (RFC 1035 §2.3.4).
+const MAX_NAME_LENGTH: usize = 253;
 /// Suffixes of names that resolve only inside a network, or not at all (RFC 6762 appendix G, and those of clusters and
 /// clouds).
 const PRIVATE_SUFFIXES: [&str; 15] = [
@@ -167,7 +172,7 @@ fn check_name(name: &str) -> Result<(), UnsafeUrl> {
     if !name.contains('.') {
         return Err(UnsafeUrl("host must be a fully qualified name"));
     }
-    if name.len() > 253 || !name.split('.').all(is_label) {
+    if name.len() > MAX_NAME_LENGTH || !name.split('.').all(is_label) {
         return Err(UnsafeUrl("host must be a name that DNS knows"));
     }
     Ok(())

@@ -13,14 +13,17 @@ use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use utoipa::openapi::schema::ObjectBuilder;
 use zeroize::Zeroizing;
 
 use crate::digest::hex;
 use crate::ports::Random;
+use crate::schema::{BASE64URL, text};
 use crate::secret::Secret;
 use crate::{Error, Result};
 
 const NONCE_BYTES: usize = 12;
+const MAC_BYTES: usize = 32;
 
 /// The place where a sealed value is stored, and its owner.
 #[derive(Clone, Copy)]
@@ -108,20 +111,25 @@ impl KeyRing {
     /// Returns the payload of a token that [`KeyRing::sign`] made for the same purpose; `None` for any other token.
     pub fn verify(&self, purpose: &str, token: &str) -> Option<Vec<u8>> {
         let token = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let (tag, payload) = token.split_at_checked(32)?;
+        let (tag, payload) = token.split_at_checked(MAC_BYTES)?;
         let genuine = self.0.iter().any(|key| mac(key, purpose, payload).ct_eq(tag).into());
         genuine.then(|| payload.to_vec())
     }
 }
 
+/// Returns the schema of a token that [`KeyRing::sign`] makes, as far as a schema can tell a token from other texts.
+pub fn token_schema() -> ObjectBuilder {
+    text(BASE64URL).min_length(Some((MAC_BYTES * 4).div_ceil(3)))
+}
+
 /// Returns the HMAC-SHA-256 of `payload`. HKDF derives a key for each purpose, so that the encryption key itself is
 /// only used to encrypt.
-fn mac(key: &RingKey, purpose: &str, payload: &[u8]) -> [u8; 32] {
+fn mac(key: &RingKey, purpose: &str, payload: &[u8]) -> [u8; MAC_BYTES] {
     let mut derived = Zeroizing::new([0; 32]);
     // HKDF can derive 32 bytes, and HMAC takes keys of any length: neither step can fail.
     let expanded = Hkdf::<Sha256>::new(None, key.bytes.as_slice()).expand(purpose.as_bytes(), &mut *derived);
     debug_assert!(expanded.is_ok());
-    <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(derived.as_slice()).map_or([0; 32], |mut mac| {
+    <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(derived.as_slice()).map_or([0; MAC_BYTES], |mut mac| {
         mac.update(payload);
         mac.finalize().into_bytes().into()
     })

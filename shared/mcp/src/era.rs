@@ -57,7 +57,7 @@ pub enum Inbound<'a> {
 
 const VERSION_MISMATCH: &str = "the MCP-Protocol-Version header must equal the version in params._meta";
 /// Most messages of a batch.
-const LONGEST_BATCH: usize = 50;
+pub const LONGEST_BATCH: usize = 50;
 
 /// Classifies a POST body by the checks above. The error is the answer to the client.
 pub fn classify<'a>(headers: &HeaderMap, body: &'a str) -> Result<Inbound<'a>, RpcError> {

@@ -3,7 +3,6 @@
 
 use std::mem;
 
-use bytes::Bytes;
 use kernel::Result;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
@@ -58,6 +57,10 @@ pub struct Form<T: FormField>(pub T);
 pub trait FormField: From<String> {
     /// The field's name.
     const NAME: &'static str;
+
+    /// Returns the field's schema for the OpenAPI document.
+    #[cfg(not(target_family = "wasm"))]
+    fn schema() -> utoipa::openapi::ObjectBuilder;
 }
 
 impl<T: FormField> FromRequest for Form<T> {
@@ -71,7 +74,7 @@ impl<T: FormField> FromRequest for Form<T> {
 
     #[cfg(not(target_family = "wasm"))]
     fn describe(operation: &mut Described<'_>) {
-        operation.takes_form(T::NAME);
+        operation.takes_form(T::NAME, T::schema());
     }
 }
 
@@ -143,16 +146,6 @@ impl FromRequest for Head {
 impl FromRequest for RequestId {
     fn from_request(request: &mut Request) -> Result<Self> {
         Ok(request.head.id.clone())
-    }
-
-    #[cfg(not(target_family = "wasm"))]
-    fn describe(_operation: &mut Described<'_>) {}
-}
-
-/// The unparsed body, which the route describes with `Family::body`.
-impl FromRequest for Bytes {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(mem::take(&mut request.body))
     }
 
     #[cfg(not(target_family = "wasm"))]

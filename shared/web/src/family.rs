@@ -215,8 +215,6 @@ documented! {
     answer(status: u16, text: &'static str, media_types: &'static [&'static str]);
     /// Describes a response that the handler builds itself: a JSON object without a further schema.
     object(status: u16, text: &'static str);
-    /// Describes a request body that the handler reads itself.
-    body(media_type: &'static str, text: &'static str);
 }
 
 impl<C, A> Family<C, A> {

@@ -5,13 +5,15 @@
 use std::marker::PhantomData;
 
 use kernel::seal::KeyRing;
+#[cfg(not(target_family = "wasm"))]
+use kernel::seal::token_schema;
 use kernel::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::extract::QueryParams;
 #[cfg(not(target_family = "wasm"))]
-use crate::openapi::{Param, integer, text};
+use crate::openapi::{Param, integer};
 use crate::request::Head;
 
 /// A place in a list that is ordered by time of creation.
@@ -101,7 +103,7 @@ impl<S: Spelling> QueryParams for Cursor<S> {
 
     #[cfg(not(target_family = "wasm"))]
     fn document() -> Vec<(&'static str, Param)> {
-        vec![("cursor", Param::optional(S::NEXT, text()))]
+        vec![("cursor", Param::optional(S::NEXT, token_schema()))]
     }
 }
 

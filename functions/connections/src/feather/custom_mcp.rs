@@ -6,12 +6,15 @@
 
 use std::collections::BTreeMap;
 
+use kernel::net::UpstreamUrl;
 use kernel::secret::Secret;
 use kernel::{Error, Result};
 use postern_core::auth::{Admin, ApiKeys};
+use postern_core::model::credential::schema::{HeaderName, PlainHeaders};
 use postern_core::model::credential::{HeaderTemplate, ORGANIZATION, Values};
-use postern_core::model::field::{check_name, check_token};
+use postern_core::model::field::{DisplayName, Token, check_name, check_token};
 use postern_core::model::integration::{AuthMode, Category, Integration, State, ToolPolicy};
+use postern_core::model::oauth::{OauthText, Scopes};
 use postern_core::oauth::client::CALLBACKS;
 use postern_core::oauth::flow::{Start, Started, begin};
 use postern_core::registry::draft::{Draft, OauthInput};
@@ -63,10 +66,10 @@ enum AuthType {
 )]
 struct ConnectRequest {
     /// Display name, unlike that of any other connection.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(value_type = DisplayName)]
     nickname: String,
     /// The server's MCP endpoint: https, at a public name or address.
-    #[schema(format = "uri")]
+    #[schema(value_type = UpstreamUrl)]
     server_url: String,
     /// A hint; what the server speaks is found out.
     #[serde(default, rename = "transport")]
@@ -74,29 +77,31 @@ struct ConnectRequest {
     /// `none` unless said otherwise.
     auth_type: Option<AuthType>,
     /// Required with `bearer`. Sealed at once, never returned.
-    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1, max_length = 16384)]
+    #[schema(value_type = Option<Token>)]
     token: Option<Secret<String>>,
     /// Required with `api_key`. Sealed at once, never returned.
-    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1, max_length = 16384)]
+    #[schema(value_type = Option<Token>)]
     api_key: Option<Secret<String>>,
     /// Where the key goes; `X-API-Key` unless said otherwise.
+    #[schema(value_type = Option<HeaderName>)]
     api_key_header: Option<String>,
     /// Further headers. Sealed at once, never returned.
-    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    #[schema(value_type = Option<PlainHeaders>)]
     headers: Option<BTreeMap<String, Secret<String>>>,
     /// Authorization endpoint, where it cannot be discovered.
-    #[schema(format = "uri")]
+    #[schema(value_type = Option<UpstreamUrl>)]
     oauth_authorize_url: Option<String>,
     /// Token endpoint, where it cannot be discovered.
-    #[schema(format = "uri")]
+    #[schema(value_type = Option<UpstreamUrl>)]
     oauth_token_url: Option<String>,
     /// The client identifier, where clients cannot register by themselves.
+    #[schema(value_type = Option<OauthText>)]
     oauth_client_id: Option<String>,
     /// Its secret. Sealed at once, never returned.
-    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1, max_length = 16384)]
+    #[schema(value_type = Option<Token>)]
     oauth_client_secret: Option<Secret<String>>,
     /// Scopes to ask for.
-    #[schema(max_items = 100)]
+    #[schema(value_type = Option<Scopes>)]
     oauth_scopes: Option<Vec<String>>,
 }
 

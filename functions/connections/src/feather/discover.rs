@@ -2,7 +2,7 @@
 //! nothing.
 
 use kernel::Result;
-use kernel::net::SafeUrl;
+use kernel::net::{SafeUrl, UpstreamUrl};
 use postern_core::auth::{Admin, ApiKeys};
 use postern_core::oauth::OauthError;
 use postern_core::oauth::discovery::discover_server;
@@ -27,7 +27,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
 #[schema(description = "Whom to ask.")]
 struct DiscoverRequest {
     /// The server's MCP endpoint: https, at a public name or address.
-    #[schema(format = "uri")]
+    #[schema(value_type = UpstreamUrl)]
     server_url: String,
     /// A hint; what the server speaks is found out.
     #[serde(default, rename = "transport")]

@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 use kernel::secret::Secret;
 use kernel::{Code, Error, Result};
 use postern_core::auth::{Admin, ApiKeys};
+use postern_core::model::credential::schema::CredentialValues;
 use postern_core::model::credential::{HeaderTemplate, TOKEN, Values, check_templates, wanted_keys};
-use postern_core::model::field::{check_description, check_name, check_slug, slug};
-use postern_core::model::integration::{AuthMode, Category, State, ToolPolicy};
+use postern_core::model::field::{DisplayName, check_description, check_name, check_slug, slug};
+use postern_core::model::integration::{AuthMode, Category, Slug, State, ToolPolicy};
 use postern_core::registry::draft::{Draft, OauthInput};
 use postern_core::registry::place::{Placing, place};
 use postern_core::store::integrations;
@@ -24,9 +25,9 @@ use serde_json::Value;
 use url::Url;
 use web::{Created, Json};
 
-use self::source::{DeclaredOauth, Source, Template};
+use self::source::{DeclaredOauth, InstallSource, Source, Template};
 use crate::directory;
-use crate::schemas::{config, credential_values};
+use crate::schemas::InstallConfig;
 
 pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
     family
@@ -47,17 +48,20 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
 #[serde(deny_unknown_fields)]
 #[schema(description = "What to install. Unknown fields are refused.")]
 struct InstallRequest {
-    #[schema(inline)]
+    /// Where to install from.
+    #[schema(value_type = InstallSource)]
     source: Source,
     /// The slug to install it under; otherwise the catalogue id, or one made of the URL's host.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$")]
+    #[schema(value_type = Option<Slug>)]
     id: Option<String>,
     /// Display name.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(value_type = Option<DisplayName>)]
     name: Option<String>,
-    #[schema(schema_with = credential_values, required = false)]
+    /// The values that the headers need, by key.
+    #[schema(value_type = Option<CredentialValues>)]
     credentials: Option<BTreeMap<String, Secret<String>>>,
-    #[schema(schema_with = config, required = false)]
+    /// Settings, and the variables of the catalogue entry.
+    #[schema(value_type = Option<InstallConfig>)]
     config: Option<BTreeMap<String, Value>>,
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use kernel::secret::Secret;
 use kernel::{Code, Error, Result};
 use postern_core::auth::{Admin, ApiKeys};
+use postern_core::model::credential::schema::CredentialValues;
 use postern_core::model::credential::{ORGANIZATION, wanted_keys};
 use postern_core::model::integration::{AuthMode, Integration, Slug, State};
 use postern_core::store::{credentials, integrations};
@@ -20,7 +21,6 @@ use web::{Head, Json, OptionalJson, Path, Query, QueryParams};
 use super::install::{Installation, check_keys, credentials_misplaced};
 use super::load;
 use super::read::Status;
-use crate::schemas::credential_values;
 
 pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
     family
@@ -65,7 +65,8 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
 #[serde(deny_unknown_fields)]
 #[schema(description = "Added to what the organization's credential has. The body may be left out.")]
 struct StartRequest {
-    #[schema(schema_with = credential_values, required = false)]
+    /// The values that the integration's headers need, by key.
+    #[schema(value_type = Option<CredentialValues>)]
     credentials: Option<BTreeMap<String, Secret<String>>>,
 }
 

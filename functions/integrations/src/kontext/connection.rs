@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use kernel::secret::Secret;
 use kernel::{Error, Result};
 use postern_core::auth::{ApiKeys, User};
+use postern_core::model::credential::schema::CredentialValues;
 use postern_core::model::credential::{Values, missing_keys, wanted_keys};
 use postern_core::model::credential_schema;
-use postern_core::model::field::check_token;
+use postern_core::model::field::{Token, check_token};
 use postern_core::model::integration::{AuthMode, Integration, IntegrationId};
 use postern_core::oauth::disconnect::disconnect;
 use postern_core::policy::authorize_connection;
@@ -23,7 +24,6 @@ use web::{Created, Json, NoContent, Path};
 
 use super::load;
 use super::view::OneConnection;
-use crate::schemas::credential_values;
 
 pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
     family
@@ -55,9 +55,10 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
 #[schema(as = AddConnection, description = "Either `token` or `credentials`. Both are sealed at once, never returned.")]
 struct AddRequest {
     /// The only value that the integration's headers need.
-    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1, max_length = 16384)]
+    #[schema(value_type = Option<Token>)]
     token: Option<Secret<String>>,
-    #[schema(schema_with = credential_values, required = false)]
+    /// The values that the integration's headers need, by key.
+    #[schema(value_type = Option<CredentialValues>)]
     credentials: Option<BTreeMap<String, Secret<String>>>,
 }
 

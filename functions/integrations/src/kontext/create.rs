@@ -4,10 +4,12 @@
 //! slug; (3) the upstream is probed after the answer; (4) the answer is 201.
 
 use kernel::Result;
+use kernel::net::UpstreamUrl;
 use kernel::secret::Secret;
 use postern_core::auth::{Admin, ApiKeys};
 use postern_core::model::credential::HeaderTemplate;
-use postern_core::model::field::{check_description, check_name};
+use postern_core::model::credential::schema::HeaderTemplates;
+use postern_core::model::field::{Description, DisplayName, Token, check_description, check_name};
 use postern_core::model::integration::{AuthMode, Category, State, ToolPolicy};
 use postern_core::registry::draft::{Draft, OauthInput, server_token, token_missing};
 use postern_core::registry::place::{Placing, place};
@@ -41,13 +43,13 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
 #[schema(as = CreateIntegration, description = "A new integration. Unknown fields are refused.")]
 struct CreateRequest {
     /// Display name, unlike that of any other integration.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(value_type = DisplayName)]
     name: String,
     /// Free text for people.
-    #[schema(max_length = 2000)]
+    #[schema(value_type = Option<Description>)]
     description: Option<String>,
     /// The upstream's MCP endpoint: https, at a public name or address.
-    #[schema(format = "uri", example = "https://mcp.example.com/mcp")]
+    #[schema(value_type = UpstreamUrl)]
     url: String,
     /// `gateway_remote_mcp` unless said otherwise.
     category: Option<Category>,
@@ -62,10 +64,10 @@ struct CreateRequest {
     credential_schema: Option<Box<RawValue>>,
     /// The organization's token: required for `authMode` `server_token`, refused for others. Sealed at once, never
     /// returned.
-    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1, max_length = 16384)]
+    #[schema(value_type = Option<Token>)]
     server_token: Option<Secret<String>>,
     /// Headers to present instead of `Authorization: Bearer {token}`. Sealed as a whole, never returned.
-    #[schema(min_items = 1)]
+    #[schema(value_type = Option<HeaderTemplates>)]
     credential_headers: Option<Vec<HeaderTemplate>>,
     /// `auto` unless said otherwise.
     tool_policy: Option<ToolPolicy>,

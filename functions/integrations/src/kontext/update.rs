@@ -5,10 +5,12 @@
 //! longer counts, the upstream is probed after the answer; (4) the answer is the integration.
 
 use kernel::Result;
+use kernel::net::UpstreamUrl;
 use kernel::secret::Secret;
 use postern_core::auth::{Admin, ApiKeys};
+use postern_core::model::credential::schema::HeaderTemplates;
 use postern_core::model::credential::{HeaderTemplate, ORGANIZATION, SealedCredential, wanted_keys};
-use postern_core::model::field::{check_description, check_name};
+use postern_core::model::field::{Description, DisplayName, Token, check_description, check_name};
 use postern_core::model::integration::{AuthMode, Category, Content, Integration, IntegrationId, ToolPolicy};
 use postern_core::model::oauth::OauthConfig;
 use postern_core::registry::draft::{
@@ -51,15 +53,15 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
 struct UpdateRequest {
     /// Display name, unlike that of any other integration.
     #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, min_length = 1, max_length = 200)]
+    #[schema(value_type = DisplayName, required = false)]
     name: Option<String>,
     /// Free text for people.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, max_length = 2000)]
+    #[schema(value_type = Option<Description>)]
     description: Option<Option<String>>,
     /// The upstream's MCP endpoint. Another one has to be validated anew.
     #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, format = "uri")]
+    #[schema(value_type = UpstreamUrl, required = false)]
     url: Option<String>,
     /// What Postern does with it.
     #[serde(default, deserialize_with = "present")]
@@ -83,13 +85,11 @@ struct UpdateRequest {
     /// The organization's token, only for `authMode` `server_token`; required on the way there. Sealed at once, never
     /// returned.
     #[serde(default, deserialize_with = "present")]
-    #[schema(
-        value_type = Option<String>, nullable = false, format = Password, write_only, min_length = 1, max_length = 16384
-    )]
+    #[schema(value_type = Token, required = false)]
     server_token: Option<Secret<String>>,
     /// Headers to present instead of `Authorization: Bearer {token}`. Sealed as a whole, never returned.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<Vec<HeaderTemplate>>, min_items = 1)]
+    #[schema(value_type = Option<HeaderTemplates>)]
     credential_headers: Option<Option<Vec<HeaderTemplate>>>,
     /// What happens to tools that a probe finds new or changed.
     #[serde(default, deserialize_with = "present")]

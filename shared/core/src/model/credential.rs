@@ -4,6 +4,8 @@
 //! for the Base64 form of two values joined by a colon (RFC 7617). Without templates a token is sent as
 //! `Authorization: Bearer` (RFC 6750).
 
+pub mod schema;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use base64::Engine as _;
@@ -23,6 +25,8 @@ pub const ORGANIZATION: &str = "organization";
 pub const TOKEN: &str = "token";
 /// Most values of one credential, and most header templates of one integration.
 const MOST: usize = 16;
+/// Longest key of a value.
+const LONGEST_KEY: usize = 64;
 /// Longest value of a header template, in bytes.
 const LONGEST_TEMPLATE: usize = 1024;
 /// Headers that no template may set, because they belong to the transport, to MCP, or to proxies on the way.
@@ -151,7 +155,7 @@ impl Values {
 
 fn is_key(key: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    (1..=64).contains(&key.len()) && key.bytes().all(allowed)
+    (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(allowed)
 }
 
 /// One header to present.
@@ -159,10 +163,10 @@ fn is_key(key: &str) -> bool {
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct HeaderTemplate {
     /// The header's name.
-    #[schema(example = "Authorization")]
+    #[schema(value_type = schema::HeaderName)]
     pub name: String,
-    /// The value with its placeholders: `{key}`, or `{base64(user:password)}` for Basic authentication.
-    #[schema(example = "Bearer {token}", write_only)]
+    /// The value with its placeholders.
+    #[schema(value_type = schema::HeaderValue)]
     pub value: String,
 }
 

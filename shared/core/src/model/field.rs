@@ -2,7 +2,10 @@
 
 use std::str::FromStr as _;
 
+use kernel::schema::{CONTROL, WHITE_SPACE, keyword, schema_type, text};
 use kernel::{Error, Result};
+use serde_json::json;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat};
 use uuid::Uuid;
 
 /// Longest display name in characters.
@@ -17,7 +20,9 @@ const LONGEST_CHOSEN_SLUG: usize = 64;
 /// Slugs that would hide a route, such as `/integrations/install`.
 const RESERVED_SLUGS: [&str; 2] = ["install", "catalog"];
 /// The form of slugs, as a regular expression for JSON Schema.
-pub const SLUG_PATTERN: &str = "^[a-z0-9]+(-[a-z0-9]+)*$";
+const SLUG_PATTERN: &str = "^[a-z0-9]+(-[a-z0-9]+)*$";
+/// The slugs that are UUIDs, as a regular expression for JSON Schema.
+const UUID_PATTERN: &str = "^(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$";
 
 /// Checks a display name, the request's field `field`: 1 to 200 characters, none of them control characters. Returns
 /// the name without the white space around it.
@@ -30,6 +35,19 @@ pub fn check_name(field: &str, name: &str) -> Result<String> {
         return Err(Error::invalid_field(field, "must not contain control characters"));
     }
     Ok(name.to_owned())
+}
+
+schema_type! {
+    /// A display name, see [`check_name`].
+    DisplayName, display_name()
+}
+
+fn display_name() -> ObjectBuilder {
+    let (edge, inner) = (format!("[^{WHITE_SPACE}{CONTROL}]"), format!("[^{CONTROL}]"));
+    let name = format!("{edge}(?:{inner}{{0,{}}}{edge})?", LONGEST_NAME - 2);
+    text(format!("^[{WHITE_SPACE}]*{name}[{WHITE_SPACE}]*$")).min_length(Some(1)).description(Some(format!(
+        "1 to {LONGEST_NAME} characters without control characters. White space around them is dropped."
+    )))
 }
 
 /// Checks a description, the request's field `field`: at most 2000 characters, no control characters except line
@@ -45,6 +63,19 @@ pub fn check_description(field: &str, text: &str) -> Result<String> {
         return Err(Error::invalid_field(field, "must not contain control characters"));
     }
     Ok(text.to_owned())
+}
+
+schema_type! {
+    /// A description, see [`check_description`].
+    Description, description()
+}
+
+fn description() -> ObjectBuilder {
+    text(r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$").max_length(Some(LONGEST_DESCRIPTION)).description(
+        Some(format!(
+            "At most {LONGEST_DESCRIPTION} characters, without control characters except line feeds and tabs."
+        )),
+    )
 }
 
 /// Checks a slug that an operator chose, the request's field `field`: kebab-case, 1 to 64 characters, not reserved,
@@ -63,6 +94,16 @@ pub fn check_slug(field: &str, text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
+/// Returns the schema of slugs, see [`check_slug`].
+pub(super) fn slug_schema() -> ObjectBuilder {
+    let others = json!({ "anyOf": [{ "enum": RESERVED_SLUGS }, { "pattern": UUID_PATTERN }] });
+    text(SLUG_PATTERN)
+        .min_length(Some(1))
+        .max_length(Some(LONGEST_CHOSEN_SLUG))
+        .extensions(keyword("not", others))
+        .description(Some("Kebab-case. Not a UUID, and not a reserved word."))
+}
+
 /// Checks a token, the request's field `field`: 1 byte to 16 KiB of visible ASCII, so that it can travel in a header.
 pub fn check_token(field: &str, token: &str) -> Result<()> {
     if token.is_empty() || token.len() > LONGEST_TOKEN {
@@ -72,6 +113,20 @@ pub fn check_token(field: &str, token: &str) -> Result<()> {
         return Err(Error::invalid_field(field, "must consist of visible ASCII characters"));
     }
     Ok(())
+}
+
+schema_type! {
+    /// A token or another secret, see [`check_token`].
+    Token, token()
+}
+
+fn token() -> ObjectBuilder {
+    text("^[!-~]+$")
+        .min_length(Some(1))
+        .max_length(Some(LONGEST_TOKEN))
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        .write_only(true)
+        .description(Some(format!("A secret: 1 to {LONGEST_TOKEN} characters of visible ASCII.")))
 }
 
 /// Returns the kebab-case slug of a display name. Several names may lead to one slug: `attempt` 0 gives the slug
@@ -96,12 +151,6 @@ pub fn slug(name: &str, attempt: u32) -> String {
         0 => base.to_owned(),
         attempt => format!("{base}-{}", attempt + 1),
     }
-}
-
-/// The rules of [`check_slug`], as far as JSON Schema can express them.
-#[cfg(not(target_family = "wasm"))]
-pub fn slug_schema() -> utoipa::openapi::ObjectBuilder {
-    web::openapi::text().min_length(Some(1)).max_length(Some(LONGEST_CHOSEN_SLUG)).pattern(Some(SLUG_PATTERN))
 }
 
 #[cfg(test)]

@@ -55,9 +55,17 @@ impl PathParam for Slug {
 
     #[cfg(not(target_family = "wasm"))]
     fn document() -> web::openapi::Param {
-        web::openapi::Param::required("The integration's slug.", super::field::slug_schema())
+        web::openapi::Param::required_of::<Self>("The integration's slug.")
     }
 }
+
+impl utoipa::PartialSchema for Slug {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        super::field::slug_schema().into()
+    }
+}
+
+impl utoipa::ToSchema for Slug {}
 
 impl std::fmt::Display for IntegrationId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

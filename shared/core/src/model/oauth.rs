@@ -3,10 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use kernel::net::{Policy, SafeUrl};
+use kernel::schema::{CONTROL, schema_type, text};
 use kernel::{Error, Result};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder};
 
 const LONGEST_TEXT: usize = 2048;
 const MOST_SCOPES: usize = 100;
+const LONGEST_SCOPE: usize = 256;
 
 /// OAuth configuration of an integration. All of it is optional: what is missing is discovered (RFC 9728, RFC 8414).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -100,10 +103,35 @@ impl OauthConfig {
     }
 }
 
-/// RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`, here at most 256 bytes.
+/// RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`, here at most 256 characters.
 fn is_scope_token(scope: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-    !scope.is_empty() && scope.len() <= 256 && scope.bytes().all(allowed)
+    !scope.is_empty() && scope.len() <= LONGEST_SCOPE && scope.bytes().all(allowed)
+}
+
+schema_type! {
+    /// A text of an OAuth configuration, see [`OauthConfig::check`]. Its bound is one of bytes: a text that is not
+    /// ASCII may have fewer characters than the schema says.
+    OauthText, oauth_text()
+}
+
+fn oauth_text() -> ObjectBuilder {
+    text(format!("^[^{CONTROL}]+$"))
+        .max_length(Some(LONGEST_TEXT))
+        .description(Some(format!("1 to {LONGEST_TEXT} bytes (UTF-8) without control characters.")))
+}
+
+schema_type! {
+    /// The scopes of an OAuth configuration, see [`OauthConfig::check`].
+    Scopes, scopes()
+}
+
+fn scopes() -> ArrayBuilder {
+    let scope = text(r"^[!#-\[\]-~]+$").max_length(Some(LONGEST_SCOPE));
+    ArrayBuilder::new()
+        .items(scope)
+        .max_items(Some(MOST_SCOPES))
+        .description(Some("Scopes to ask for (RFC 6749 §3.3)."))
 }
 
 #[cfg(test)]

@@ -24,11 +24,16 @@ use crate::store::{auth_events, oauth_flows};
 use kernel::digest::sha256_hex;
 use kernel::net::SafeUrl;
 use kernel::ports::Timestamp;
+use kernel::schema::{BASE64URL, schema_type, text};
 use kernel::secret::Secret;
 use kernel::{Error, Result};
+use utoipa::openapi::schema::ObjectBuilder;
 
 /// How long a person may take to finish an authorization.
 pub const LIFETIME: Duration = Duration::from_mins(10);
+
+/// Size of a state before it is encoded.
+const STATE_BYTES: usize = 32;
 
 /// What is to be authorized, by whom and for whom.
 pub struct Start<'a> {
@@ -85,7 +90,7 @@ pub async fn begin(platform: &Platform, start: &Start<'_>) -> Result<Started, Oa
     // (5)
     let verifier = Secret::new(URL_SAFE_NO_PAD.encode(platform.random::<64>()?));
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose().as_bytes()));
-    let state = URL_SAFE_NO_PAD.encode(platform.random::<32>()?);
+    let state = URL_SAFE_NO_PAD.encode(platform.random::<STATE_BYTES>()?);
     let metadata = server.metadata.as_ref();
     let flow = Flow {
         verifier,
@@ -108,6 +113,12 @@ pub async fn begin(platform: &Platform, start: &Start<'_>) -> Result<Started, Oa
     // (6)
     let authorization_url = authorization_url(url, &flow, &state, &challenge, config.prompt.as_deref());
     Ok(Started { authorization_url, state, redirect_uri, expires_at })
+}
+
+/// Returns the schema of states.
+pub fn state_schema() -> ObjectBuilder {
+    let length = Some((STATE_BYTES * 4).div_ceil(3));
+    text(BASE64URL).min_length(length).max_length(length)
 }
 
 /// Returns the authorization URL (RFC 6749 §4.1.1). Parameters in the query of the endpoint's own URL stay.
@@ -135,16 +146,31 @@ fn authorization_url(
     url.into()
 }
 
+/// Longest return URL.
+const LONGEST_RETURN_URL: usize = 2048;
+
 /// Checks the URL that a person is sent to afterwards: a path on Postern's own origin.
 pub fn check_return_url(url: Option<String>) -> Result<Option<String>> {
     let Some(url) = url else { return Ok(None) };
     let is_relative = url.starts_with('/') && !url.starts_with("//") && !url.starts_with("/\\");
     let is_plain = url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':' && byte != b'\\');
-    if is_relative && is_plain && url.len() <= 2048 {
+    if is_relative && is_plain && url.len() <= LONGEST_RETURN_URL {
         Ok(Some(url))
     } else {
         Err(Error::invalid("the return URL must be a path that begins with one / and has no colon"))
     }
+}
+
+schema_type! {
+    /// The URL that a person is sent to afterwards, see [`check_return_url`].
+    ReturnPath, return_path()
+}
+
+fn return_path() -> ObjectBuilder {
+    text(r"^/(?:[!-.0-9;-\[\]-~][!-9;-\[\]-~]*)?$").max_length(Some(LONGEST_RETURN_URL)).description(Some(
+        "A path of this deployment, with a query and a fragment if need be: visible ASCII that begins with exactly \
+         one `/` and has neither colon nor backslash.",
+    ))
 }
 
 /// Fails with a conflict if no person can connect to the integration: without OAuth, or with the client credentials

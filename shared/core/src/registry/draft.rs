@@ -5,11 +5,11 @@ use crate::model::credential::{
     HeaderTemplate, ORGANIZATION, SealedCredential, Values, check_templates, wanted_keys,
 };
 use crate::model::credential_schema;
-use crate::model::field::check_token;
+use crate::model::field::{Token, check_token};
 use crate::model::integration::{AuthMode, Category, Content, ToolPolicy};
-use crate::model::oauth::{Grant, OauthConfig};
+use crate::model::oauth::{Grant, OauthConfig, OauthText, Scopes};
 use crate::{Platform, vault};
-use kernel::net::SafeUrl;
+use kernel::net::{SafeUrl, UpstreamUrl};
 use kernel::secret::Secret;
 use kernel::{Error, Result};
 use serde::Deserialize;
@@ -23,26 +23,29 @@ use web::json::present;
 #[schema(description = "An OAuth configuration. What is missing is discovered (RFC 9728, RFC 8414).")]
 pub struct OauthInput {
     /// The provider's name, for people.
+    #[schema(value_type = Option<OauthText>)]
     pub provider: Option<String>,
     /// The authorization server's issuer identifier (RFC 8414 §2): an https URL.
-    #[schema(format = "uri")]
+    #[schema(value_type = Option<UpstreamUrl>)]
     pub issuer: Option<String>,
     /// Scopes to ask for (RFC 6749 §3.3).
-    #[schema(max_items = 100)]
+    #[schema(value_type = Option<Scopes>)]
     pub scopes: Option<Vec<String>>,
     /// The client identifier that was registered with the authorization server.
+    #[schema(value_type = Option<OauthText>)]
     pub client_id: Option<String>,
     /// Its secret: sealed at once, never returned. Left out, it stays as long as `clientId` does; `null` removes it.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, format = Password, write_only, min_length = 1, max_length = 16384)]
+    #[schema(value_type = Option<Token>)]
     pub client_secret: Option<Option<Secret<String>>>,
     /// Authorization endpoint; beats a discovered one.
-    #[schema(format = "uri")]
+    #[schema(value_type = Option<UpstreamUrl>)]
     pub authorization_url: Option<String>,
     /// Token endpoint; beats a discovered one.
-    #[schema(format = "uri")]
+    #[schema(value_type = Option<UpstreamUrl>)]
     pub token_url: Option<String>,
     /// `prompt` of authorization requests, such as `consent`.
+    #[schema(value_type = Option<OauthText>)]
     pub prompt: Option<String>,
     /// Leaves `resource` out of every request.
     pub omit_resource: Option<bool>,

@@ -7,7 +7,7 @@ use utoipa::openapi::content::Content;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, OperationBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Components, Ref, RefOr, Required, ResponseBuilder, Schema};
 
 use super::param::Param;
@@ -86,12 +86,6 @@ impl Documented {
         self.answers.insert(status, (text, Media::Object));
     }
 
-    pub(crate) fn body(&mut self, media_type: &'static str, text: &'static str) {
-        let content = Content::new(Some(any_of(media_type)));
-        let body = RequestBodyBuilder::new().content(media_type, content);
-        self.body = Some(body.description(Some(text)).required(Some(Required::True)).build());
-    }
-
     /// Returns the operation, with the errors in the form of `errors`.
     pub(crate) fn operation(&self, errors: &ErrorForm, components: &mut Components) -> Operation {
         components.schemas.extend(self.schemas.iter().cloned());
@@ -140,12 +134,10 @@ impl Documented {
     }
 }
 
-/// Returns the schema of content that the document does not describe further: a text, an object of form fields, or any
-/// JSON value.
+/// Returns the schema of content that the document does not describe further: a text, or any JSON value.
 fn any_of(media_type: &str) -> RefOr<Schema> {
     let schema = match media_type {
         JSON => ObjectBuilder::new().schema_type(utoipa::openapi::schema::SchemaType::AnyValue),
-        FORM => ObjectBuilder::new().schema_type(Type::Object),
         _ => ObjectBuilder::new().schema_type(Type::String),
     };
     RefOr::T(schema.build().into())
@@ -165,24 +157,17 @@ impl<'a> Described<'a> {
         RefOr::Ref(Ref::from_schema_name(name))
     }
 
-    /// Says that the request's body is JSON with the schema of `T`.
+    /// Says that the request's body is JSON with the schema of `T`. A body that is not `required` may be left out, but
+    /// may not be `null`.
     pub fn takes_json<T: ToSchema>(&mut self, required: bool) {
         let schema = self.reference::<T>();
-        let body = if required {
-            RequestBodyBuilder::new().content(JSON, Content::new(Some(schema))).required(Some(Required::True))
-        } else {
-            let null = ObjectBuilder::new().schema_type(Type::Null);
-            let schema = OneOfBuilder::new().item(schema).item(null).build();
-            RequestBodyBuilder::new().content(JSON, Content::new(Some(Schema::from(schema))))
-        };
-        self.0.body = Some(body.build());
+        let body = RequestBodyBuilder::new().content(JSON, Content::new(Some(schema)));
+        self.0.body = Some(if required { body.required(Some(Required::True)) } else { body }.build());
     }
 
     /// Says that the request's body is a form with this field.
-    pub fn takes_form(&mut self, field: &'static str) {
-        let schema = ObjectBuilder::new()
-            .property(field, ObjectBuilder::new().schema_type(Type::String))
-            .required(field);
+    pub fn takes_form(&mut self, field: &'static str, schema: impl Into<RefOr<Schema>>) {
+        let schema = ObjectBuilder::new().property(field, schema).required(field);
         let body = RequestBodyBuilder::new().content(FORM, Content::new(Some(Schema::from(schema.build()))));
         self.0.body = Some(body.required(Some(Required::True)).build());
     }

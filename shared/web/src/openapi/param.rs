@@ -17,13 +17,18 @@ pub struct Param {
 
 impl Param {
     /// Creates a parameter that every request must have.
-    pub fn required(description: &str, schema: ObjectBuilder) -> Self {
-        Self::new(description, true, RefOr::T(schema.build().into()), Vec::new())
+    pub fn required(description: &str, schema: impl Into<RefOr<Schema>>) -> Self {
+        Self::new(description, true, schema.into(), Vec::new())
+    }
+
+    /// Creates a parameter that every request must have, with the schema of `T`, which the document names.
+    pub fn required_of<T: utoipa::ToSchema>(description: &str) -> Self {
+        Self { required: true, ..Self::optional_of::<T>(description) }
     }
 
     /// Creates a parameter that a request may leave out.
-    pub fn optional(description: &str, schema: ObjectBuilder) -> Self {
-        Self::new(description, false, RefOr::T(schema.build().into()), Vec::new())
+    pub fn optional(description: &str, schema: impl Into<RefOr<Schema>>) -> Self {
+        Self::new(description, false, schema.into(), Vec::new())
     }
 
     /// Creates a parameter that a request may leave out, with the schema of `T`, which the document names.

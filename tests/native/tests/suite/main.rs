@@ -15,3 +15,4 @@ mod drift;
 mod house;
 mod openapi;
 mod port_suite;
+mod schemas;

@@ -2,15 +2,20 @@
 
 use std::fmt;
 
+use kernel::net::UpstreamUrl;
+use kernel::schema::{keyword, reference, schema_type};
 use postern_core::model::credential::HeaderTemplate;
+use postern_core::model::credential::schema::{CredentialKey, HeaderTemplates};
+use postern_core::model::field::{Description, DisplayName};
 use postern_core::model::integration::AuthMode;
+use postern_core::model::oauth::{OauthText, Scopes};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::json;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 
 /// Where to install from.
-#[derive(Deserialize, utoipa::ToSchema)]
-#[serde(untagged, remote = "Self")]
 pub(super) enum Source {
     /// A catalogue id or a URL.
     Text(String),
@@ -18,7 +23,25 @@ pub(super) enum Source {
     Inline(Box<Template>),
 }
 
-// The derived implementation for untagged enums would not say which field of a template is wrong.
+schema_type! {
+    /// The source of an installation. A text with `://` is a URL.
+    InstallSource, install_source(), uses UpstreamUrl, Template
+}
+
+fn install_source() -> OneOfBuilder {
+    let id = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("The id of a catalogue entry."))
+        .min_length(Some(1))
+        .extensions(keyword("not", json!({ "pattern": "://" })));
+    OneOfBuilder::new()
+        .item(id)
+        .item(reference::<UpstreamUrl>())
+        .item(reference::<Template>())
+        .description(Some("A catalogue id, a URL or a template."))
+}
+
+// A derived implementation for untagged enums would not say which field of a template is wrong.
 impl<'de> Deserialize<'de> for Source {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         struct Sources;
@@ -49,17 +72,18 @@ impl<'de> Deserialize<'de> for Source {
 #[schema(as = IntegrationTemplate)]
 pub(super) struct Template {
     /// The upstream's MCP endpoint: https, at a public name or address.
-    #[schema(format = "uri")]
+    #[schema(value_type = UpstreamUrl)]
     pub(super) url: String,
     /// Display name.
+    #[schema(value_type = Option<DisplayName>)]
     pub(super) name: Option<String>,
     /// Free text for people.
-    #[schema(max_length = 2000)]
+    #[schema(value_type = Option<Description>)]
     pub(super) description: Option<String>,
     /// Whose credential is presented; otherwise it follows from what else is given.
     pub(super) auth_mode: Option<AuthMode>,
     /// Headers to present instead of `Authorization: Bearer {token}`. Sealed as a whole, never returned.
-    #[schema(min_items = 1)]
+    #[schema(value_type = Option<HeaderTemplates>)]
     pub(super) headers: Option<Vec<HeaderTemplate>>,
     /// The keys that the headers need.
     #[serde(default)]
@@ -73,6 +97,7 @@ pub(super) struct Template {
 #[serde(remote = "Self", deny_unknown_fields)]
 pub(super) struct DeclaredCredential {
     /// Its name in the headers' placeholders.
+    #[schema(value_type = CredentialKey)]
     pub(super) key: String,
     /// For people.
     #[serde(default, rename = "label")]
@@ -89,12 +114,14 @@ web::only_objects!(DeclaredCredential);
 #[serde(remote = "Self", deny_unknown_fields)]
 pub(super) struct DeclaredOauth {
     /// The provider's name, for people.
+    #[schema(value_type = Option<OauthText>)]
     pub(super) provider: Option<String>,
     /// The authorization server's issuer identifier (RFC 8414 §2): an https URL.
-    #[schema(format = "uri")]
+    #[schema(value_type = Option<UpstreamUrl>)]
     pub(super) issuer: Option<String>,
     /// Scopes to ask for (RFC 6749 §3.3).
     #[serde(default)]
+    #[schema(value_type = Scopes)]
     pub(super) scopes: Vec<String>,
 }
 
