@@ -54,9 +54,11 @@ pub(crate) trait Endpoint<C> {
     async fn answer(&self, context: &C, head: Head, body: &mut Body) -> Result<Response, Failure>;
 }
 
-struct Mounted<A, H> {
+/// A handler behind its family's authentication. The handler is boxed, so that this code is compiled once per way to
+/// authenticate and not once per route.
+struct Mounted<C, A: Authenticate<C>> {
     authenticate: Rc<A>,
-    handler: H,
+    handler: Box<dyn Bound<C, A::Caller>>,
     limit: usize,
 }
 
@@ -84,7 +86,7 @@ impl<C, Caller, X, H: Handler<C, Caller, X>> Bound<C, Caller> for Arguments<H, X
 }
 
 #[async_trait(?Send)]
-impl<C, A: Authenticate<C>, H: Bound<C, A::Caller>> Endpoint<C> for Mounted<A, H> {
+impl<C, A: Authenticate<C>> Endpoint<C> for Mounted<C, A> {
     async fn answer(&self, context: &C, head: Head, body: &mut Body) -> Result<Response, Failure> {
         let caller = self.authenticate.authenticate(context, &head).await?;
         let body = body.collect(self.limit).await?;
@@ -146,28 +148,24 @@ impl<C: 'static, A: Authenticate<C>> Family<C, A> {
         self.route(Method::DELETE, path, handler)
     }
 
-    fn route<X: 'static, H: Handler<C, A::Caller, X>>(
-        mut self,
-        method: Method,
-        path: &str,
-        handler: H,
-    ) -> Self {
-        let path = format!("{}{path}", self.routes.prefix);
+    fn route<X: 'static, H: Handler<C, A::Caller, X>>(self, method: Method, path: &str, handler: H) -> Self {
+        #[cfg_attr(target_family = "wasm", allow(unused_mut))]
+        let mut family = self.mount(method, path, Box::new(Arguments(handler, std::marker::PhantomData)));
         #[cfg(not(target_family = "wasm"))]
-        let documented = {
-            let mut documented = Documented::default();
-            H::describe(&mut Described::new(&mut documented));
-            documented
-        };
-        let handler = Arguments(handler, std::marker::PhantomData);
-        let mounted =
-            Mounted { authenticate: Rc::clone(&self.authenticate), handler, limit: self.routes.limit };
+        if let Some(route) = family.routes.table.last_mut() {
+            H::describe(&mut Described::new(&mut route.documented));
+        }
+        family
+    }
+
+    fn mount(mut self, method: Method, path: &str, handler: Box<dyn Bound<C, A::Caller>>) -> Self {
+        let (authenticate, limit) = (Rc::clone(&self.authenticate), self.routes.limit);
         self.routes.table.push(Route {
             method,
-            path,
-            endpoint: Box::new(mounted),
+            path: format!("{}{path}", self.routes.prefix),
+            endpoint: Box::new(Mounted { authenticate, handler, limit }),
             #[cfg(not(target_family = "wasm"))]
-            documented,
+            documented: Documented::default(),
         });
         self
     }

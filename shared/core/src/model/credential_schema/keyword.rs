@@ -100,12 +100,15 @@ impl Keyword {
         if let (true, Some(target @ Value::String(_))) = (draft <= Draft::V7, schema.get("$ref")) {
             return vec![(Self::Ref, target)];
         }
-        let rule = |(name, value)| {
-            Self::named(name).filter(|(_, since)| *since <= draft).map(|(keyword, _)| (keyword, value))
-        };
-        let mut rules: Vec<_> = schema.iter().filter_map(|(name, value)| rule((name, value))).collect();
-        rules.sort_unstable_by_key(|(keyword, _)| *keyword);
-        rules.dedup_by_key(|(keyword, _)| *keyword);
+        let mut rules: Vec<(Self, &Value)> = Vec::new();
+        for (name, value) in schema {
+            let Some((keyword, since)) = Self::named(name) else { continue };
+            // Sorted by hand: the few rules do not need a sorting algorithm, which is a tenth of this validator's code.
+            let at = rules.partition_point(|(before, _)| *before < keyword);
+            if since <= draft && rules.get(at).is_none_or(|(next, _)| *next != keyword) {
+                rules.insert(at, (keyword, value));
+            }
+        }
         rules
     }
 }

@@ -99,8 +99,7 @@ fn without_control_letters(text: &str) -> String {
 /// is no regular expression of both.
 fn translated(text: &str) -> Option<String> {
     let ast = Parser::new().parse(text).ok()?;
-    let mut classes = ast::visit(&ast, Classes::default()).ok()?;
-    classes.sort_by_key(|(start, ..)| *start);
+    let classes = ast::visit(&ast, Classes::default()).ok()?;
     let (mut translated, mut from) = (String::with_capacity(text.len()), 0);
     for (start, end, class) in classes {
         translated.push_str(text.get(from..start)?);
@@ -111,7 +110,7 @@ fn translated(text: &str) -> Option<String> {
     Some(translated)
 }
 
-/// The start and the end of each such class, and the class of ECMA 262.
+/// The start and the end of each such class, and the class of ECMA 262, in the order of the text.
 #[derive(Default)]
 struct Classes(Vec<(usize, usize, &'static str)>);
 

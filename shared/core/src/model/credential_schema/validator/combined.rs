@@ -87,7 +87,7 @@ impl<'s, 'v> Check<'_, 's, 'v> {
             Value::Object(object)
                 if asks("unevaluatedProperties") && !members.contains_key("additionalProperties") =>
             {
-                open.members = object.keys().map(String::as_str).collect();
+                open.members.extend(object.keys().map(String::as_str));
             }
             Value::Array(array) if asks("unevaluatedItems") => {
                 let list = if draft < Draft::V2020 { "items" } else { "prefixItems" };
@@ -97,7 +97,7 @@ impl<'s, 'v> Check<'_, 's, 'v> {
                     _ => members.contains_key("items"),
                 };
                 if !has_rest {
-                    open.items = (listed.unwrap_or(0)..array.len()).collect();
+                    open.items.extend(listed.unwrap_or(0)..array.len());
                 }
             }
             _ => {}
