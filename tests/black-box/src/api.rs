@@ -1,5 +1,7 @@
 //! Plain HTTP to Postern, as one caller.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use reqwest::{
     Method, StatusCode,
@@ -7,6 +9,10 @@ use reqwest::{
     redirect::Policy,
 };
 use serde_json::Value;
+
+/// How long a client keeps an idle connection: less than workerd's 5 s, so that no request is sent on a connection that
+/// the server closes at the same moment.
+pub(crate) const IDLE: Duration = Duration::from_secs(3);
 
 /// A caller: an origin, and a key if the caller has one. Made per test, because connections belong to a test's
 /// async runtime.
@@ -37,7 +43,8 @@ impl Api {
     pub(crate) fn new(origin: &str, key: Option<&str>) -> Result<Self> {
         let client = reqwest::Client::builder()
             .redirect(Policy::none())
-            .timeout(std::time::Duration::from_mins(1))
+            .timeout(Duration::from_mins(1))
+            .pool_idle_timeout(IDLE)
             .build()?;
         Ok(Self { client, origin: origin.to_owned(), key: key.map(str::to_owned) })
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::{
-    api::{Answer, Api},
+    api::{Answer, Api, IDLE},
     environment,
     key::ApiKey,
     process::{Process, lock},
@@ -135,8 +135,11 @@ pub struct Browser {
 impl Browser {
     /// A browser of a person with this account at the authorization server. `postern` is Postern's real origin.
     pub fn new(postern: &str, account: &str) -> Result<Self> {
-        let client =
-            reqwest::Client::builder().redirect(Policy::none()).timeout(Duration::from_mins(1)).build()?;
+        let client = reqwest::Client::builder()
+            .redirect(Policy::none())
+            .timeout(Duration::from_mins(1))
+            .pool_idle_timeout(IDLE)
+            .build()?;
         let postern = postern.trim_end_matches('/').to_owned();
         Ok(Self { client, postern, account: account.to_owned(), cookies: Mutex::default() })
     }
