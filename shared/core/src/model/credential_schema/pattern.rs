@@ -10,7 +10,7 @@ use regex_syntax::hir::Hir;
 use regex_syntax::{ParserBuilder, ast::parse::Parser};
 
 /// Sizes in bytes that a compiled pattern may have, each with the number of places that such a pattern counts for. The
-/// time of a match is bounded by this size times the length of the text. A check that uses up every limit stays under a
+/// time of a match is bounded by this size times the length of the text. A check that uses up every limit takes about a
 /// second.
 const SIZES: [(usize, usize); 4] = [(1 << 10, 12), (4 << 10, 48), (16 << 10, 192), (64 << 10, 768)];
 /// Factor by which a pattern with \p{…} may be larger: such a pattern compiles to many short alternatives.
