@@ -27,6 +27,7 @@ mod origin;
 pub mod paging;
 pub mod request;
 pub mod router;
+pub mod rules;
 
 pub use answer::{Answer, Created, Html, NoContent, Redirect};
 pub use authenticate::{Anyone, Authenticate, Identity, Public};
@@ -38,3 +39,4 @@ pub use failure::Failure;
 pub use family::{Family, Routes};
 pub use request::{Head, Request, RequestId, Response};
 pub use router::Router;
+pub use rules::{Ruled, Rules};

@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 
 use kernel::net::UpstreamUrl;
+use kernel::schema::in_any_case;
 use kernel::secret::Secret;
 use kernel::{Error, Result};
 use postern_core::auth::{Admin, ApiKeys};
 use postern_core::model::credential::schema::{HeaderName, PlainHeaders};
-use postern_core::model::credential::{HeaderTemplate, ORGANIZATION, Values};
+use postern_core::model::credential::{HeaderTemplate, MOST, ORGANIZATION, Values};
 use postern_core::model::field::{DisplayName, Token, check_name, check_token};
 use postern_core::model::integration::{AuthMode, Category, Integration, State, ToolPolicy};
 use postern_core::model::oauth::{OauthText, Scopes};
@@ -23,7 +24,8 @@ use postern_core::store::integrations;
 use postern_core::upstream::validation::validate_later;
 use postern_core::{Family, Platform};
 use serde::{Deserialize, Serialize};
-use web::{Created, Json};
+use serde_json::{Value, json};
+use web::{Created, Json, Ruled, Rules};
 
 use super::Transport;
 use super::VENDOR;
@@ -43,7 +45,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
 }
 
 /// What kind of credential the server wants.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum AuthType {
     /// No credential.
@@ -105,6 +107,70 @@ struct ConnectRequest {
     oauth_scopes: Option<Vec<String>>,
 }
 
+/// The fields that go with one `auth_type` only.
+const PLACES: [(&str, AuthType); 8] = [
+    ("token", AuthType::Bearer),
+    ("api_key", AuthType::ApiKey),
+    ("api_key_header", AuthType::ApiKey),
+    ("oauth_authorize_url", AuthType::Oauth),
+    ("oauth_token_url", AuthType::Oauth),
+    ("oauth_client_id", AuthType::Oauth),
+    ("oauth_client_secret", AuthType::Oauth),
+    ("oauth_scopes", AuthType::Oauth),
+];
+
+impl Rules for ConnectRequest {
+    fn alternatives() -> Value {
+        let (further, unlike_authorization) =
+            (json!({ "maxProperties": MOST - 1 }), in_any_case("authorization"));
+        let unlike_authorization = json!({ "not": { "pattern": format!("^{unlike_authorization}$") } });
+        let besides_authorization =
+            json!({ "maxProperties": MOST - 1, "propertyNames": unlike_authorization });
+        let secret = json!([
+            { "properties": { "oauth_client_secret": { "type": "null" } } },
+            { "required": ["oauth_client_id"], "properties": { "oauth_client_id": { "type": "string" } } },
+        ]);
+        json!([
+            { "title": "Without a credential", "properties": only(AuthType::None, &json!({})) },
+            {
+                "title": "With a bearer token",
+                "required": ["auth_type", "token"],
+                "properties": only(AuthType::Bearer, &besides_authorization),
+            },
+            {
+                "title": "With a key in a header of its own",
+                "required": ["auth_type", "api_key"],
+                "properties": only(AuthType::ApiKey, &further),
+            },
+            {
+                "title": "By OAuth",
+                "required": ["auth_type"],
+                "properties": only(AuthType::Oauth, &besides_authorization),
+                "anyOf": secret,
+            },
+        ])
+    }
+}
+
+/// Returns the schemas of the fields of a request with this `auth_type`; `headers` is the one of `headers`.
+fn only(auth_type: AuthType, headers: &Value) -> Value {
+    let chosen = match auth_type {
+        AuthType::None => json!({ "enum": ["none", null] }),
+        other => json!({ "const": other }),
+    };
+    let places = PLACES.map(|(field, wanted)| {
+        let schema = match (wanted == auth_type, field) {
+            (true, "token" | "api_key") => json!({ "type": "string" }),
+            (true, _) => json!({}),
+            (false, "oauth_scopes") => json!({ "maxItems": 0 }),
+            (false, _) => json!({ "type": "null" }),
+        };
+        (field.to_owned(), schema)
+    });
+    let common = [("headers".to_owned(), headers.clone()), ("auth_type".to_owned(), chosen)];
+    common.into_iter().chain(places).collect()
+}
+
 /// The answer to a connect request; `authorize_url` and `state` are null unless `auth_type` is `oauth`.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = CustomMcpConnected, description = "A new connection.")]
@@ -130,7 +196,7 @@ struct ConnectResponse {
 async fn connect(
     platform: &Platform,
     admin: Admin,
-    Json(body): Json<ConnectRequest>,
+    Json(Ruled(body)): Json<Ruled<ConnectRequest>>,
 ) -> Result<Created<ConnectResponse>> {
     // (1), (2)
     let draft = draft(body)?;
@@ -194,19 +260,20 @@ fn draft(body: ConnectRequest) -> Result<Draft> {
 
 /// Refuses fields that belong to another `auth_type`.
 fn check_placed(body: &ConnectRequest, auth_type: AuthType) -> Result<()> {
-    let has_scopes = body.oauth_scopes.as_ref().is_some_and(|scopes| !scopes.is_empty());
-    let fields = [
-        ("token", body.token.is_some(), AuthType::Bearer),
-        ("api_key", body.api_key.is_some(), AuthType::ApiKey),
-        ("api_key_header", body.api_key_header.is_some(), AuthType::ApiKey),
-        ("oauth_authorize_url", body.oauth_authorize_url.is_some(), AuthType::Oauth),
-        ("oauth_token_url", body.oauth_token_url.is_some(), AuthType::Oauth),
-        ("oauth_client_id", body.oauth_client_id.is_some(), AuthType::Oauth),
-        ("oauth_client_secret", body.oauth_client_secret.is_some(), AuthType::Oauth),
-        ("oauth_scopes", has_scopes, AuthType::Oauth),
+    let given = [
+        body.token.is_some(),
+        body.api_key.is_some(),
+        body.api_key_header.is_some(),
+        body.oauth_authorize_url.is_some(),
+        body.oauth_token_url.is_some(),
+        body.oauth_client_id.is_some(),
+        body.oauth_client_secret.is_some(),
+        body.oauth_scopes.as_ref().is_some_and(|scopes| !scopes.is_empty()),
     ];
-    match fields.iter().find(|(_, is_given, wanted)| *is_given && *wanted != auth_type) {
-        Some((field, ..)) => Err(Error::invalid_field(field, "does not go with this auth_type")),
+    let misplaced =
+        PLACES.iter().zip(given).find(|((_, wanted), is_given)| *is_given && *wanted != auth_type);
+    match misplaced {
+        Some(((field, _), _)) => Err(Error::invalid_field(field, "does not go with this auth_type")),
         None => Ok(()),
     }
 }

@@ -21,9 +21,9 @@ use postern_core::store::integrations;
 use postern_core::upstream::validation::validate_later;
 use postern_core::{Family, Platform};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
-use web::{Created, Json};
+use web::{Created, Json, Ruled, Rules};
 
 use self::source::{DeclaredOauth, InstallSource, Source, Template};
 use crate::directory;
@@ -65,6 +65,22 @@ struct InstallRequest {
     config: Option<BTreeMap<String, Value>>,
 }
 
+impl Rules for InstallRequest {
+    fn alternatives() -> Value {
+        json!([
+            { "title": "Without credentials", "properties": { "credentials": { "type": "null" } } },
+            {
+                "title": "With the organization's credentials",
+                "required": ["credentials"],
+                "properties": {
+                    "credentials": { "type": "object" },
+                    "config": { "properties": { "auth_mode": { "const": "server_token" } } },
+                },
+            },
+        ])
+    }
+}
+
 /// Whether an id is installed now.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(description = "Whether something is installed now.")]
@@ -77,7 +93,7 @@ pub(crate) struct Installation {
 async fn install(
     platform: &Platform,
     admin: Admin,
-    Json(body): Json<InstallRequest>,
+    Json(Ruled(body)): Json<Ruled<InstallRequest>>,
 ) -> Result<Created<Installation>> {
     // (1)
     let chosen_name = body.name.as_deref().map(|name| check_name("name", name)).transpose()?;

@@ -19,8 +19,8 @@ use postern_core::store::credentials;
 use postern_core::upstream::validation::validate_later;
 use postern_core::{Family, Platform, vault};
 use serde::Deserialize;
-use serde_json::Value;
-use web::{Created, Json, NoContent, Path};
+use serde_json::{Value, json};
+use web::{Created, Json, NoContent, Path, Ruled, Rules};
 
 use super::load;
 use super::view::OneConnection;
@@ -62,11 +62,26 @@ struct AddRequest {
     credentials: Option<BTreeMap<String, Secret<String>>>,
 }
 
+impl Rules for AddRequest {
+    fn alternatives() -> Value {
+        json!([
+            {
+                "required": ["token"],
+                "properties": { "token": { "type": "string" }, "credentials": { "type": "null" } },
+            },
+            {
+                "required": ["credentials"],
+                "properties": { "token": { "type": "null" }, "credentials": { "type": "object" } },
+            },
+        ])
+    }
+}
+
 async fn add(
     platform: &Platform,
     user: User,
     Path(id): Path<IntegrationId>,
-    Json(body): Json<AddRequest>,
+    Json(Ruled(body)): Json<Ruled<AddRequest>>,
 ) -> Result<Created<OneConnection>> {
     let integration = usable(platform, &user, id).await?;
     if integration.content.auth_mode != AuthMode::UserToken {

@@ -11,13 +11,14 @@ use postern_core::model::credential::HeaderTemplate;
 use postern_core::model::credential::schema::HeaderTemplates;
 use postern_core::model::field::{Description, DisplayName, Token, check_description, check_name};
 use postern_core::model::integration::{AuthMode, Category, State, ToolPolicy};
-use postern_core::registry::draft::{Draft, OauthInput, server_token, token_missing};
+use postern_core::registry::draft::{Draft, OauthInput, RuledOauth, server_token, token_missing};
 use postern_core::registry::place::{Placing, place};
 use postern_core::upstream::validation::validate_later;
 use postern_core::{Family, Platform};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use web::{Created, Json};
+use serde_json::{Value, json};
+use web::{Created, Json, Ruled, Rules};
 
 use super::view::One;
 use crate::schemas::capabilities_or_null;
@@ -56,6 +57,7 @@ struct CreateRequest {
     /// `none` unless said otherwise.
     auth_mode: Option<AuthMode>,
     /// Only for `authMode` `oauth`.
+    #[schema(value_type = Option<RuledOauth>)]
     oauth: Option<OauthInput>,
     #[schema(schema_with = capabilities_or_null)]
     capabilities: Option<Box<RawValue>>,
@@ -77,7 +79,44 @@ struct CreateRequest {
     confirm_unarchive: bool,
 }
 
-async fn create(platform: &Platform, admin: Admin, Json(body): Json<CreateRequest>) -> Result<Created<One>> {
+impl Rules for CreateRequest {
+    fn alternatives() -> Value {
+        let absent = || json!({ "type": "null" });
+        let plain = json!({ "items": { "properties": { "value": { "pattern": "^[^{]*$" } } } });
+        json!([
+            {
+                "title": "Without a credential",
+                "properties": {
+                    "authMode": { "enum": ["none", null] }, "serverToken": absent(), "oauth": absent(),
+                    "credentialHeaders": plain,
+                },
+            },
+            {
+                "title": "With the organization's token",
+                "required": ["authMode", "serverToken"],
+                "properties": {
+                    "authMode": { "const": "server_token" }, "serverToken": { "type": "string" }, "oauth": absent(),
+                },
+            },
+            {
+                "title": "With each user's token",
+                "required": ["authMode"],
+                "properties": { "authMode": { "const": "user_token" }, "serverToken": absent(), "oauth": absent() },
+            },
+            {
+                "title": "By OAuth",
+                "required": ["authMode"],
+                "properties": { "authMode": { "const": "oauth" }, "serverToken": absent() },
+            },
+        ])
+    }
+}
+
+async fn create(
+    platform: &Platform,
+    admin: Admin,
+    Json(Ruled(body)): Json<Ruled<CreateRequest>>,
+) -> Result<Created<One>> {
     let placing = Placing {
         slug: None,
         state: State::Running,

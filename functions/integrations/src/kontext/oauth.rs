@@ -6,7 +6,7 @@ use postern_core::model::integration::{AuthMode, Content, Integration, Integrati
 use postern_core::registry::draft::{OauthInput, oauth_misplaced};
 use postern_core::store::integrations::{self, Change};
 use postern_core::{Family, Platform};
-use web::{Json, NoContent, Path};
+use web::{Json, NoContent, Path, Ruled};
 
 use super::view::OneOauth;
 use super::{ATTEMPTS, contended, load};
@@ -40,7 +40,7 @@ async fn get(platform: &Platform, admin: Admin, Path(id): Path<IntegrationId>) -
 async fn replace(
     platform: &Platform,
     admin: Admin,
-    Json(input): Json<OauthInput>,
+    Json(Ruled(input)): Json<Ruled<OauthInput>>,
     Path(id): Path<IntegrationId>,
 ) -> Result<Json<OneOauth>> {
     for _ in 0..ATTEMPTS {

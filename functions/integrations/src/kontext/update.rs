@@ -14,8 +14,8 @@ use postern_core::model::field::{Description, DisplayName, Token, check_descript
 use postern_core::model::integration::{AuthMode, Category, Content, Integration, IntegrationId, ToolPolicy};
 use postern_core::model::oauth::OauthConfig;
 use postern_core::registry::draft::{
-    OauthInput, check_capabilities, check_schema, check_url, oauth_misplaced, seal_headers, server_token,
-    token_misplaced, token_missing,
+    OauthInput, RuledOauth, check_capabilities, check_schema, check_url, oauth_misplaced, seal_headers,
+    server_token, token_misplaced, token_missing,
 };
 use postern_core::registry::place;
 use postern_core::store::integrations::{self, Change};
@@ -73,7 +73,7 @@ struct UpdateRequest {
     auth_mode: Option<AuthMode>,
     /// Only for `authMode` `oauth`.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<OauthInput>)]
+    #[schema(value_type = Option<RuledOauth>)]
     oauth: Option<Option<OauthInput>>,
     #[serde(default, deserialize_with = "present")]
     #[schema(schema_with = capabilities_or_null)]

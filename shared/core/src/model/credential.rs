@@ -24,7 +24,7 @@ pub const ORGANIZATION: &str = "organization";
 /// The key of the value in a credential that is a single token.
 pub const TOKEN: &str = "token";
 /// Most values of one credential, and most header templates of one integration.
-const MOST: usize = 16;
+pub const MOST: usize = 16;
 /// Longest key of a value.
 const LONGEST_KEY: usize = 64;
 /// Longest value of a header template, in bytes.

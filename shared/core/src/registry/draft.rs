@@ -14,7 +14,9 @@ use kernel::secret::Secret;
 use kernel::{Error, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use web::json::present;
+use web::{Ruled, Rules};
 
 /// An OAuth configuration as clients send it. An absent `clientSecret` leaves the stored secret unchanged, as long as
 /// the client id is the same; `null` removes it.
@@ -54,6 +56,22 @@ pub struct OauthInput {
 }
 
 web::only_objects!(OauthInput);
+
+/// The schema of an OAuth configuration, with the rule that a secret belongs to a client id.
+pub type RuledOauth = Ruled<OauthInput>;
+
+impl Rules for OauthInput {
+    fn alternatives() -> Value {
+        json!([
+            { "title": "Without a secret", "properties": { "clientSecret": { "type": "null" } } },
+            {
+                "title": "With the secret of a client",
+                "required": ["clientId"],
+                "properties": { "clientId": { "type": "string" } },
+            },
+        ])
+    }
+}
 
 impl OauthInput {
     /// Checks the configuration and replaces the one in `content`, which belongs to the integration `id`. A client
