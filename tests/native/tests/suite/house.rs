@@ -181,6 +181,38 @@ fn the_length_of_functions_is_counted() {
     assert_eq!(lengths, [3, 4]);
 }
 
+/// `cargo xtask` runs no documentation tests: such code would look tested and never run.
+#[test]
+fn no_code_in_comments_claims_to_be_a_test() {
+    for (name, text) in product() {
+        let fences = text.lines().filter_map(|line| line.trim_start().strip_prefix("//")?.split_once("```"));
+        // Every other fence ends a block.
+        for (_, language) in fences.step_by(2) {
+            assert!(
+                !matches!(language.trim(), "" | "rust" | "no_run" | "should_panic"),
+                "{name}: a Rust block"
+            );
+        }
+    }
+}
+
+/// Each further program would link the whole tree once more. What runs inside WASM is a program of its own.
+#[test]
+fn a_crate_has_one_integration_test_program() {
+    for crates in ["shared", "functions", "runtimes", "tests"] {
+        for crate_folder in fs::read_dir(root().join(crates)).unwrap() {
+            let tests = crate_folder.unwrap().path().join("tests");
+            let entries = fs::read_dir(&tests).into_iter().flatten().map(|entry| entry.unwrap().path());
+            let is_program = |path: &PathBuf| {
+                let file = path.extension().is_some_and(|extension| extension == "rs");
+                (file && !path.ends_with("wasm.rs")) || path.join("main.rs").exists()
+            };
+            let programs: Vec<PathBuf> = entries.filter(is_program).collect();
+            assert!(programs.len() <= 1, "{programs:?} could be one program");
+        }
+    }
+}
+
 #[test]
 fn migrations_are_numbered_and_say_so() {
     for (index, (name, text)) in migrations().iter().enumerate() {
