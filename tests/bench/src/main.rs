@@ -35,24 +35,27 @@ fn main() -> Result<()> {
     let args = args::read(arguments)?;
     // One thread for the load is enough, and leaves the other cores to what is measured.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let report = runtime.block_on(run(&args))?;
+    let mut report = report::Report::default();
+    let outcome = runtime.block_on(run(&args, &mut report));
+    // What was measured before a part failed is worth its minutes.
     print!("{}", report.table());
     if let Some(file) = &args.json {
         std::fs::write(file, format!("{:#}\n", report.json()))?;
         println!("\nWritten to {}", file.display());
     }
+    outcome?;
     ensure!(report.errors() == 0, "{} requests were answered wrongly", report.errors());
     Ok(())
 }
 
-async fn run(args: &args::Args) -> Result<report::Report> {
-    let machine = machine::describe(args).await?;
-    let size = if args.floor_only { None } else { Some(size::measure(&args.build)?) };
-    let components = match &args.spin_host {
-        Some(_) => size::components(&args.root.join("spin.toml"))?,
-        None => Vec::new(),
-    };
-    let mut report = report::Report { machine, size, components, ..report::Report::default() };
+/// Measures what `args` ask for, and writes each figure into `report` once it is known.
+async fn run(args: &args::Args, report: &mut report::Report) -> Result<()> {
+    report.quick = args.quick;
+    report.machine = machine::describe(args).await?;
+    report.size = if args.floor_only { None } else { Some(size::measure(&args.build)?) };
+    if args.spin_host.is_some() {
+        report.components = size::components(&args.root.join("spin.toml"))?;
+    }
     if args.measures("gateway") {
         let warm = measure::run(args).await.context("the gateway")?;
         report.cold = cold::run(args, &warm.state).await?;
@@ -64,6 +67,5 @@ async fn run(args: &args::Args) -> Result<report::Report> {
     if args.measures("registry") && !args.floor_only {
         report.registry = Some(registry::run(args).await.context("the registry")?);
     }
-    report.quick = args.quick;
-    Ok(report)
+    Ok(())
 }

@@ -82,18 +82,23 @@ impl Native {
         Ok((result?, before, after))
     }
 
-    /// Runs a statement of the benchmark itself, past the recorder. Each text is kept for good: there are few.
-    pub(super) async fn sql(&self, sql: String) -> Result<Vec<ports::Row>> {
+    /// Runs a statement of the benchmark itself that writes, past the recorder.
+    pub(super) async fn execute(&self, sql: String) -> Result<()> {
         use ports::Sql as _;
-        let sql: &'static str = Box::leak(sql.into_boxed_str());
-        Ok(self.app.database.query(Statement::new(sql)).await?)
+        Ok(self.app.database.execute(statement(sql)).await?)
+    }
+
+    /// Runs a query of the benchmark itself, past the recorder.
+    async fn query(&self, sql: String) -> Result<Vec<ports::Row>> {
+        use ports::Sql as _;
+        Ok(self.app.database.query(statement(sql)).await?)
     }
 
     /// The only row of `table` that `condition` is true of.
     pub(super) async fn row(&self, table: &str, condition: &str) -> Result<Record> {
         let columns =
             self.texts(format!("SELECT name FROM pragma_table_info('{table}') ORDER BY cid")).await?;
-        let mut rows = self.sql(format!("SELECT * FROM {table} WHERE {condition}")).await?;
+        let mut rows = self.query(format!("SELECT * FROM {table} WHERE {condition}")).await?;
         let (Some(row), true) = (rows.pop(), rows.is_empty()) else {
             bail!("not one row of {table} where {condition}");
         };
@@ -102,13 +107,13 @@ impl Native {
 
     /// A column of text.
     pub(super) async fn texts(&self, sql: String) -> Result<Vec<String>> {
-        let rows = self.sql(sql).await?;
+        let rows = self.query(sql).await?;
         Ok(rows.into_iter().map(|row| row.read().text()).collect::<kernel::Result<_>>()?)
     }
 
     /// The only row of a query, whose columns are numbers.
     pub(super) async fn numbers<const N: usize>(&self, sql: &str) -> Result<[i64; N]> {
-        let row = self.sql(sql.to_owned()).await?.pop().with_context(|| format!("no row: {sql}"))?;
+        let row = self.query(sql.to_owned()).await?.pop().with_context(|| format!("no row: {sql}"))?;
         let mut row = row.read();
         let mut numbers = [0; N];
         for number in &mut numbers {
@@ -116,4 +121,9 @@ impl Native {
         }
         Ok(numbers)
     }
+}
+
+/// A statement without parameters. Each text is kept for good: there are few.
+fn statement(sql: String) -> Statement {
+    Statement::new(Box::leak(sql.into_boxed_str()))
 }

@@ -45,7 +45,7 @@ impl Plan {
     pub(super) async fn record(native: &Native, seeds: &Seeds, upstream: &str) -> Result<Self> {
         let mut plan = Self { routes: Map::new(), names: Map::new(), anchor: Vec::new() };
         for sql in seeds.statements(2 * route::PAGE, native.now())? {
-            native.sql(sql).await?;
+            native.execute(sql).await?;
         }
         // What an instance remembers is not asked again: the second request is the one to look at.
         native.admin(Method::GET, route::LIST, None, StatusCode::OK).await?;

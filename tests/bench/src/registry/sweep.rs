@@ -73,7 +73,7 @@ async fn seeds(native: &Native, upstream: &str) -> Result<Seeds> {
     let [modern, legacy] = &ids;
     let seeds = Seeds::of(native, [modern, legacy], true).await?;
     for id in &ids {
-        native.sql(format!("DELETE FROM integrations WHERE id = '{id}'")).await?;
+        native.execute(format!("DELETE FROM integrations WHERE id = '{id}'")).await?;
     }
     Ok(seeds)
 }
@@ -107,7 +107,7 @@ impl Host {
         match self {
             Self::Native(native) => {
                 for sql in seeds.statements(count, native.now())? {
-                    native.sql(sql).await?;
+                    native.execute(sql).await?;
                 }
                 Ok(())
             }
@@ -154,7 +154,7 @@ impl Host {
     async fn make_due(&mut self) -> Result<()> {
         let sql = "UPDATE integrations SET next_validation_at = 0";
         match self {
-            Self::Native(native) => native.sql(sql.to_owned()).await.map(drop),
+            Self::Native(native) => native.execute(sql.to_owned()).await,
             Self::Served { process, .. } => process.sql(sql, &[]).await.map(drop),
         }
     }
