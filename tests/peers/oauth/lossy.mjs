@@ -26,13 +26,16 @@ export function lossy(state, endpoint) {
     }
     const answer = forward(headers, body);
     answers.set(token, answer);
-    // A failed request has no answer to repeat: the next one asks the real endpoint again.
+    // Only an answer that rotated the token is repeated: after any other one the real endpoint is asked again.
     answer.then(
-      ({ status }) => status === 200 || answers.delete(token),
+      (got) => successor(got) || answers.delete(token),
       () => answers.delete(token),
     );
     return answer;
   };
+
+  /** The refresh token that an answer gave in exchange. */
+  const successor = ({ status, text }) => status === 200 && JSON.parse(text).refresh_token;
 
   return async (request, response) => {
     let body = "";
@@ -46,7 +49,7 @@ export function lossy(state, endpoint) {
       return response.end(answer.text);
     }
     const answer = await refresh(token, request.headers, body);
-    const next = answer.status === 200 && JSON.parse(answer.text).refresh_token;
+    const next = successor(answer);
     if (next) predecessors.set(next, token);
     if (state.hold > 0) await new Promise((resolve) => setTimeout(resolve, state.hold));
     if (state.lose > 0) {

@@ -30,6 +30,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .returns("Removed.")
         .error(400, "`id` cannot be a slug, or `force` is not a boolean.")
         .error(404, "No such integration is installed.")
+        .error(405, "`id` is `catalog`, which is the catalogue.")
         .error(409, "It is running, and `force` is not `true`.")
         .post("/{id}/start", start)
         .summary("start", "Start an integration")

@@ -1,10 +1,13 @@
 //! Postern is killed in the middle of writes, many times: no half of a batch is ever visible.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use black_box::{Postern, Runtime, Settings, api::Api};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::fixtures;
 
@@ -60,11 +63,21 @@ async fn kills_tear_no_batch() -> Result<()> {
         postern.stranger()?.get("/health").await?.expect(200)?;
         check(&postern).await.with_context(|| format!("after {kill} kills"))?;
         let admin = postern.admin()?;
+        let answers = Arc::new(AtomicU64::new(0));
         let writers: Vec<_> = (0..WRITERS)
-            .map(|writer| tokio::spawn(write(admin.clone(), format!("{kill} {writer}"), url.clone())))
+            .map(|writer| {
+                let prefix = format!("{kill} {writer}");
+                tokio::spawn(write(admin.clone(), prefix, url.clone(), answers.clone()))
+            })
             .collect();
-        // Each kill comes at another moment, spread over the first writes.
-        tokio::time::sleep(Duration::from_millis(20 + kill * 7 % 150)).await;
+        // Each kill comes at another moment, spread over the first writes. How long those take depends on the machine, so
+        // answers are counted: after three for each writer, one writer at least has archived an integration.
+        let wanted = kill % (3 * WRITERS + 1);
+        while answers.load(Ordering::Relaxed) < wanted {
+            ensure!(!writers.iter().all(JoinHandle::is_finished), "every writer failed");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(kill * 7 % 30)).await;
         postern.kill().await?;
         for writer in writers {
             writer.abort();
@@ -74,21 +87,24 @@ async fn kills_tear_no_batch() -> Result<()> {
     postern.stranger()?.get("/health").await?.expect(200)?;
     check(&postern).await?;
     let written = postern.number("SELECT count(*) AS n FROM integrations").await?;
-    ensure!(written >= kills, "only {written} integrations were written: the kills came too early");
+    ensure!(written >= kills, "only {written} integrations were written");
     let archived =
         postern.number("SELECT count(*) AS n FROM integrations WHERE archived_at IS NOT NULL").await?;
     ensure!(archived > 0, "nothing was archived");
     Ok(())
 }
 
-/// Creates integrations with tokens, which then get tools by their first probe, and archives every second one.
-async fn write(admin: Api, prefix: String, url: String) -> Result<()> {
+/// Creates integrations with tokens, which then get tools by their first probe, and archives every second one. Adds up
+/// the answers in `answers`.
+async fn write(admin: Api, prefix: String, url: String, answers: Arc<AtomicU64>) -> Result<()> {
     for n in 0.. {
         let body = json!({"name": format!("{prefix} {n}"), "url": url, "authMode": "server_token", "serverToken": "t"});
         let created = admin.post("/api/v1/integrations", &body).await?.expect(201)?;
+        answers.fetch_add(1, Ordering::Relaxed);
         if n % 2 == 1 {
             let id = created["integration"]["id"].as_str().context("no id")?;
             admin.delete(&format!("/api/v1/integrations/{id}")).await?.expect(204)?;
+            answers.fetch_add(1, Ordering::Relaxed);
         }
     }
     Ok(())
