@@ -30,13 +30,19 @@ pub(crate) type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 pub(crate) type Answer = Result<(Response<WasiBody>, Io), Error>;
 
 const NO_LIMIT: Duration = Duration::from_mins(10);
+/// How long a connection waits for its next request. Servers close idle connections, Node.js after five seconds unless
+/// told otherwise, and a request that is sent at that moment fails.
+const IDLE: Duration = Duration::from_secs(3);
 
 /// The client that all instances share.
 pub(crate) fn client() -> Client {
     let mut connector = HttpConnector::new();
     // Small parts of a stream must not wait for each other.
     connector.set_nodelay(true);
-    legacy::Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .build(connector)
 }
 
 /// Sends the requests of one instance.
