@@ -1,6 +1,8 @@
 //! A call that its upstream answers with an event stream: each message is passed on to the agent as it arrives, until
 //! the response.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use mcp::sse::EventStream;
 use postern_core::Platform;
 use postern_core::client::{CallError, Client};
 use postern_core::model::target::Upstream;
+use serde_json::value::RawValue;
 
 use crate::audit::Audit;
 use crate::context::Context;
@@ -19,7 +22,10 @@ use crate::context::Context;
 /// Longest duration of a call, even while the upstream reports progress.
 const LONGEST_CALL: Duration = Duration::from_mins(10);
 /// Largest answer of an upstream, in bytes.
-const LARGEST_ANSWER: u64 = 10 * 1024 * 1024;
+pub(crate) const LARGEST_ANSWER: u64 = 10 * 1024 * 1024;
+/// The upstream's requests of one stream that may wait for their refusal. Refusals are sent one after another, so that a
+/// stream of requests does not become as many simultaneous requests of Postern's; those beyond stay unanswered.
+const MOST_WAITING: usize = 8;
 
 /// Returns the limits of a call's upstream request.
 pub(crate) fn limits(platform: &Platform) -> Limits {
@@ -35,6 +41,8 @@ pub(crate) struct Exchange {
     events: EventStream,
     upstream: Rc<Upstream>,
     audit: Audit,
+    /// Ids of the upstream's requests that are yet to be refused, the one that is being refused first.
+    refusals: Rc<RefCell<VecDeque<Box<RawValue>>>>,
     done: bool,
 }
 
@@ -49,7 +57,8 @@ impl Exchange {
     ) -> Self {
         let platform = context.platform.clone();
         let subject = context.agent.caller.subject.clone();
-        Self { platform, subject, bridge, events, upstream, audit, done: false }
+        let refusals = Rc::default();
+        Self { platform, subject, bridge, events, upstream, audit, refusals, done: false }
     }
 
     /// Returns a future that completes after `duration` and borrows nothing of the exchange.
@@ -100,11 +109,25 @@ impl Exchange {
         outcome.json
     }
 
-    fn decline(&self, id: Box<serde_json::value::RawValue>) {
+    /// Refuses a request of the upstream, after those that came before it.
+    fn decline(&self, id: Box<RawValue>) {
+        let refusals = Rc::clone(&self.refusals);
+        let waiting = refusals.borrow().len();
+        if waiting > MOST_WAITING {
+            return;
+        }
+        refusals.borrow_mut().push_back(id);
+        if waiting > 0 {
+            return;
+        }
         let (platform, upstream, subject) =
             (self.platform.clone(), Rc::clone(&self.upstream), self.subject.clone());
         let declining = async move {
-            Client::new(&platform, &upstream, &subject, limits(&platform)).decline(&id).await;
+            loop {
+                let Some(id) = refusals.borrow().front().cloned() else { return };
+                Client::new(&platform, &upstream, &subject, limits(&platform)).decline(&id).await;
+                refusals.borrow_mut().pop_front();
+            }
         };
         self.platform.background.spawn(declining.boxed_local());
     }

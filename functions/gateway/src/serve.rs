@@ -21,6 +21,7 @@ use web::{Failure, FromRequest, Head, Path, PathParam, Request, Response};
 
 use crate::agent::{Agent, UnknownSession};
 use crate::context::Context;
+use crate::exchange::LARGEST_ANSWER;
 use crate::reply::Reply;
 #[cfg(not(target_family = "wasm"))]
 use crate::schemas;
@@ -198,15 +199,24 @@ impl Incoming<'_> {
         })
     }
 
-    /// Answers a JSON-RPC batch (MCP 2025-03-26 only), one message after the other.
+    /// Answers a JSON-RPC batch (MCP 2025-03-26 only), one message after the other. All answers are in memory at once,
+    /// so together they may be as large as one; what follows after that is refused without being done.
     async fn batch(&self, agent: &Agent<'_>, items: Vec<&RawValue>) -> Response {
-        let mut answers = Vec::new();
+        let (mut answers, mut size) = (Vec::new(), 0_u64);
         for item in items {
             let reply = match Message::parse(item.get()) {
+                Ok(message) if size > LARGEST_ANSWER && !message.is_response() => {
+                    let Some(id) = message.id else { continue };
+                    let text =
+                        "the answers of this batch are too large together: send this request by itself";
+                    RpcError::new(StatusCode::OK, code::INTERNAL_ERROR, text).with_id(Some(id)).into()
+                }
                 Ok(message) => self.answer(agent, &message).await,
                 Err(error) => error.into(),
             };
-            answers.extend(reply.into_message().await);
+            let answer = reply.into_message().await;
+            size += answer.as_ref().map_or(0, |answer| answer.len() as u64);
+            answers.extend(answer);
         }
         if answers.is_empty() {
             return Reply::Accepted.into_response(false).await;

@@ -10,9 +10,10 @@ use kernel::ports::{BodyStream, FetchError};
 
 use crate::failure::Failure;
 
-/// Runtimes stream a request body whose `Content-Length` is larger than this, in bytes, or missing, so that the
-/// router can stop reading at its limit.
-pub const LONGEST_WHOLE: u64 = 4 * 1024 * 1024;
+/// Runtimes stream a request body whose `Content-Length` is larger than this, in bytes, or missing: the router reads a
+/// stream only once the caller is known, and up to the route's limit. What is read before is bounded by this, whoever
+/// sends it.
+pub const LONGEST_WHOLE: u64 = 64 * 1024;
 
 /// Most bytes of a refused request's body that are read so that the client receives the answer. A client that sends
 /// more may lose the answer.

@@ -34,8 +34,17 @@ pub(crate) enum CallMode {
     Normal,
     Hang,
     BadJson,
-    Huge { bytes: u64, shape: HugeShape },
-    DieMidStream { clean: bool },
+    Huge {
+        bytes: u64,
+        shape: HugeShape,
+    },
+    DieMidStream {
+        clean: bool,
+    },
+    /// The stream has this many requests of the server's before the response, and no answer to them is ever accepted.
+    Asks {
+        requests: u64,
+    },
 }
 
 /// The form of a huge answer.
@@ -92,6 +101,7 @@ impl Endpoint {
                 (None, CallMode::Huge { bytes, shape })
             }
             ["die-mid-stream"] => (None, CallMode::DieMidStream { clean: target.on("clean") }),
+            ["ask-call"] => (None, CallMode::Asks { requests: target.number("requests").unwrap_or(1) }),
             _ => return None,
         };
         let asked = match target.get("era") {

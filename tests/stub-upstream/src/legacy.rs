@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     LEGACY_VERSION,
     body::{self, Body},
-    endpoint::{Endpoint, Era, is_request, text},
+    endpoint::{CallMode, Endpoint, Era, is_request, text},
     message::{self, Message, RpcError},
     state::State,
     tools,
@@ -40,6 +40,9 @@ pub(crate) async fn post(
     {
         let error = RpcError::new(-32000, format!("Bad Request: unsupported protocol version {version}"));
         return body::json(StatusCode::BAD_REQUEST, &error.answer(&id));
+    }
+    if matches!((&message, endpoint.calls), (Message::Response, CallMode::Asks { .. })) {
+        return std::future::pending().await;
     }
     let Message::Request { method, params, .. } = message else {
         return body::empty(StatusCode::ACCEPTED);

@@ -12,6 +12,7 @@
 //! | `/huge-call?bytes=N` | `tools/call` answers N bytes of JSON; `&chunked=1` without Content-Length; `&sse=1` as endless events; `&sse=line` as one endless event |
 //! | `/bad-json`, `/bad-json-call` | invalid JSON from the first request; for `tools/call` only |
 //! | `/die-mid-stream` | `tools/call` breaks off its event stream before the response; `?clean=1` ends it in order without one |
+//! | `/ask-call?requests=N` | `tools/call` streams N requests of the server's before the response; answers to them hang |
 //! | `/huge?bytes=N` | the same forms as `/huge-call`, for every request |
 //! | `/drip` | an event stream of comments that never ends and never has a message, for every request |
 //! | `/guarded/<kind>/<endpoint>` | the endpoint, behind 401 for requests without a credential; the kinds are in `guard` |

@@ -35,6 +35,9 @@ pub(crate) async fn call(
         CallMode::BadJson => return misbehave::bad_json(),
         CallMode::Huge { bytes, shape } => return huge(id, bytes, shape),
         CallMode::DieMidStream { clean } => return die_mid_stream(params, clean),
+        CallMode::Asks { requests } => {
+            return ask(requests, &message::result(id, &outcome(era, "done", false)));
+        }
     }
     let name = params.get("name").and_then(Value::as_str).unwrap_or_default();
     if let Some((steps, pace)) = progress_wanted(state, name, params) {
@@ -211,4 +214,11 @@ fn die_mid_stream(params: &Value, clean: bool) -> Response<Body> {
         }
     });
     response
+}
+
+/// Requests of the server's, and then the result.
+fn ask(requests: u64, result: &Value) -> Response<Body> {
+    let ask = |id| body::event(&json!({"jsonrpc": "2.0", "id": id, "method": "roots/list"}));
+    let events: Vec<u8> = (0..requests).map(ask).chain([body::event(result)]).flatten().collect();
+    body::with_body(StatusCode::OK, Some("text/event-stream"), events.into())
 }

@@ -1,7 +1,8 @@
 //! Failing upstreams, malformed messages, policy, and the audit rows of all of them.
 
 use http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
+use stub_upstream::Stub;
 
 use crate::common::{app, audit, call, last, legacy, modern, register, stub, text};
 
@@ -277,4 +278,40 @@ async fn calls_of_an_archived_integration_are_refused_at_once() {
     assert_eq!(last(&echo().await)["error"]["code"], -32602);
     let list = modern(&app, &app.admin, "/mcp", "tools/list", json!({})).await;
     assert_eq!(list.json()["result"]["tools"], json!([]));
+}
+
+/// Each answer is within the limit of one answer; all of them together would have to be in memory at once.
+#[tokio::test]
+async fn the_answers_of_a_batch_are_together_no_larger_than_one() {
+    let (app, stub) = (app(&[]), stub());
+    register(&app, "Up", &stub.url("/huge-call?era=legacy&bytes=6000000")).await;
+    stub.forget_requests();
+    let calls: Vec<Value> =
+        (1..=5).map(|id| call(json!(id), "up__echo", json!({ "message": "x" }))).collect();
+    let answers = legacy(&app, &app.admin, "/mcp", json!(calls)).await.json();
+    let failed =
+        |answer: &Value| answer["error"]["message"].as_str().is_some_and(|text| text.contains("too large"));
+    let failures: Vec<bool> = answers.as_array().unwrap().iter().map(failed).collect();
+    assert_eq!(failures, [false, false, true, true, true]);
+    assert_eq!(answers[4]["id"], 5);
+    let calls = bodies(&stub).filter(|body| body["method"] == "tools/call").count();
+    assert_eq!(calls, 2, "what is refused is not done");
+}
+
+/// Returns the JSON of the requests that the upstream received.
+fn bodies(stub: &Stub) -> impl Iterator<Item = Value> {
+    stub.requests().into_iter().filter_map(|request| serde_json::from_slice(&request.body).ok())
+}
+
+/// The upstream never accepts a refusal: were each request refused at once, a thousand refusals would be under way.
+#[tokio::test]
+async fn a_stream_of_requests_leads_to_one_refusal_at_a_time() {
+    let (app, stub) = (app(&[("UPSTREAM_TIMEOUT_MS", "200")]), stub());
+    register(&app, "Up", &stub.url("/ask-call?era=legacy&requests=1000")).await;
+    stub.forget_requests();
+    let reply = legacy(&app, &app.admin, "/mcp", call(json!(1), "up__echo", json!({ "message": "x" }))).await;
+    assert_eq!(text(&reply), "done");
+    app.settle().await;
+    let refusals = bodies(&stub).filter(|body| body["error"]["code"] == -32601).count();
+    assert!((1..=9).contains(&refusals), "{refusals} refusals");
 }
