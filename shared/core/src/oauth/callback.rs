@@ -87,10 +87,11 @@ pub async fn finish(
     let registered_at = flow.issuer.clone().filter(|_| flow.client.registered);
     let set = match (exchange(platform, flow, code).await, registered_at) {
         (Err(OauthError::Terminal("invalid_client")), Some(issuer)) => {
-            // The server no longer knows the client, so the next authorization registers a new one.
+            // The server may have deleted the client, so the next authorization registers a new one.
             oauth_clients::forget(platform, &issuer).await?;
             return refused(
-                "The authorization server does not know Postern any more. Start the sign-in again.",
+                "The token endpoint of the authorization server refused the client that Postern has registered there \
+                 (invalid_client). Start the sign-in again: Postern registers anew.",
             );
         }
         (exchanged, _) => exchanged?,

@@ -116,8 +116,9 @@ pub(super) async fn client(
     }
 }
 
-/// Returns the scope to request: the operator's scopes, else those of the challenge, else those of the resource. The
-/// scopes that were recorded when an upstream demanded more rights are added (see [`credentials::want_scope`]).
+/// Returns the scope to request: the operator's scopes, else those of the challenge, else those of the resource. If the
+/// operator configured none, the scopes that were recorded when an upstream demanded more rights are added (see
+/// [`credentials::want_scope`]): what the operator configured is a ceiling.
 ///
 /// `offline_access` is added if the authorization server lists it and a person consents; otherwise it is left out,
 /// unless the operator configured it.
@@ -136,9 +137,10 @@ pub(super) async fn scope(
     } else {
         server.resource.iter().flat_map(|resource| resource.scopes_supported.iter().cloned()).collect()
     };
-    scopes.extend(
-        credentials::wanted_scope(platform, &integration.id, owner).await?.iter().flat_map(|s| words(s)),
-    );
+    if config.scopes.is_empty() {
+        let wanted = credentials::wanted_scope(platform, &integration.id, owner).await?;
+        scopes.extend(wanted.iter().flat_map(|scope| words(scope)));
+    }
     let knows_offline =
         |metadata: &ServerMetadata| metadata.scopes_supported.iter().any(|s| s == "offline_access");
     if !config.is_client_credentials() && server.metadata.as_ref().is_some_and(knows_offline) {

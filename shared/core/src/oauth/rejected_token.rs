@@ -8,7 +8,9 @@ use super::refresh::{Stale, renewed, widened};
 use crate::client::CallError;
 use crate::model::credential::{Kind, SealedCredential};
 use crate::store::credentials::want_scope;
+use crate::store::integrations::{NOBODY, find};
 use crate::{Platform, vault};
+use kernel::Result;
 
 /// How many times in a row a person is sent to grant the same scopes. An upstream that refuses the token even then is
 /// not satisfied by a grant, and the call fails.
@@ -57,7 +59,8 @@ pub async fn after_rejection(
 }
 
 /// Requests the granted scopes and the demanded ones together: at once if the organization is the client, else by the
-/// owner's next authorization, a bounded number of times.
+/// owner's next authorization, a bounded number of times. The scopes that the operator configured are a ceiling: an
+/// upstream cannot widen a grant beyond them.
 async fn step_up(
     platform: &Platform,
     integration: &str,
@@ -65,6 +68,17 @@ async fn step_up(
     challenged: &str,
 ) -> Result<SealedCredential, NotReady> {
     const MORE: &str = "the upstream wants more rights than were granted";
+    match scopes_configured(platform, integration).await {
+        Ok(ceiling) if !ceiling.is_empty() && union(&ceiling, challenged) != union(&ceiling, "") => {
+            let text = "the upstream wants scopes beyond those that its operator configured";
+            return Err(NotReady::Failed(text.to_owned()));
+        }
+        Ok(_) => {}
+        Err(error) => {
+            log::error!("step-up for {integration}: {}", error.report());
+            return Err(NotReady::Failed(MORE.to_owned()));
+        }
+    }
     let (granted, by_client) = match vault::open_tokens(platform, credential) {
         Some(set) => (set.scope.unwrap_or_default(), set.is_client_credentials),
         None => (String::new(), false),
@@ -86,6 +100,13 @@ async fn step_up(
             Err(NotReady::Failed(MORE.to_owned()))
         }
     }
+}
+
+/// Returns the scopes that the operator configured; no authorization asks for others.
+async fn scopes_configured(platform: &Platform, integration: &str) -> Result<String> {
+    let found = find(platform, NOBODY, integration).await?;
+    let config = found.and_then(|found| found.content.oauth).unwrap_or_default();
+    Ok(config.scopes.join(" "))
 }
 
 /// Returns both sets of scopes as one text, sorted.

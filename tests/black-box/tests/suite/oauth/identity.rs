@@ -213,6 +213,38 @@ async fn client_credentials_grow_by_themselves() -> Result<()> {
     Ok(())
 }
 
+/// The upstream's challenge demands `mcp:write`, which the operator did not configure.
+#[tokio::test]
+async fn configured_scopes_are_a_ceiling() -> Result<()> {
+    const BEYOND: &str = ": the upstream wants scopes beyond those that its operator configured";
+    let world = World::new(json!({})).await?;
+    let secret = &world.provider.client_secret;
+    let oauth = json!({
+        "grant": "client_credentials", "clientId": "machine", "clientSecret": secret, "scopes": ["mcp:read"],
+    });
+    let machine = world.integration("Bounded machine", &world.provider.mcp(), oauth).await?;
+    world.postern.validate(&machine.id).await?;
+    world.tools_known(&machine).await?;
+    let people =
+        world.integration("Bounded people", &world.provider.mcp(), json!({"scopes": ["mcp:read"]})).await?;
+    let alice = world.user("alice").await?;
+    world.connect_first(&alice, "alice", &people).await?;
+    for integration in [&machine, &people] {
+        assert_eq!(whoami(&alice, &integration.slug).await?["scopes"], json!(["mcp:read"]));
+        let result = crate::registry::call(&alice, &integration.slug, "write", json!({})).await?;
+        let text = black_box::mcp::text(&result);
+        assert!(result["isError"] == true && text.ends_with(BEYOND), "{text}");
+    }
+    let (asked, _) = world.provider.token_requests("client_credentials").await?;
+    assert_eq!(asked, 1, "no token was requested for more scopes");
+    world.connect(&alice, "alice", &people).await?;
+    let seen = world.provider.seen().await?;
+    let asked =
+        seen["authorizations"].as_array().and_then(|all| all.last()).map(|last| last["scope"].clone());
+    assert_eq!(asked, Some(json!("mcp:read offline_access")));
+    Ok(())
+}
+
 /// RFC 8414, section 3.3: metadata must name the issuer that was asked for it.
 #[tokio::test]
 async fn metadata_that_lies_about_its_issuer_is_not_used() -> Result<()> {
