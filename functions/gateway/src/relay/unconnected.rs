@@ -37,6 +37,11 @@ pub(crate) fn answer(
         NotReady::Connect(reason) => reason,
     };
     let platform = context.platform;
+    if context.agent.caller.is_service() {
+        return Ok(bridge.failed(
+            "this key stands for a program, which cannot sign in: an administrator connects the organization",
+        ));
+    }
     let base = platform.settings.public_url.as_deref().unwrap_or_default();
     if upstream.auth_mode != AuthMode::Oauth {
         return Ok(bridge.failed(&format!(

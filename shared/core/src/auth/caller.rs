@@ -26,6 +26,13 @@ pub struct Caller {
 /// The role of keys that stand for a program, not for a user.
 pub const SERVICE: &str = "service";
 
+impl Caller {
+    /// Returns `true` if the key stands for a program, which has no connections of its own.
+    pub fn is_service(&self) -> bool {
+        self.roles.iter().any(|role| role == SERVICE)
+    }
+}
+
 /// Returns the caller of a request. The credential is `X-API-Key: <key>` or `Authorization: Bearer <key>`. Fails with
 /// [`Code::Unauthenticated`] if there is none, or if the key is unknown or expired.
 pub async fn authenticate(platform: &Platform, headers: &HeaderMap) -> Result<Caller> {

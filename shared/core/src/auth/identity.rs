@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use kernel::{Code, Error, Result};
 use web::{Authenticate, Head, Identity};
 
-use super::caller::{Caller, SERVICE, authenticate};
+use super::caller::{Caller, authenticate};
 use crate::Platform;
 
 /// Authenticates callers by API key.
@@ -71,7 +71,7 @@ pub struct User(Caller);
 
 impl Identity<Caller> for User {
     fn admit(caller: Caller) -> Result<Self> {
-        if caller.roles.iter().any(|role| role == SERVICE) {
+        if caller.is_service() {
             return Err(Error::new(Code::Forbidden, "a service account has no connections of its own"));
         }
         Ok(Self(caller))

@@ -163,3 +163,20 @@ async fn lists_do_not_depend_on_being_connected() -> Result<()> {
     assert_eq!(listed, legacy);
     Ok(())
 }
+
+/// A program has nobody who could sign in, and a link would let a person connect an account to it.
+#[tokio::test]
+async fn a_key_of_a_program_gets_no_link() -> Result<()> {
+    let (world, integration, _) = known("No link for programs").await?;
+    let program =
+        world.postern.caller(&world.postern.insert_key("program", &["admin", "service"], None).await?)?;
+    for era in [Legacy, Modern] {
+        let agent = Agent::open(era, program.clone(), "/mcp").await?;
+        let reply = agent.call(json!(1), &format!("{}__whoami", integration.slug), json!({})).await?;
+        let result = reply.result(&json!(1))?;
+        ensure!(result["isError"] == true && !result.to_string().contains("ticket="), "{result}");
+        let text = black_box::mcp::text(result);
+        ensure!(text.contains("this key stands for a program, which cannot sign in"), "{text}");
+    }
+    Ok(())
+}
