@@ -193,3 +193,37 @@ async fn the_embedded_migrations_build_the_same_schema_safely() {
     let refused = postern_core::store::schema::migrate(&by_postern.platform).await.unwrap_err();
     assert!(refused.message.contains("newer"), "{refused}");
 }
+
+/// Adds the texts of the Rust files below `folder`.
+fn rust_texts(folder: &Path, sources: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("node_modules") {
+            rust_texts(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            sources.push(fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+/// A promise is worth no more than the test that holds it.
+#[test]
+fn every_test_that_security_md_names_exists() {
+    let text = read("SECURITY.md");
+    let section = text.split("\n## ").find(|section| section.starts_with("Promises")).unwrap();
+    // The first two rows are the table's head.
+    let promises: Vec<&str> = section.lines().filter(|line| line.starts_with('|')).skip(2).collect();
+    assert!(promises.len() > 10, "{} promises", promises.len());
+    let mut sources = Vec::new();
+    for folder in ["shared", "functions", "tests"] {
+        rust_texts(&root().join(folder), &mut sources);
+    }
+    for promise in promises {
+        let tests: Vec<&str> = promise.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test holds: {promise}");
+        for test in tests {
+            let signature = format!("fn {test}()");
+            assert!(sources.iter().any(|source| source.contains(&signature)), "there is no test {test}");
+        }
+    }
+}
