@@ -1,6 +1,7 @@
 //! `GET /mcp/integrations` and `…/{id}/oauth/…`: the caller's own connections, in the Kontext dialect.
 
 use kernel::Result;
+use kernel::net::without_query;
 use kernel::time::Timestamp;
 use postern_core::auth::{ApiKeys, Caller, User};
 use postern_core::model::integration::{AuthMode, Category, Integration, IntegrationId, State};
@@ -72,7 +73,7 @@ struct Item {
     slug: String,
     /// Display name.
     name: String,
-    /// The upstream's MCP endpoint.
+    /// The upstream's MCP endpoint, without the query that an operator may have written a key into.
     #[schema(format = "uri")]
     url: String,
     category: Category,
@@ -120,7 +121,7 @@ impl From<Integration> for Item {
             id: integration.id,
             slug: integration.slug,
             name: content.name,
-            url: content.url,
+            url: without_query(&content.url).to_owned(),
             category: content.category,
             connect_type,
             auth_mode: content.auth_mode,

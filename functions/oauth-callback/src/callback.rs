@@ -64,7 +64,8 @@ impl QueryParams for Returned {
     fn document() -> Vec<(&'static str, web::openapi::Param)> {
         use web::openapi::{Param, text};
 
-        let state = Param::required("What the authorization is known by.", state_schema());
+        let state =
+            Param::required("The `state` of the authorization request (RFC 6749 §4.1.2).", state_schema());
         let optional = [
             ("code", "The authorization code."),
             ("error", "Why there is none."),

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::SET_COOKIE;
 use http::{HeaderValue, StatusCode};
+use kernel::net::without_query;
 use kernel::{Error, Result};
 use postern_core::model::integration::Integration;
 use postern_core::oauth::client::CALLBACKS;
@@ -60,7 +61,7 @@ impl QueryParams for Token {
 
     #[cfg(not(target_family = "wasm"))]
     fn document() -> Vec<(&'static str, web::openapi::Param)> {
-        let description = "Who will be connected to what.";
+        let description = "The link's ticket, which names the user and the upstream.";
         vec![(Self::NAME, web::openapi::Param::required(description, Self::schema()))]
     }
 }
@@ -70,7 +71,9 @@ async fn ask(platform: &Platform, _: Anyone, Query(Token(token)): Query<Token>) 
     let Some((ticket, integration)) = redeem(platform, &token).await? else { return Ok(expired()) };
     let text = format!(
         "Postern's user “{}” will be connected to “{}” ({}). Go on only if that is you and you asked for it.",
-        ticket.subject, integration.content.name, integration.content.url
+        ticket.subject,
+        integration.content.name,
+        without_query(&integration.content.url)
     );
     let action = Action::Form { path: ticket::PATH, field: (Token::NAME, &token), label: "Connect" };
     Ok(Html(page(StatusCode::OK, "Connect", &text, &action)))

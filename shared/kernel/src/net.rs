@@ -42,7 +42,7 @@ const MAX_LENGTH: usize = 2048;
 const MAX_NAME_LENGTH: usize = 253;
 /// Suffixes of names that resolve only inside a network, or not at all (RFC 6762 appendix G, and those of clusters and
 /// clouds).
-const PRIVATE_SUFFIXES: [&str; 15] = [
+const PRIVATE_SUFFIXES: [&str; 14] = [
     "localhost",
     "local",
     "localdomain",
@@ -57,7 +57,16 @@ const PRIVATE_SUFFIXES: [&str; 15] = [
     "svc",
     "consul",
     "docker",
+];
+/// Names under public suffixes at which clouds serve the credentials of a machine; those that end with a private suffix
+/// (`metadata.google.internal`, `instance-data.ec2.internal`) need no mention here.
+const METADATA_NAMES: [&str; 6] = [
+    "metadata.goog",
     "metadata.tencentyun.com",
+    "metadata.cloud.ibm.com",
+    "metadata.packet.net",
+    "metadata.platformequinix.com",
+    "metadata.exoscale.com",
 ];
 /// Public suffixes under which a name resolves to the address that the name spells out, or to a loopback address.
 const WILDCARD_SUFFIXES: [&str; 17] = [
@@ -128,6 +137,17 @@ impl SafeUrl {
     }
 }
 
+/// Returns `true` for a URL whose host is `localhost` or a loopback address.
+pub fn is_loopback_url(url: &str) -> bool {
+    Url::parse(url).ok().as_ref().and_then(Url::host).is_some_and(|host| is_loopback(&host))
+}
+
+/// Returns the origin and the path of a URL, for people who may know where an upstream is but not what the operator
+/// wrote into its query, which may be a key.
+pub fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
 /// Returns the text between `//` and the path; `None` if it is empty or does not follow exactly two slashes. The URL
 /// parser accepts any number of slashes and drops an empty user (`https://@host`), so both are only visible in this
 /// text.
@@ -166,7 +186,8 @@ fn check_name(name: &str) -> Result<(), UnsafeUrl> {
     }
     let is_below =
         |suffix: &str| name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    if PRIVATE_SUFFIXES.iter().chain(&WILDCARD_SUFFIXES).any(|suffix| is_below(suffix)) {
+    let refused = PRIVATE_SUFFIXES.iter().chain(&METADATA_NAMES).chain(&WILDCARD_SUFFIXES);
+    if refused.into_iter().any(|suffix| is_below(suffix)) {
         return Err(UnsafeUrl("must not point to a private host name"));
     }
     if !name.contains('.') {
@@ -234,6 +255,7 @@ mod tests {
             "https://bücher.example/mcp",
             "https://internal.example.com/mcp",
             "https://mylocal.dev/mcp",
+            "https://mymetadata.goog/mcp",
         ] {
             assert!(SafeUrl::parse(url, STRICT).is_ok(), "{url}: {:?}", SafeUrl::parse(url, STRICT));
         }
@@ -259,7 +281,19 @@ mod tests {
             "https://ⓛocalhost/",
             "https://a.localhost/",
             "https://printer.local/",
+            "https://metadata/",
+            "https://instance-data/latest/",
+            "https://instance-data.ec2.internal/latest/",
             "https://metadata.google.internal/",
+            "https://metadata.goog/",
+            "https://METADATA.goog/computeMetadata/v1/",
+            "https://x.metadata.goog/",
+            "https://metadata.tencentyun.com/",
+            "https://api.metadata.cloud.ibm.com/instance_identity/v1/token",
+            "https://metadata.packet.net/",
+            "https://metadata.platformequinix.com/",
+            "https://metadata.exoscale.com/",
+            "https://metadata.azure.internal/",
             "https://router/",
             "https://127.0.0.1.nip.io/",
             "https://localhost./",

@@ -18,11 +18,15 @@ fn app() -> App {
 
 /// Registers an integration and returns its id.
 async fn register(app: &App, name: &str, auth_mode: AuthMode, state: State) -> String {
+    register_at(app, name, "https://mcp.example.com/mcp", auth_mode, state).await
+}
+
+async fn register_at(app: &App, name: &str, url: &str, auth_mode: AuthMode, state: State) -> String {
     let schema = |json: &str| serde_json::value::RawValue::from_string(json.to_owned()).unwrap();
     let draft = Draft {
         name: name.to_owned(),
         description: None,
-        url: "https://mcp.example.com/mcp".to_owned(),
+        url: url.to_owned(),
         category: Category::GatewayRemoteMcp,
         auth_mode,
         oauth: None,
@@ -85,6 +89,24 @@ async fn a_caller_sees_the_running_integrations_that_the_persona_allows() {
     assert_eq!(everything["items"].as_array().unwrap().len(), 5);
     let forged = send(&app, &user, Method::GET, "/mcp/integrations?cursor=x", "").await;
     assert_error(&forged, 400, "the cursor is not one that this list gave out");
+}
+
+#[tokio::test]
+async fn a_user_does_not_see_the_query_of_an_upstreams_url() {
+    let app = app();
+    let user = app.key("dev", &["developer"], None).await;
+    for (name, url) in
+        [("Open a", "https://mcp.example.com/mcp?api_key=canary"), ("Open b", "https://mcp.example.com/")]
+    {
+        register_at(&app, name, url, AuthMode::UserToken, State::Running).await;
+    }
+    let listed = send(&app, &user, Method::GET, LIST, "").await;
+    let items = listed.json()["items"].clone();
+    assert_eq!(
+        (&items[0]["url"], &items[1]["url"]),
+        (&json!("https://mcp.example.com/mcp"), &json!("https://mcp.example.com/"))
+    );
+    assert!(!listed.text.contains("canary"), "{}", listed.text);
 }
 
 #[tokio::test]

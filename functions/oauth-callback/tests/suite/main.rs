@@ -9,5 +9,6 @@
     reason = "a test may panic, also in the functions that it calls"
 )]
 
+mod connect_page;
 mod fuzz_regressions;
 mod hostile;
