@@ -1,7 +1,8 @@
 //! Starts, stops, restarts and removes installed integrations.
 //!
 //! There is no process at the edge: a start probes the upstream, stores its catalogue and marks the integration as
-//! running; `pid` counts the starts. Starting a running integration and stopping a stopped one change nothing.
+//! running; `pid` counts the starts. Starting a running integration and stopping a stopped one change nothing; one whose
+//! status is `error` is probed again when it is started.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +35,10 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .error(409, "It is running, and `force` is not `true`.")
         .post("/{id}/start", start)
         .summary("start", "Start an integration")
-        .description("Probes the upstream, stores its tools and offers them. A running one stays as it is.")
+        .description(
+            "Probes the upstream, stores its tools and offers them. A running one stays as it is, but where its status is \
+             `error` the upstream is probed again.",
+        )
         .returns("It is running.")
         .error(400, "`id` cannot be a slug, or a credential has an unknown key.")
         .error(404, "No such integration is installed.")
@@ -42,7 +46,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
             409,
             "Credentials are missing: `details.missing` has their keys. Or it was changed meanwhile.",
         )
-        .error(502, "The upstream is not usable; it stays stopped.")
+        .error(502, "The upstream is not usable; it stays as it was.")
         .post("/{id}/stop", stop)
         .summary("stop", "Stop an integration")
         .description(
@@ -97,6 +101,8 @@ async fn start(
     if integration.state == State::Stopped {
         probe(platform, &admin, &integration).await?;
         integrations::start(platform, &integration.id).await?;
+    } else if integration.is_broken() {
+        probe(platform, &admin, &integration).await?;
     }
     Ok(Json(running(load(platform, &slug).await?)))
 }

@@ -98,10 +98,8 @@ async fn list(
     let keys = &platform.settings.keys;
     let after: Option<Keyset> = page.cursor().place(keys, LIST)?;
     let found = integrations::overview(platform, after.as_ref(), page.limit + 1).await?;
-    let place = |last: &Summary| Keyset {
-        created_at: last.integration.created_at.millis(),
-        id: last.integration.id.clone(),
-    };
+    let place =
+        |last: &Summary| Keyset { created_at: last.installed_at.millis(), id: last.integration.id.clone() };
     let Page { rows, next } = Page::cut(keys, LIST, found, page.limit as usize, place)?;
     let line = |found: Summary| Installed {
         status: Status::of(&found.integration),

@@ -213,7 +213,14 @@ async fn a_dead_upstream_is_an_error_after_three_failures_and_recovers() {
         assert!(status["last_error"].as_str().unwrap().contains("HTTP 500"));
     }
     assert_eq!(get(&app, "/integrations").await["integrations"][0]["status"], "error");
+    // A start says what is true now, also of an integration that counts as running.
+    let probes = stub.requests().len();
+    assert_error(&act(&app, "shaky", "start").await, 502, "ProviderError");
+    assert!(stub.requests().len() > probes, "the upstream is asked");
     stub.break_with(None);
+    let started = act(&app, "shaky", "start").await;
+    assert_eq!(started.json(), json!({ "id": "shaky", "status": "running", "pid": 1 }), "{}", started.text);
+    assert_eq!(get(&app, "/integrations/shaky/status").await["status"], "running");
     assert_eq!(act(&app, "shaky", "restart").await.json()["pid"], 2);
     let status = get(&app, "/integrations/shaky/status").await;
     assert_eq!((&status["status"], status.get("last_error")), (&json!("running"), None));
@@ -222,6 +229,36 @@ async fn a_dead_upstream_is_an_error_after_three_failures_and_recovers() {
     assert_error(&act(&app, "dead", "start").await, 502, "ProviderError");
     assert_error(&app.admin(Method::GET, "/integrations/dead/tools", None).await, 409, "InvalidState");
     assert_eq!(get(&app, "/integrations/dead/status").await["status"], "stopped");
+}
+
+#[tokio::test]
+async fn the_list_is_in_the_order_of_installation_also_for_what_was_removed_and_installed_again() {
+    let app = app();
+    let add = async |id: &str| {
+        app.clock.advance(Duration::from_millis(2));
+        let body = json!({ "source": format!("http://127.0.0.1:1/{id}"), "id": id, "name": id });
+        assert_eq!(install(&app, body).await.status, StatusCode::CREATED);
+    };
+    let ids = async |path: &str| {
+        let page = get(&app, path).await;
+        let lines = page["integrations"].as_array().unwrap();
+        let ids: Vec<String> = lines.iter().map(|line| line["id"].as_str().unwrap().to_owned()).collect();
+        (ids, page["next_cursor"].as_str().map(ToOwned::to_owned))
+    };
+    for id in ["a", "b", "c", "d"] {
+        add(id).await;
+    }
+    let (first, cursor) = ids("/integrations?limit=2").await;
+    assert_eq!(first, ["a", "b"]);
+    app.admin(Method::DELETE, "/integrations/a", None).await;
+    add("a").await;
+    assert_eq!(ids("/integrations").await.0, ["b", "c", "d", "a"]);
+    // A cursor from before leads on from where it was given out.
+    let next = format!("/integrations?limit=2&cursor={}", cursor.unwrap());
+    let (second, cursor) = ids(&next).await;
+    assert_eq!(second, ["c", "d"]);
+    let last = format!("/integrations?limit=2&cursor={}", cursor.unwrap());
+    assert_eq!(ids(&last).await, (vec!["a".to_owned()], None));
 }
 
 #[tokio::test]

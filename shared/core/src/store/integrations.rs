@@ -13,7 +13,7 @@ pub use self::write::{Change, Inserted, New, archive, insert, revive, update};
 use crate::Platform;
 use crate::model::credential::Connection;
 use crate::model::integration::{Content, Integration};
-use kernel::ports::{Reader, Row, Statement};
+use kernel::ports::{Reader, Row, Statement, Timestamp};
 use kernel::{Error, Result};
 use mcp::Era;
 use web::paging::Keyset;
@@ -97,23 +97,30 @@ pub struct Summary {
     pub integration: Integration,
     /// Number of its approved tools, which are offered while the integration is running.
     pub tools: i64,
+    /// When the integration was created or, if it was archived since, when it became live again.
+    pub installed_at: Timestamp,
 }
 
-/// Returns at most `limit` live integrations in order of creation, after `after`, with the number of their tools.
+/// Returns at most `limit` live integrations in order of installation, after `after`, with the number of their tools.
+/// The time in `after` is [`Summary::installed_at`]: an integration that was removed and installed again comes after
+/// those that were installed before that.
 pub async fn overview(platform: &Platform, after: Option<&Keyset>, limit: u32) -> Result<Vec<Summary>> {
     let statement = Statement::new(concat!(
         "-- integrations.overview
         SELECT (SELECT count(*) FROM catalogue_entries t
-                WHERE t.integration_id = i.id AND t.kind = 'tool' AND t.status = 'approved') AS tools, ",
+                WHERE t.integration_id = i.id AND t.kind = 'tool' AND t.status = 'approved') AS tools,
+               coalesce(i.revived_at, i.created_at) AS installed_at, ",
         columns!(),
-        " WHERE i.archived_at IS NULL AND (i.created_at, i.id) > (?2 /* created_at */, ?3 /* id */)
-        ORDER BY i.created_at, i.id LIMIT ?4 /* limit */"
+        " WHERE i.archived_at IS NULL AND coalesce(i.revived_at, i.created_at) >= ?2 /* installed_at */
+          AND (coalesce(i.revived_at, i.created_at), i.id) > (?2, ?3 /* id */)
+        ORDER BY coalesce(i.revived_at, i.created_at), i.id LIMIT ?4 /* limit */"
     ));
-    let (created_at, id) = Keyset::start(after);
-    let statement = statement.bind(NOBODY).bind(created_at).bind(id).bind(i64::from(limit));
+    let (installed_at, id) = Keyset::start(after);
+    let statement = statement.bind(NOBODY).bind(installed_at).bind(id).bind(i64::from(limit));
     let read = |row: Row| {
         let mut row = row.read();
-        Ok(Summary { tools: row.integer()?, integration: read(&mut row)? })
+        let (tools, installed_at) = (row.integer()?, row.time()?);
+        Ok(Summary { tools, installed_at, integration: read(&mut row)? })
     };
     platform.sql.query(statement).await?.into_iter().map(read).collect()
 }
