@@ -37,3 +37,15 @@ async fn an_administrator_is_told_what_is_missing() {
     assert_eq!(reply.status, StatusCode::NOT_FOUND);
     assert_eq!(reply.json()["detail"], "gateway connection not found");
 }
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_413_in_the_words_of_this_api() {
+    let app = App::new(admin::families(), &[]);
+    let bearer = format!("Bearer {}", app.admin);
+    let body = format!("{{\"return_url\":\"/{}\"}}", "a".repeat(1_100_000));
+    let reply = app.send(Method::POST, START, &[("authorization", &bearer)], body).await;
+    assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let body = reply.json();
+    assert_eq!((&body["status"], &body["title"]), (&json!(413), &json!("Payload Too Large")));
+    assert_eq!(body["detail"], "request body too large");
+}

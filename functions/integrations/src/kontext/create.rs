@@ -73,16 +73,15 @@ struct CreateRequest {
     credential_headers: Option<Vec<HeaderTemplate>>,
     /// `auto` unless said otherwise.
     tool_policy: Option<ToolPolicy>,
-    /// Whether an archived integration of this name may come back as this one.
-    #[serde(default)]
-    #[schema(default = false)]
-    confirm_unarchive: bool,
+    /// Whether an archived integration of this name may come back as this one; `false` unless said otherwise.
+    confirm_unarchive: Option<bool>,
 }
 
 impl Rules for CreateRequest {
     fn alternatives() -> Value {
         let absent = || json!({ "type": "null" });
-        let plain = json!({ "items": { "properties": { "value": { "pattern": "^[^{]*$" } } } });
+        let plain =
+            json!({ "items": { "properties": { "value": { "pattern": r"^(?:[^{}]|\{\{|\}\})*$" } } } });
         json!([
             {
                 "title": "Without a credential",
@@ -120,7 +119,7 @@ async fn create(
     let placing = Placing {
         slug: None,
         state: State::Running,
-        revives: body.confirm_unarchive,
+        revives: body.confirm_unarchive.unwrap_or_default(),
         viewer: &admin.subject,
     };
     // (1), (2)

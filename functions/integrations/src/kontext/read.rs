@@ -48,7 +48,7 @@ impl QueryParams for NameFilter {
 
     #[cfg(not(target_family = "wasm"))]
     fn document() -> Vec<(&'static str, web::openapi::Param)> {
-        let description = "Only those whose name has this in it.";
+        let description = "Only integrations whose name contains this text.";
         vec![("name", web::openapi::Param::optional(description, web::openapi::text()))]
     }
 }

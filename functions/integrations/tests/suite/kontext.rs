@@ -215,6 +215,9 @@ async fn an_archived_integration_is_gone_until_it_is_revived() {
     assert!(app.admin(Method::GET, BASE, None).await.json()["items"].as_array().unwrap().is_empty());
 
     assert_kontext_error(&create(&app, sample("Phoenix")).await, StatusCode::CONFLICT, "confirmUnarchive");
+    let mut unsaid = sample("Phoenix");
+    unsaid["confirmUnarchive"] = Value::Null;
+    assert_kontext_error(&create(&app, unsaid).await, StatusCode::CONFLICT, "confirmUnarchive");
     let mut revival = sample("Phoenix");
     revival["confirmUnarchive"] = json!(true);
     let revived = create(&app, revival.clone()).await;

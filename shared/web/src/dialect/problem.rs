@@ -42,11 +42,16 @@ impl Dialect for Problem {
     }
 
     fn body(&self, status: StatusCode, failure: &Failure, id: &RequestId) -> String {
+        let detail = match failure {
+            // The text of the API whose error form this is.
+            Failure::TooLarge { .. } => "request body too large".into(),
+            other => other.message(),
+        };
         text(&ProblemDetails {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
-            detail: &failure.message(),
+            detail: &detail,
             code: failure.code(),
             instance: &id.0,
         })
