@@ -8,6 +8,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::fs_ext;
 
+/// The setting that lets callers on this machine in without a key, and its value for administrators.
+pub(crate) const ANONYMOUS: (&str, &str) = ("ANONYMOUS_PERSONA", "admin");
+
 /// Secrets in the forms that Postern accepts.
 pub(crate) struct Secrets {
     /// `ENCRYPTION_KEY`: base64 of 32 random bytes.

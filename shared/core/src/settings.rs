@@ -62,9 +62,12 @@ macro_rules! settings {
 
         impl Settings {
             /// Reads every setting through `lookup`. White space around a value is removed, and an empty value counts
-            /// as absent. Fails if a value is missing or wrong; the error names the setting and the rule.
+            /// as absent. Fails if a value is missing or wrong, alone or beside another one; the error names the
+            /// setting and the rule.
             pub fn load(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
-                Ok(Self { $($field: $read(Given::new($name, lookup($name), $default))?),+ })
+                let settings = Self { $($field: $read(Given::new($name, lookup($name), $default))?),+ };
+                read::check_together(&settings)?;
+                Ok(settings)
             }
         }
     };
@@ -121,6 +124,15 @@ settings! {
         default: Some("[]"),
         description: "JSON array of personas; the built-in `admin` is always there.",
         read: read::personas,
+    }
+    anonymous_persona: Option<String> {
+        name: "ANONYMOUS_PERSONA",
+        secret: false,
+        default: None,
+        description: "The persona of callers that present no credential at all; without it they get 401. For development: \
+                      accepted only while `PUBLIC_URL` is a loopback origin, and only from callers that use such an \
+                      address.",
+        read: read::text,
     }
     scheduler_token: Option<Secret<String>> {
         name: "SCHEDULER_TOKEN",
@@ -199,6 +211,31 @@ mod tests {
         ] {
             assert!(refusal(&[(name, value)]).contains(name), "{name}={value}");
         }
+    }
+
+    #[test]
+    fn callers_without_a_credential_have_a_persona_only_on_this_machine() {
+        let local = [("PUBLIC_URL", "http://localhost:4200"), ("ANONYMOUS_PERSONA", "admin")];
+        assert_eq!(load(&local).unwrap().anonymous_persona.as_deref(), Some("admin"));
+        for url in ["http://127.0.0.1:8787", "http://[::1]:8787", "https://localhost"] {
+            assert!(load(&[("PUBLIC_URL", url), ("ANONYMOUS_PERSONA", "admin")]).is_ok(), "{url}");
+        }
+        for url in [
+            "",
+            "https://postern.example.com",
+            "https://localhost.example.com",
+            "http://10.0.0.1",
+            "http://0.0.0.0",
+        ] {
+            let refused = refusal(&[("PUBLIC_URL", url), ("ANONYMOUS_PERSONA", "admin")]);
+            assert!(
+                refused.starts_with("ANONYMOUS_PERSONA ") && refused.contains("PUBLIC_URL"),
+                "{url}: {refused}"
+            );
+        }
+        let unknown = refusal(&[("PUBLIC_URL", "http://localhost:4200"), ("ANONYMOUS_PERSONA", "nobody")]);
+        assert!(unknown.starts_with("ANONYMOUS_PERSONA "), "{unknown}");
+        assert!(load(&[("PUBLIC_URL", "http://localhost:4200")]).unwrap().anonymous_persona.is_none());
     }
 
     #[test]

@@ -6,8 +6,8 @@
 
 use http::HeaderMap;
 use http::header::{HOST, ORIGIN};
+use kernel::net::is_loopback_url;
 use kernel::{Code, Error, Result};
-use url::{Host, Url};
 
 use crate::context::Origins;
 
@@ -29,16 +29,8 @@ pub(super) fn check(origins: Origins<'_>, headers: &HeaderMap) -> Result<()> {
         return Ok(());
     }
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).map(|host| format!("http://{host}"));
-    let development =
-        own.is_none_or(is_loopback) && is_loopback(origin) && host.as_deref().is_some_and(is_loopback);
+    let development = own.is_none_or(is_loopback_url)
+        && is_loopback_url(origin)
+        && host.as_deref().is_some_and(is_loopback_url);
     if development { Ok(()) } else { refused() }
-}
-
-fn is_loopback(url: &str) -> bool {
-    match Url::parse(url).ok().as_ref().and_then(Url::host) {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }

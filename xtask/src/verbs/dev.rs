@@ -9,7 +9,7 @@ use serde_json::json;
 use super::build;
 use crate::api::Postern;
 use crate::console;
-use crate::devvars::DevVars;
+use crate::devvars::{ANONYMOUS, DevVars};
 use crate::gateway;
 use crate::http;
 use crate::mcp;
@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// Loopback port to listen on
     #[arg(long, default_value_t = 8787)]
     port: u16,
+    /// Lets callers on this machine in without a key, as administrators, by the setting `ANONYMOUS_PERSONA`
+    #[arg(long)]
+    anonymous: bool,
     /// Runtime to run on
     #[arg(long, value_enum, default_value_t = Runtime::Workerd)]
     runtime: Runtime,
@@ -58,10 +61,11 @@ fn on_spin(args: &Args) -> Result<()> {
     if !args.demo {
         build::components()?;
         super::spin::check_version()?;
-        return super::spin::up(args.port);
+        return super::spin::up(args.port, args.anonymous);
     }
     build::postern(&tools, Runtime::Spin)?;
-    let gateway = gateway::start(&tools, Runtime::Spin, &[])?;
+    let more: &[_] = if args.anonymous { &[ANONYMOUS] } else { &[] };
+    let gateway = gateway::start(&tools, Runtime::Spin, more)?;
     introduce(&gateway.postern)?;
     let mut upstream = demo(&tools, &gateway.postern)?;
     if args.check {
@@ -144,6 +148,10 @@ fn serve(tools: &Tools, args: &Args) -> Result<Service> {
     let mut command = wrangler::local(tools);
     command.args(["dev", "--ip", "127.0.0.1", "--port", &port, "--inspector-port", "0"]);
     command.args(["--show-interactive-dev-session", "false"]);
+    if args.anonymous {
+        let (name, persona) = ANONYMOUS;
+        command.args(["--var", &format!("{name}:{persona}")]);
+    }
     Service::start("wrangler dev", &mut command, !args.check)
 }
 

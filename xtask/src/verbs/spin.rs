@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::build;
 use crate::console;
-use crate::devvars::Secrets;
+use crate::devvars::{ANONYMOUS, Secrets};
 use crate::process::Service;
 use crate::tools::Tools;
 use crate::workspace;
@@ -33,11 +33,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     check_version()?;
-    up(args.port)
+    up(args.port, false)
 }
 
-/// Runs `spin up` until it ends or Ctrl-C stops it.
-pub(crate) fn up(port: u16) -> Result<()> {
+/// Runs `spin up` until it ends or Ctrl-C stops it. With `anonymous`, callers need no key and are administrators.
+pub(crate) fn up(port: u16, anonymous: bool) -> Result<()> {
     let mut command = Command::new("spin");
     command.args(["up", "--listen", &format!("127.0.0.1:{port}")]).current_dir(workspace::root());
     if std::env::var_os("SPIN_VARIABLE_ENCRYPTION_KEY").is_none() {
@@ -51,6 +51,13 @@ pub(crate) fn up(port: u16) -> Result<()> {
             // A database that was made with other secrets cannot be used with fresh ones.
             .args(["--state-dir", &workspace::target_dir().join("spin-state").display().to_string()]);
         crate::fs_ext::remove_dir(&workspace::target_dir().join("spin-state"))?;
+    }
+    if anonymous {
+        let (name, persona) = ANONYMOUS;
+        command.env(format!("SPIN_VARIABLE_{name}"), persona);
+        if std::env::var_os("SPIN_VARIABLE_PUBLIC_URL").is_none() {
+            command.env("SPIN_VARIABLE_PUBLIC_URL", format!("http://127.0.0.1:{port}"));
+        }
     }
     println!("Postern runs at http://127.0.0.1:{port}. Ctrl-C stops it.");
     let status = Service::start("spin up", &mut command, true)?.wait()?;

@@ -9,6 +9,7 @@
     reason = "a test may panic, also in the functions that it calls"
 )]
 
+mod anonymous;
 mod directory;
 mod hoziron;
 mod kontext;

@@ -3,17 +3,18 @@
 use std::rc::Rc;
 
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HOST};
 
 use super::api_key;
 use crate::Platform;
 use crate::policy::persona::Persona;
+use kernel::net::is_loopback_url;
 use kernel::{Code, Error, Result};
 
 /// An authenticated caller. The type does not contain the caller's credential, which must never be sent to an upstream.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The stable principal: `apikey:<name>`.
+    /// The stable principal: `apikey:<name>`, or [`ANONYMOUS`].
     pub subject: String,
     /// The email address of the person or service that holds the key, if known.
     pub email: Option<String>,
@@ -33,9 +34,15 @@ impl Caller {
     }
 }
 
+/// The subject of callers that present no credential, where the setting `ANONYMOUS_PERSONA` admits these.
+pub const ANONYMOUS: &str = "anonymous";
+
 /// Returns the caller of a request. The credential is `X-API-Key: <key>` or `Authorization: Bearer <key>`. Fails with
 /// [`Code::Unauthenticated`] if there is none, or if the key is unknown or expired.
 pub async fn authenticate(platform: &Platform, headers: &HeaderMap) -> Result<Caller> {
+    if let Some(caller) = anonymous(platform, headers) {
+        return Ok(caller);
+    }
     let presented = credential(headers).ok_or_else(|| {
         Error::new(Code::Unauthenticated, "authentication required: send Authorization: Bearer <key>")
     })?;
@@ -47,6 +54,24 @@ pub async fn authenticate(platform: &Platform, headers: &HeaderMap) -> Result<Ca
         email: key.email.clone(),
         roles: key.roles.clone(),
         persona: platform.settings.personas.resolve(&key.roles),
+    })
+}
+
+/// Returns the caller that a request without any credential has, if the setting `ANONYMOUS_PERSONA` admits such
+/// callers. The request must be addressed to this machine (`Host`): a page of a browser whose name was rebound to a
+/// loopback address (DNS rebinding) is not let in, nor is a caller from the network.
+fn anonymous(platform: &Platform, headers: &HeaderMap) -> Option<Caller> {
+    let persona = platform.settings.personas.named(platform.settings.anonymous_persona.as_deref()?)?;
+    let has_credential = headers.contains_key("x-api-key") || headers.contains_key(AUTHORIZATION);
+    let host = headers.get(HOST)?.to_str().ok()?;
+    if has_credential || !is_loopback_url(&format!("http://{host}")) {
+        return None;
+    }
+    Some(Caller {
+        subject: ANONYMOUS.to_owned(),
+        email: None,
+        roles: persona.roles.clone(),
+        persona: Some(persona),
     })
 }
 

@@ -69,6 +69,11 @@ impl Personas {
         Ok(Self(personas))
     }
 
+    /// Returns the persona of this name.
+    pub fn named(&self, name: &str) -> Option<Rc<Persona>> {
+        self.0.iter().find(|persona| persona.name == name).cloned()
+    }
+
     /// Returns the persona of a caller with `roles`; `None` means that every tool is denied.
     pub fn resolve(&self, roles: &[String]) -> Option<Rc<Persona>> {
         self.0

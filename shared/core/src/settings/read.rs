@@ -3,11 +3,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use kernel::net::Policy;
+use kernel::net::{Policy, is_loopback_url};
 use kernel::seal::KeyRing;
 use kernel::secret::Secret;
 use kernel::{Code, Error, Result};
 
+use super::Settings;
 use crate::model::api_key::is_well_formed;
 use crate::policy::persona::Personas;
 
@@ -78,6 +79,25 @@ pub(super) fn document_url(Given { name, text }: Given) -> Result<Option<String>
 
 pub(super) fn personas(Given { name, text }: Given) -> Result<Personas> {
     Personas::parse(&text.unwrap_or_default()).map_err(|reason| refusal(format!("{name}: {reason}")))
+}
+
+#[allow(clippy::unnecessary_wraps)] // one of the functions that read a setting
+pub(super) fn text(Given { text, .. }: Given) -> Result<Option<String>> {
+    Ok(text)
+}
+
+/// Checks the rules between settings: `ANONYMOUS_PERSONA` names a persona, and lets callers in without a credential
+/// only where nobody but the developer can call.
+pub(super) fn check_together(settings: &Settings) -> Result<()> {
+    let Some(name) = &settings.anonymous_persona else { return Ok(()) };
+    if !settings.public_url.as_deref().is_some_and(is_loopback_url) {
+        let rule = "is for development only: PUBLIC_URL must be set to a loopback origin such as http://localhost:8787";
+        return Err(wrong("ANONYMOUS_PERSONA", rule));
+    }
+    if settings.personas.named(name).is_none() {
+        return Err(wrong("ANONYMOUS_PERSONA", "must name the persona \"admin\" or one of PERSONAS"));
+    }
+    Ok(())
 }
 
 pub(super) fn token(Given { name, text }: Given) -> Result<Option<Secret<String>>> {
