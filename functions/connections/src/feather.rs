@@ -4,6 +4,8 @@
 mod custom_mcp;
 mod discover;
 mod read;
+mod view;
+mod words;
 
 use kernel::{Error, Result};
 use postern_core::auth::ApiKeys;
@@ -33,6 +35,12 @@ enum Transport {
     Http,
     /// Streamable HTTP.
     StreamableHttp,
+    /// Streamable HTTP, as MCP's own documents spell it.
+    #[serde(rename = "streamable-http")]
+    StreamableHttpHyphenated,
+    /// Streamable HTTP, as some clients' configurations spell it.
+    #[serde(rename = "streamableHttp")]
+    StreamableHttpCamel,
 }
 
 /// A connection's UUID. A malformed id is answered like an unknown one: 404.

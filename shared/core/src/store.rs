@@ -7,6 +7,7 @@
 pub mod api_keys;
 pub mod audit_events;
 pub mod auth_events;
+pub mod connections;
 pub mod credentials;
 pub mod entries;
 pub mod integrations;

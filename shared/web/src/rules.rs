@@ -13,6 +13,9 @@ use utoipa::{PartialSchema, ToSchema};
 pub trait Rules: ToSchema {
     /// Returns the schemas of which a body must fit at least one (`anyOf`), besides the struct's derived schema.
     fn alternatives() -> Value;
+
+    /// Adds the schemas, by name, that [`alternatives`](Self::alternatives) refers to and no field does.
+    fn uses(_schemas: &mut Vec<(String, RefOr<Schema>)>) {}
 }
 
 /// A `T` whose schema has the rules of `T`. It is read from JSON like a `T`: the handler checks the rules.
@@ -43,5 +46,6 @@ impl<T: Rules> ToSchema for Ruled<T> {
 
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
         T::schemas(schemas);
+        T::uses(schemas);
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
 /// The body of a discovery request.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(description = "Whom to ask.")]
+#[schema(description = "The server to ask.")]
 struct DiscoverRequest {
     /// The server's MCP endpoint: https, at a public name or address.
     #[schema(value_type = UpstreamUrl)]

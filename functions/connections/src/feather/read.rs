@@ -2,24 +2,21 @@
 
 use http::HeaderValue;
 use http::header::LINK;
-use kernel::time::Timestamp;
 use kernel::{Error, Result};
 use postern_core::auth::{Admin, ApiKeys};
 use postern_core::model::credential::ORGANIZATION;
-use postern_core::model::entry::{self, Kind};
-use postern_core::model::integration::{Integration, State, ValidationStatus};
+use postern_core::model::entry::Kind;
+use postern_core::model::integration::{AuthMode, Integration};
 use postern_core::oauth::disconnect::disconnect;
-use postern_core::store::entries::{self, Reviewed};
-use postern_core::store::{credentials, integrations};
+use postern_core::store::{connections, credentials, entries, integrations};
 use postern_core::upstream::validation::{Verdict, validate};
 use postern_core::{Family, Platform};
 use serde::Serialize;
-use serde_json::value::RawValue;
 use web::paging::{Cursor, Keyset, Link, Page};
 use web::{Answer, Json, NoContent, Path, Query, Response};
 
-use super::VENDOR;
-use super::{ConnectionId, load};
+use super::view::{ConnectionView, ToolView};
+use super::{ConnectionId, load, words};
 
 const CURSOR: &str = "connections";
 const PAGE: u32 = 200;
@@ -40,152 +37,16 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .delete("/connections/{id}", remove)
         .summary("disconnect", "Disconnect an MCP server")
         .description("Its grant is revoked at the provider, its credentials and its catalogue are deleted.")
-        .returns("Gone.")
+        .returns("Disconnected.")
         .error(404, NOT_FOUND)
         .post("/connections/{id}/test-lease", test_lease)
         .summary("testLease", "Try a connection's credential")
         .description("Asks the server now, with the organization's credential.")
-        .returns("What came of it.")
+        .returns("The result, also where the server cannot be used.")
         .error(404, NOT_FOUND)
 }
 
 const NOT_FOUND: &str = "No such connection.";
-
-/// Where a connection stands.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = FeatherStatus)]
-pub(super) enum Status {
-    /// Usable.
-    Active,
-    /// Waits for the provider's redirect, or for a new sign-in.
-    PendingOauth,
-    /// Its last probe failed.
-    Error,
-    /// Taken out of use.
-    Disabled,
-}
-
-impl Status {
-    fn of(integration: &Integration) -> Self {
-        if integration.state == State::Stopped {
-            Self::Disabled
-        } else if integration.has_user_credentials() && !has_credential(integration) {
-            Self::PendingOauth
-        } else if integration.validation_status == ValidationStatus::Invalid {
-            Self::Error
-        } else {
-            Self::Active
-        }
-    }
-}
-
-/// Whether the organization, for which the integration was read, has a credential that can be used.
-fn has_credential(integration: &Integration) -> bool {
-    integration.user_connection.is_some_and(|connection| !connection.needs_reauth)
-}
-
-/// A connection.
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = FeatherConnection, description = "A connection to an MCP server.")]
-struct ConnectionView {
-    /// A UUID.
-    #[schema(format = "uuid")]
-    id: String,
-    /// Always `custom_mcp`.
-    #[schema(example = "custom_mcp")]
-    integration_key: &'static str,
-    /// Unique short name: prefix of its tools.
-    nickname_slug: String,
-    /// Display name.
-    nickname: String,
-    /// Always `custom_mcp`.
-    #[schema(example = "custom_mcp")]
-    vendor: &'static str,
-    /// The server's MCP endpoint.
-    #[schema(format = "uri")]
-    server_url: String,
-    status: Status,
-    /// Why it is not active.
-    #[schema(required = true)]
-    status_reason: Option<String>,
-    /// `synced` once its tools are known, else `pending`.
-    #[schema(example = "synced")]
-    tools_status: &'static str,
-    /// When its tools were last looked at.
-    #[schema(required = true)]
-    tools_synced_at: Option<Timestamp>,
-    /// When it was connected.
-    created_at: Timestamp,
-    /// When somebody last changed it.
-    updated_at: Timestamp,
-    /// Its tools; not in lists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    tools: Option<Vec<ToolView>>,
-}
-
-/// One tool of a connection.
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = FeatherTool)]
-struct ToolView {
-    /// Stable: the same for the same connection and name for ever.
-    id: String,
-    /// The connection.
-    #[schema(format = "uuid")]
-    connection_id: String,
-    /// The server's own name for it.
-    tool_path: String,
-    /// Its name at `/mcp`.
-    slug: String,
-    /// Whether agents see it while the connection is in use.
-    is_enabled: bool,
-    /// Its definition as its server has it.
-    #[schema(value_type = Object)]
-    definition: Box<RawValue>,
-    /// When its server last had it.
-    #[schema(required = true)]
-    last_seen_at: Option<Timestamp>,
-}
-
-impl From<Integration> for ConnectionView {
-    fn from(integration: Integration) -> Self {
-        let status = Status::of(&integration);
-        let is_synced = integration.catalogue_hash.is_some();
-        Self {
-            id: integration.id,
-            integration_key: VENDOR,
-            nickname_slug: integration.slug,
-            nickname: integration.content.name,
-            vendor: VENDOR,
-            server_url: integration.content.url,
-            status,
-            status_reason: integration.validation_message.filter(|_| status != Status::Active),
-            tools_status: if is_synced { "synced" } else { "pending" },
-            tools_synced_at: integration.last_validated_at.filter(|_| is_synced),
-            created_at: integration.created_at,
-            updated_at: integration.updated_at,
-            tools: None,
-        }
-    }
-}
-
-impl ToolView {
-    /// A tool of `integration`, with the definition that its server has now.
-    fn of(tool: Reviewed, integration: &Integration) -> Result<Self> {
-        let definition = RawValue::from_string(tool.found.unwrap_or(tool.definition))
-            .map_err(|error| Error::internal(error.to_string()))?;
-        Ok(Self {
-            id: tool.id,
-            connection_id: integration.id.clone(),
-            slug: format!("{}__{}", integration.slug, tool.name),
-            tool_path: tool.name,
-            is_enabled: tool.status == entry::Status::Approved,
-            definition,
-            last_seen_at: integration.last_validated_at,
-        })
-    }
-}
 
 /// Connections, in order of creation.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -224,7 +85,18 @@ async fn list(platform: &Platform, _: Admin, Query(cursor): Query<Cursor<Link>>)
         created_at: row.created_at.millis(),
         id: row.id.clone(),
     })?;
-    Ok(Listed { connections: Connections(rows.into_iter().map(Into::into).collect()), next })
+    Ok(Listed { connections: Connections(views(platform, rows).await?), next })
+}
+
+/// Returns what is shown of integrations that were read for the organization.
+async fn views(platform: &Platform, integrations: Vec<Integration>) -> Result<Vec<ConnectionView>> {
+    let ids: Vec<&str> = integrations.iter().map(|integration| integration.id.as_str()).collect();
+    let mut times = connections::times(platform, &ids).await?;
+    let view = |integration: Integration| {
+        let times = times.remove(&integration.id).unwrap_or_default();
+        ConnectionView::of(integration, times)
+    };
+    Ok(integrations.into_iter().map(view).collect())
 }
 
 /// Answers 200 with the connection and its tools; 404 for an unknown id.
@@ -232,7 +104,8 @@ async fn get(platform: &Platform, _: Admin, Path(id): Path<ConnectionId>) -> Res
     let integration = load(platform, id).await?;
     let found = entries::review(platform, Kind::Tool, &integration.id, None, None, MOST_TOOLS).await?;
     let tools = found.into_iter().map(|tool| ToolView::of(tool, &integration)).collect::<Result<_>>()?;
-    Ok(Json(ConnectionView { tools: Some(tools), ..integration.into() }))
+    let times = connections::times(platform, &[&integration.id]).await?.remove(&integration.id);
+    Ok(Json(ConnectionView::of(integration, times.unwrap_or_default()).with_tools(tools)))
 }
 
 /// What a probe of the credential said.
@@ -255,12 +128,15 @@ struct Lease {
 async fn test_lease(platform: &Platform, _: Admin, Path(id): Path<ConnectionId>) -> Result<Json<Lease>> {
     let integration = load(platform, id).await?;
     let verdict = validate(platform, &integration, ORGANIZATION).await?;
-    let is_signed_in = !integration.has_user_credentials()
+    let has_credential = !integration.has_user_credentials()
         || credentials::of_organization(platform, &integration.id).await?.is_some();
     let detail = match verdict {
-        Verdict::Usable if is_signed_in => None,
+        Verdict::Usable if has_credential => None,
+        Verdict::Usable if integration.content.auth_mode == AuthMode::UserToken => {
+            Some("reachable, but each user has a token of their own".to_owned())
+        }
         Verdict::Usable => Some("reachable, but nobody has signed in yet".to_owned()),
-        Verdict::Unusable(reason) => Some(reason),
+        Verdict::Unusable(reason) => Some(words::text(&reason)),
         Verdict::CredentialsMissing(keys) => Some(format!("credentials are missing: {}", keys.join(", "))),
     };
     Ok(Json(Lease { ok: detail.is_none(), url: integration.content.url, detail }))

@@ -9,4 +9,6 @@
 )]
 
 mod feather;
+mod feather_body;
+mod feather_view;
 mod own;

@@ -1,9 +1,10 @@
 //! Credentials that Postern presents to upstreams: their owner, their values, and the headers that carry them.
 //!
 //! A header template is a header's name and a value with placeholders: `{key}` stands for a value, `{base64(a:b)}`
-//! for the Base64 form of two values joined by a colon (RFC 7617). Without templates a token is sent as
-//! `Authorization: Bearer` (RFC 6750).
+//! for the Base64 form of two values joined by a colon (RFC 7617). `{{` and `}}` stand for braces. Without templates a
+//! token is sent as `Authorization: Bearer` (RFC 6750).
 
+mod header;
 pub mod schema;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -14,6 +15,7 @@ use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use self::header::{HeaderNameError, check_header_name, is_header_value};
 use super::field::check_token;
 use kernel::ports::Timestamp;
 use kernel::secret::Secret;
@@ -27,27 +29,6 @@ pub const TOKEN: &str = "token";
 pub const MOST: usize = 16;
 /// Longest key of a value.
 const LONGEST_KEY: usize = 64;
-/// Longest value of a header template, in bytes.
-const LONGEST_TEMPLATE: usize = 1024;
-/// Headers that no template may set, because they belong to the transport, to MCP, or to proxies on the way.
-const FORBIDDEN: [&str; 14] = [
-    "accept",
-    "accept-encoding",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "user-agent",
-];
-const FORBIDDEN_PREFIXES: [&str; 5] = ["mcp-", "proxy-", "cf-", "x-forwarded-", "sec-"];
-
 /// A credential as it is stored. It is opened for one request at a time.
 #[derive(Clone, Debug)]
 pub struct SealedCredential {
@@ -192,18 +173,30 @@ impl HeaderTemplate {
         Self { name: "Authorization".to_owned(), value: format!("Bearer {{{TOKEN}}}") }
     }
 
+    /// Returns the template of a header that is sent as it is, whatever braces `value` has.
+    pub fn literal(name: &str, value: &str) -> Self {
+        Self { name: name.to_owned(), value: value.replace('{', "{{").replace('}', "}}") }
+    }
+
     /// Returns `true` for that template, however its name is written.
     pub fn is_bearer(&self) -> bool {
         let bearer = Self::bearer();
         self.name.eq_ignore_ascii_case(&bearer.name) && self.value == bearer.value
     }
 
+    /// Returns the parts of the value; `None` for a value with a brace that is neither doubled nor part of a placeholder.
     fn parts(&self) -> Option<Vec<Part<'_>>> {
         let mut parts = Vec::new();
         let mut rest = self.value.as_str();
-        while let Some((literal, after)) = rest.split_once('{') {
-            let (name, after) = after.split_once('}')?;
+        while let Some(at) = rest.find(['{', '}']) {
+            let (literal, braces) = rest.split_at(at);
             parts.push(Part::Literal(literal));
+            if let Some(after) = braces.strip_prefix("{{").or_else(|| braces.strip_prefix("}}")) {
+                parts.push(Part::Literal(braces.get(..1)?));
+                rest = after;
+                continue;
+            }
+            let (name, after) = braces.strip_prefix('{')?.split_once('}')?;
             parts.push(match name.strip_prefix("base64(").and_then(|name| name.strip_suffix(')')) {
                 Some(pair) => {
                     let (user, password) = pair.split_once(':').filter(|(a, b)| is_key(a) && is_key(b))?;
@@ -215,8 +208,7 @@ impl HeaderTemplate {
             rest = after;
         }
         parts.push(Part::Literal(rest));
-        let sound = parts.iter().all(|part| !matches!(part, Part::Literal(text) if text.contains('}')));
-        sound.then_some(parts)
+        Some(parts)
     }
 
     fn keys(&self) -> Vec<&str> {
@@ -238,17 +230,17 @@ pub fn check_templates(templates: &[HeaderTemplate]) -> Result<()> {
     }
     let mut names = HashSet::new();
     for template in templates {
-        let name = HeaderName::try_from(&template.name)
-            .map_err(|_| Error::invalid("a header template has a malformed name"))?;
-        let lower = name.as_str();
-        if FORBIDDEN.contains(&lower) || FORBIDDEN_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
-            return Err(Error::invalid(format!("a header template must not set {lower}")));
-        }
-        let visible = template.value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-        let well_formed = visible && (1..=LONGEST_TEMPLATE).contains(&template.value.len());
-        if !well_formed || template.parts().is_none() {
+        let name = check_header_name(&template.name).map_err(|refused| match refused {
+            HeaderNameError::Malformed => Error::invalid("a header template has a malformed name"),
+            HeaderNameError::Reserved(name) => {
+                Error::invalid(format!("a header template must not set {name}"))
+            }
+        })?;
+        // A doubled brace counts once, since it stands for one.
+        let value = template.value.replace("{{", "{").replace("}}", "}");
+        if !is_header_value(&value) || template.parts().is_none() {
             return Err(Error::invalid(format!(
-                "the template of header {lower} must be visible ASCII with placeholders such as {{token}} or \
+                "the template of header {name} must be visible ASCII with placeholders such as {{token}} or \
                  {{base64(user:password)}}"
             )));
         }
@@ -325,6 +317,9 @@ mod tests {
             ("{A}-{B}", &[("A", "1"), ("B", "2")], "1-2"),
             ("Bearer {GITHUB_TOKEN}", &[("token", "alone")], "Bearer alone"),
             ("literal", &[("token", "unused")], "literal"),
+            ("{{token}}", &[("token", "unused")], "{token}"),
+            ("{{{token}}}", &[("token", "t")], "{t}"),
+            ("a}}{{b", &[("token", "unused")], "a}{b"),
         ] {
             assert_eq!(rendered(value, pairs).as_deref(), Some(expected), "{value}");
         }
@@ -332,6 +327,18 @@ mod tests {
         let two = [template("X-A", "{A}"), template("X-B", "{B}")];
         assert_eq!(missing_keys(&two, Some(&values(&[("B", "2")]))), ["A"]);
         assert_eq!(missing_keys(&two, None), ["A", "B"]);
+    }
+
+    #[test]
+    fn a_literal_header_is_sent_as_it_is() {
+        for value in
+            ["{token}", "{", "}", "}{", "{{", "{}}", "{base64(a:b)}", "{\"a\":{\"b\":1}}", &"{".repeat(1024)]
+        {
+            let template = HeaderTemplate::literal("X-A", value);
+            check_templates(std::slice::from_ref(&template)).unwrap();
+            let headers = render(&[template], None).unwrap();
+            assert_eq!(headers.first().map(|(_, sent)| sent.to_str().unwrap()), Some(value));
+        }
     }
 
     #[test]
@@ -345,11 +352,13 @@ mod tests {
             ("X-A", ""),
             ("X-A", "canary {token"),
             ("X-A", "canary token}"),
+            ("X-A", "canary {{token}"),
+            ("X-A", "canary {token}}"),
             ("X-A", "canary {}"),
             ("X-A", "canary {a b}"),
             ("X-A", "canary {base64(a)}"),
             ("X-A", "canary\r\nX-Evil: 1"),
-            ("X-A", &"x".repeat(LONGEST_TEMPLATE + 1)),
+            ("X-A", &"x".repeat(header::LONGEST_TEMPLATE + 1)),
         ] {
             let refused = check_templates(&[template(name, value)]).unwrap_err();
             assert!(!refused.message.contains("canary"), "{refused}");

@@ -76,9 +76,7 @@ impl OauthConfig {
             ("oauth.tokenUrl", &self.token_url),
         ] {
             if let Some(url) = url {
-                SafeUrl::parse(url, policy).map_err(|refused| {
-                    Error::invalid(format!("{field}: {refused}")).with_reason(field, refused.to_string())
-                })?;
+                SafeUrl::parse(url, policy).map_err(|refused| refused.field(field))?;
             }
         }
         for (field, text) in [

@@ -35,7 +35,13 @@ impl Dialect for Feather {
     }
 
     fn body(&self, _status: StatusCode, failure: &Failure, id: &RequestId) -> String {
-        let error = FeatherFailure { code: failure.code(), message: &failure.message() };
+        // Callers of this dialect send their key in a header of its own.
+        let message = if failure.is_unauthenticated() {
+            "authentication required: send a valid API key in the header x-api-key".into()
+        } else {
+            failure.message()
+        };
+        let error = FeatherFailure { code: failure.code(), message: &message };
         text(&FeatherError { error, request_id: &id.0 })
     }
 

@@ -7,7 +7,8 @@ use utoipa::openapi::Schema;
 use utoipa::openapi::schema::{AdditionalProperties, AllOfBuilder, ArrayBuilder, ObjectBuilder, Type};
 
 use super::super::field::Token;
-use super::{FORBIDDEN, FORBIDDEN_PREFIXES, HeaderTemplate, LONGEST_KEY, LONGEST_TEMPLATE, MOST};
+use super::header::{FORBIDDEN, FORBIDDEN_PREFIXES, LONGEST_TEMPLATE};
+use super::{HeaderTemplate, LONGEST_KEY, MOST};
 
 schema_type! {
     /// The values of a credential by key.
@@ -35,7 +36,7 @@ schema_type! {
 }
 
 schema_type! {
-    /// The values of headers by name, without placeholders.
+    /// The values of headers by name, which are sent as they are.
     PlainHeaders, plain_headers(), uses HeaderName
 }
 
@@ -87,18 +88,18 @@ fn header_name() -> ObjectBuilder {
 
 fn header_value() -> ObjectBuilder {
     let key = key();
-    text(format!("^(?:[ -z|~]|\\{{(?:{key}|base64\\({key}:{key}\\))\\}})+$"))
+    text(format!("^(?:[ -z|~]|\\{{\\{{|\\}}\\}}|\\{{(?:{key}|base64\\({key}:{key}\\))\\}})+$"))
         .max_length(Some(LONGEST_TEMPLATE))
         .write_only(true)
         .description(Some(
             "Visible ASCII and spaces, with placeholders: `{key}`, or `{base64(user:password)}` for Basic \
-             authentication.",
+             authentication. `{{` and `}}` stand for braces.",
         ))
         .examples([json!("Bearer {token}")])
 }
 
 fn plain_headers() -> ObjectBuilder {
-    let value = text("^[ -z|~]+$").max_length(Some(LONGEST_TEMPLATE));
+    let value = text("^[ -~]+$").max_length(Some(LONGEST_TEMPLATE));
     ObjectBuilder::new()
         .schema_type(Type::Object)
         .property_names(Some(AllOfBuilder::new().item(reference::<HeaderName>())))
@@ -106,6 +107,6 @@ fn plain_headers() -> ObjectBuilder {
         .max_properties(Some(MOST))
         .write_only(true)
         .description(Some(
-            "Headers by name, with values of visible ASCII without braces. Sealed at once, never returned.",
+            "Headers by name, with values of visible ASCII, which are sent as they are. Sealed at once, never returned.",
         ))
 }

@@ -20,6 +20,9 @@ pub struct Reviewed {
     pub found: Option<String>,
     /// When a probe first found the entry.
     pub first_seen_at: Timestamp,
+    /// When the last probe that found the entry was recorded; a probe that finds nothing changed in the whole catalogue is
+    /// not recorded here.
+    pub last_seen_at: Timestamp,
     /// When `status` or `definition` last changed.
     pub changed_at: Option<Timestamp>,
     /// When `definition` was approved; `None` means never.
@@ -28,7 +31,8 @@ pub struct Reviewed {
 
 macro_rules! columns {
     () => {
-        "t.id, t.name, t.status, t.definition, t.found_definition, t.first_seen_at, t.changed_at, t.approved_at"
+        "t.id, t.name, t.status, t.definition, t.found_definition, t.first_seen_at, t.last_seen_at, t.changed_at,
+         t.approved_at"
     };
 }
 
@@ -141,6 +145,7 @@ fn from_row(row: Row) -> Result<Reviewed> {
         definition: row.text()?,
         found: row.optional_text()?,
         first_seen_at: row.time()?,
+        last_seen_at: row.time()?,
         changed_at: row.optional_time()?,
         approved_at: row.optional_time()?,
     })
