@@ -19,6 +19,7 @@ mod bad_input;
 mod clients;
 mod control;
 mod dialects;
+mod documents;
 mod drift;
 mod eras;
 mod errors;

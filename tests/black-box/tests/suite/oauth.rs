@@ -4,6 +4,7 @@
 mod admin;
 mod callback;
 mod canary;
+mod documents;
 mod feather;
 mod identity;
 mod interleaved;
@@ -132,7 +133,7 @@ async fn init(user: &Api, id: &str) -> Result<Value> {
 }
 
 /// `object` with `members` added or replaced.
-fn with(mut object: Value, members: &Value) -> Value {
+pub(crate) fn with(mut object: Value, members: &Value) -> Value {
     for (name, value) in members.as_object().into_iter().flatten() {
         object[name] = value.clone();
     }

@@ -29,12 +29,12 @@ async fn update_an_integration() -> Result<()> {
     let admin = world.postern.admin()?;
     let schema = json!({"type": "string"});
     let given = json!({"authMode": "user_token", "credentialSchema": schema, "capabilities": {"tools": {}}});
-    let created = create(&admin, "Row 4", given).await?;
+    let created = create(&admin, "Change", given).await?;
     // Absent members stay as they are; only updatedAt changes.
     let before = registry::settled(&world.postern, &created.id).await?.object;
     tokio::time::sleep(Duration::from_millis(5)).await;
     for (body, changed) in [
-        (json!({"name": "Row 4 renamed"}), json!({"name": "Row 4 renamed"})),
+        (json!({"name": "Change renamed"}), json!({"name": "Change renamed"})),
         (json!({"capabilities": {"prompts": {}}}), json!({"capabilities": {"prompts": {}}})),
         (json!({"toolPolicy": "review"}), json!({"toolPolicy": "review"})),
         (
@@ -42,7 +42,7 @@ async fn update_an_integration() -> Result<()> {
             json!({"credentialHeadersConfigured": true}),
         ),
         (json!({"credentialHeaders": null}), json!({"credentialHeadersConfigured": false})),
-        (json!({"toolPolicy": "auto", "name": "Row 4"}), json!({"toolPolicy": "auto", "name": "Row 4"})),
+        (json!({"toolPolicy": "auto", "name": "Change"}), json!({"toolPolicy": "auto", "name": "Change"})),
     ] {
         let unchanged = world.postern.integration(&created.id).await?.object;
         let mut expected = unchanged.clone();
@@ -59,7 +59,7 @@ async fn update_an_integration() -> Result<()> {
         assert_eq!(patched, read, "{body}");
     }
     let unchanged = patch(&admin, &created.id, json!({})).await?;
-    assert_eq!((&unchanged["name"], &unchanged["capabilities"]), (&json!("Row 4"), &json!({"prompts": {}})));
+    assert_eq!((&unchanged["name"], &unchanged["capabilities"]), (&json!("Change"), &json!({"prompts": {}})));
 
     // `null` clears an optional member, and is refused for a required one.
     let cleared =
@@ -73,15 +73,15 @@ async fn update_an_integration() -> Result<()> {
         let message = kontext_refusal(&answer, 400, "validation_error").context(name)?;
         assert!(message.contains(name), "{name}: {message}");
     }
-    let duplicate = create(&admin, "Row 4 other", json!({})).await?;
-    let answer = admin.patch(&path(&duplicate.id, ""), &json!({"name": "Row 4"})).await?;
+    let duplicate = create(&admin, "Change other", json!({})).await?;
+    let answer = admin.patch(&path(&duplicate.id, ""), &json!({"name": "Change"})).await?;
     kontext_refusal(&answer, 409, "duplicate")?;
     assert_eq!(
-        patch(&admin, &created.id, json!({"name": "Row 4"})).await?["name"],
-        "Row 4",
+        patch(&admin, &created.id, json!({"name": "Change"})).await?["name"],
+        "Change",
         "an integration may keep its own name"
     );
-    kontext_refuses("PATCH", |id| path(id, ""), Some(&json!({"name": "Row 4 nobody"}))).await
+    kontext_refuses("PATCH", |id| path(id, ""), Some(&json!({"name": "Change nobody"}))).await
 }
 
 /// The rules between fields are checked on the integration that a PATCH leads to, not on the body alone.
@@ -89,7 +89,7 @@ async fn update_an_integration() -> Result<()> {
 async fn update_across_fields() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
-    let created = create(&admin, "Row 4 fields", json!({})).await?;
+    let created = create(&admin, "Change fields", json!({})).await?;
     let refused = async |body: Value, named: &str| -> Result<()> {
         let answer = admin.patch(&path(&created.id, ""), &body).await?;
         let message = kontext_refusal(&answer, 400, "validation_error").with_context(|| body.to_string())?;
@@ -123,14 +123,14 @@ async fn update_across_fields() -> Result<()> {
 async fn update_resets_what_depends_on_it() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
-    let body = json!({"name": "Row 4 reset", "url": world.stub.url("/modern"), "authMode": "user_token"});
+    let body = json!({"name": "Change reset", "url": world.stub.url("/modern"), "authMode": "user_token"});
     let created = world.postern.register_with(body).await?;
     let connection = path(&created.id, "connection");
     let developer = world.postern.caller(&world.developer)?;
     for api in [&developer, &admin] {
         api.post(&connection, &json!({"token": "a-token-of-mine"})).await?.expect(201)?;
     }
-    let renamed = patch(&admin, &created.id, json!({"name": "Row 4 reset too"})).await?;
+    let renamed = patch(&admin, &created.id, json!({"name": "Change reset too"})).await?;
     assert_eq!(renamed["validationStatus"], "valid", "another name keeps the result of the last probe");
 
     let moved = patch(&admin, &created.id, json!({"url": world.stub.url("/dual?tools=2")})).await?;
@@ -161,15 +161,15 @@ async fn update_resets_what_depends_on_it() -> Result<()> {
 async fn update_revives_an_archived_integration() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
-    let created = create(&admin, "Row 4 archived", json!({})).await?;
+    let created = create(&admin, "Change archived", json!({})).await?;
     assert_eq!(admin.delete(&path(&created.id, "")).await?.status, 204);
-    for body in [json!({}), json!({"name": "Row 4 alive"}), json!({"confirmUnarchive": false})] {
+    for body in [json!({}), json!({"name": "Change alive"}), json!({"confirmUnarchive": false})] {
         kontext_refusal(&admin.patch(&path(&created.id, ""), &body).await?, 404, "not_found")?;
     }
     let revived =
-        patch(&admin, &created.id, json!({"confirmUnarchive": true, "name": "Row 4 alive"})).await?;
-    assert_eq!((&revived["id"], &revived["name"]), (&json!(created.id), &json!("Row 4 alive")));
-    assert_eq!(world.postern.integration(&created.id).await?.object["name"], "Row 4 alive");
+        patch(&admin, &created.id, json!({"confirmUnarchive": true, "name": "Change alive"})).await?;
+    assert_eq!((&revived["id"], &revived["name"]), (&json!(created.id), &json!("Change alive")));
+    assert_eq!(world.postern.integration(&created.id).await?.object["name"], "Change alive");
     Ok(())
 }
 
@@ -177,7 +177,7 @@ async fn update_revives_an_archived_integration() -> Result<()> {
 async fn archive_an_integration() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
-    let body = json!({"name": "Row 5", "url": world.stub.url("/modern"), "authMode": "user_token"});
+    let body = json!({"name": "Archiving", "url": world.stub.url("/modern"), "authMode": "user_token"});
     let created = world.postern.register_with(body).await?;
     let developer = world.postern.caller(&world.developer)?;
     developer.post(&path(&created.id, "connection"), &json!({"token": "mine"})).await?.expect(201)?;
@@ -185,7 +185,7 @@ async fn archive_an_integration() -> Result<()> {
 
     let answer = admin.delete(&path(&created.id, "")).await?;
     assert_eq!((answer.status, answer.text.as_str()), (204, ""));
-    let listed = admin.get(&format!("{INTEGRATIONS}?name=Row%205")).await?.expect(200)?;
+    let listed = admin.get(&format!("{INTEGRATIONS}?name=Archiving")).await?.expect(200)?;
     assert_eq!(listed, json!({"items": []}));
     for (method, part) in [
         ("GET", ""),
@@ -200,7 +200,7 @@ async fn archive_an_integration() -> Result<()> {
     }
     fixtures::seen(&world.postern, "the archived integration's tools are gone", async || {
         let tools = fixtures::modern_tools(&developer, "/mcp").await?;
-        Ok((!tools.iter().any(|tool| tool.starts_with("row-5__"))).then_some(()))
+        Ok((!tools.iter().any(|tool| tool.starts_with("archiving__"))).then_some(()))
     })
     .await?;
 

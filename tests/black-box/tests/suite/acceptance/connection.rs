@@ -65,13 +65,13 @@ async fn refusals(method: &str, body: Option<&Value>) -> Result<()> {
 async fn add_a_users_token() -> Result<()> {
     let world = world().await?;
     let (admin, developer) = (world.postern.admin()?, world.postern.caller(&world.developer)?);
-    let created = create("Row 10", json!({})).await?;
+    let created = create("Adding", json!({})).await?;
     let connection = path(&created.id, "connection");
     let expected = json!({"connection": {"connected": true, "status": "connected"}});
     for body in [
-        json!({"token": "canary-of-row-10"}),
-        json!({"token": "canary-of-row-10-again"}),
-        json!({"credentials": {"email": "a@example.com", "token": "canary-of-row-10"}}),
+        json!({"token": "canary-of-adding"}),
+        json!({"token": "canary-of-adding-again"}),
+        json!({"credentials": {"email": "a@example.com", "token": "canary-of-adding"}}),
     ] {
         let answer = developer.post(&connection, &body).await?;
         assert_eq!(answer.expect(201)?, expected, "{body}");
@@ -103,7 +103,7 @@ async fn add_a_users_token() -> Result<()> {
         json!({"authMode": "oauth"}),
         json!({"authMode": "server_token", "serverToken": "t"}),
     ] {
-        let name = format!("Row 10 {}", mode["authMode"]);
+        let name = format!("Adding {}", mode["authMode"]);
         let other = create(&name, mode).await?;
         let answer = developer.post(&path(&other.id, "connection"), &json!({"token": "t"})).await?;
         let message = kontext_refusal(&answer, 400, "validation_error").context(name)?;
@@ -140,7 +140,7 @@ async fn a_credential_has_to_match_its_schema() -> Result<()> {
     .into_iter()
     .enumerate()
     {
-        let created = create(&format!("Row 10 schema {n}"), json!({"credentialSchema": schema})).await?;
+        let created = create(&format!("Adding schema {n}"), json!({"credentialSchema": schema})).await?;
         let answer = developer.post(&path(&created.id, "connection"), &body).await?;
         match place {
             None => assert_eq!(answer.status, 201, "{body}: {}", answer.text),
@@ -159,7 +159,7 @@ async fn a_credential_has_to_match_its_schema() -> Result<()> {
 #[tokio::test]
 async fn get_a_users_connection() -> Result<()> {
     let world = world().await?;
-    let created = create("Row 11", json!({})).await?;
+    let created = create("Standing", json!({})).await?;
     let (developer, colleague, admin) = (
         world.postern.caller(&world.developer)?,
         world.postern.caller(&world.colleague)?,
@@ -180,7 +180,7 @@ async fn get_a_users_connection() -> Result<()> {
         let shown = world.postern.integration(&created.id).await?.object;
         let status = if expected[2] { "connected" } else { "disconnected" };
         assert_eq!(shown["userConnection"], json!({"connected": expected[2], "status": status}));
-        let listed = admin.get(&format!("{INTEGRATIONS}?name=Row%2011")).await?.expect(200)?;
+        let listed = admin.get(&format!("{INTEGRATIONS}?name=Standing")).await?.expect(200)?;
         assert_eq!(listed["items"][0]["userConnection"], shown["userConnection"]);
     }
     refusals("GET", None).await
@@ -189,7 +189,7 @@ async fn get_a_users_connection() -> Result<()> {
 #[tokio::test]
 async fn revoke_a_users_connection() -> Result<()> {
     let world = world().await?;
-    let created = create("Row 12", json!({})).await?;
+    let created = create("Revoking", json!({})).await?;
     let connection = path(&created.id, "connection");
     let (developer, colleague) =
         (world.postern.caller(&world.developer)?, world.postern.caller(&world.colleague)?);
@@ -206,7 +206,7 @@ async fn revoke_a_users_connection() -> Result<()> {
         assert!(!connected(&developer, &created.id).await?);
         assert!(connected(&colleague, &created.id).await?, "another user stays connected");
     }
-    let none = create("Row 12 none", json!({"authMode": "none"})).await?;
+    let none = create("Revoking none", json!({"authMode": "none"})).await?;
     assert_eq!(developer.delete(&path(&none.id, "connection")).await?.status, 204);
     refusals("DELETE", None).await
 }

@@ -68,15 +68,16 @@ async fn install_an_integration() -> Result<()> {
     let url = world.stub.url("/modern?tools=5");
 
     // An upstream's URL with a name and an id; the stub takes GitHub's place.
-    let body = json!({"source": {"url": url, "name": "GitHub of row 14"}, "id": "row-14-connector"});
-    assert_eq!(client.install_probed(body.clone(), 5).await?, "row-14-connector");
-    let item = client.item("row-14-connector").await?;
-    assert_eq!(item, Some(json!({"id": "row-14-connector", "status": "stopped", "tools_count": 5})));
+    let body = json!({"source": {"url": url, "name": "GitHub of installing"}, "id": "installing-connector"});
+    assert_eq!(client.install_probed(body.clone(), 5).await?, "installing-connector");
+    let item = client.item("installing-connector").await?;
+    assert_eq!(item, Some(json!({"id": "installing-connector", "status": "stopped", "tools_count": 5})));
     hoziron(&client.api.post("/integrations/install", &body).await?, "Duplicate")?;
 
     // A source that is only a URL; the other dialect shows the integration too.
-    let id = client.install(json!({"source": url, "name": "Row 14 by URL", "id": "row-14-url"})).await?;
-    let found = client.api.get(&format!("{INTEGRATIONS}?name=Row%2014%20by%20URL")).await?.expect(200)?;
+    let id =
+        client.install(json!({"source": url, "name": "Installing by URL", "id": "installing-url"})).await?;
+    let found = client.api.get(&format!("{INTEGRATIONS}?name=Installing%20by%20URL")).await?.expect(200)?;
     let seen = &found["items"][0];
     super::check_form(seen)?;
     for (member, expected) in
@@ -89,18 +90,18 @@ async fn install_an_integration() -> Result<()> {
     // Every member at once: headers with placeholders, their values, a policy.
     let body = json!({
         "source": {
-            "url": world.stub.url("/guarded/plain/modern"), "name": "Row 14 inline", "description": "All of it.",
+            "url": world.stub.url("/guarded/plain/modern"), "name": "Installing inline", "description": "All of it.",
             "headers": [{"name": "X-Api-Key", "value": "Key {API_KEY}"}],
             "credentials": [{"key": "API_KEY", "label": "API key", "secret": true}],
         },
-        "id": "row-14-inline",
-        "credentials": {"API_KEY": "canary-of-row-14"},
+        "id": "installing-inline",
+        "credentials": {"API_KEY": "canary-of-installing"},
         "config": {"tool_policy": "review"},
     });
     let answer = client.api.post("/integrations/install", &body).await?;
-    assert_eq!(answer.expect(201)?, json!({"id": "row-14-inline", "installed": true}));
+    assert_eq!(answer.expect(201)?, json!({"id": "installing-inline", "installed": true}));
     assert!(!answer.text.contains("canary"));
-    let found = client.api.get(&format!("{INTEGRATIONS}?name=Row%2014%20inline")).await?;
+    let found = client.api.get(&format!("{INTEGRATIONS}?name=Installing%20inline")).await?;
     assert_eq!(found.expect(200)?["items"][0]["toolPolicy"], "review");
     assert!(!found.text.contains("canary"), "{}", found.text);
     refusals_of_an_installation(&url).await
@@ -141,40 +142,40 @@ async fn refusals_of_an_installation(url: &str) -> Result<()> {
 async fn remove_an_integration() -> Result<()> {
     let world = world().await?;
     let client = Hoziron::of(&world.postern)?;
-    let source = json!({"source": world.stub.url("/modern"), "id": "row-15"});
+    let source = json!({"source": world.stub.url("/modern"), "id": "removal"});
     let remove = async |id: &str, query: &str| client.api.delete(&format!("/integrations/{id}{query}")).await;
-    let gone = json!({"id": "row-15", "installed": false});
+    let gone = json!({"id": "removal", "installed": false});
 
     client.install_probed(source.clone(), 7).await?;
-    assert_eq!(remove("row-15", "").await?.expect(200)?, gone);
-    assert_eq!(client.item("row-15").await?, None);
-    hoziron(&remove("row-15", "").await?, "NotFound")?;
-    hoziron(&client.act("row-15", "start").await?, "NotFound")?;
+    assert_eq!(remove("removal", "").await?.expect(200)?, gone);
+    assert_eq!(client.item("removal").await?, None);
+    hoziron(&remove("removal", "").await?, "NotFound")?;
+    hoziron(&client.act("removal", "start").await?, "NotFound")?;
 
     // A running integration is removed only with `force`. Its name is free again at once.
     client.install_probed(source, 7).await?;
-    client.run("row-15", "start").await?;
+    client.run("removal", "start").await?;
     let developer = world.postern.caller(&world.developer)?;
     fixtures::seen(&world.postern, "the integration's tools are offered", async || {
         let tools = fixtures::modern_tools(&developer, "/mcp").await?;
-        Ok(tools.contains("row-15__echo").then_some(()))
+        Ok(tools.contains("removal__echo").then_some(()))
     })
     .await?;
     for query in ["", "?force=false"] {
-        let message = hoziron(&remove("row-15", query).await?, "InvalidState").context(query)?;
+        let message = hoziron(&remove("removal", query).await?, "InvalidState").context(query)?;
         assert!(message.contains("force"), "{message}");
     }
-    hoziron(&remove("row-15", "?force=maybe").await?, "ValidationError")?;
-    assert_eq!(client.status("row-15").await?["status"], "running", "a refusal removes nothing");
-    assert_eq!(remove("row-15", "?force=true").await?.expect(200)?, gone);
-    assert_eq!(client.item("row-15").await?, None);
+    hoziron(&remove("removal", "?force=maybe").await?, "ValidationError")?;
+    assert_eq!(client.status("removal").await?["status"], "running", "a refusal removes nothing");
+    assert_eq!(remove("removal", "?force=true").await?.expect(200)?, gone);
+    assert_eq!(client.item("removal").await?, None);
     fixtures::seen(&world.postern, "the removed integration's tools are gone", async || {
         let tools = fixtures::modern_tools(&developer, "/mcp").await?;
-        Ok((!tools.iter().any(|tool| tool.starts_with("row-15__"))).then_some(()))
+        Ok((!tools.iter().any(|tool| tool.starts_with("removal__"))).then_some(()))
     })
     .await?;
     let rows = "SELECT (SELECT count(*) FROM catalogue_entries t JOIN integrations i ON i.id = t.integration_id \
-                WHERE i.slug = 'row-15') AS tools";
+                WHERE i.slug = 'removal') AS tools";
     assert_eq!(world.postern.sql(rows, json!([])).await?, [json!({"tools": 0})] as [Value; 1]);
     super::hoziron_refuses("DELETE", |id| format!("/integrations/{id}")).await
 }

@@ -19,11 +19,11 @@ async fn create_an_integration() -> Result<()> {
 
     // A body with the required members only.
     let answer =
-        admin.post(INTEGRATIONS, &json!({"name": "Row 1", "url": world.stub.url("/modern")})).await?;
+        admin.post(INTEGRATIONS, &json!({"name": "Creation", "url": world.stub.url("/modern")})).await?;
     let least = integration(&answer, 201)?;
     assert_eq!(answer.header("location"), path(&least.id, ""));
     let defaults = json!({
-        "id": least.id, "slug": "row-1", "name": "Row 1", "url": world.stub.url("/modern"),
+        "id": least.id, "slug": "creation", "name": "Creation", "url": world.stub.url("/modern"),
         "category": "gateway_remote_mcp", "authMode": "none", "serverTokenConfigured": false,
         "credentialHeadersConfigured": false, "toolPolicy": "auto", "state": "running",
         "validationStatus": "pending", "consecutiveFailures": 0,
@@ -53,7 +53,7 @@ async fn create_an_integration() -> Result<()> {
     .into_iter()
     .enumerate()
     {
-        let mut sent = quiet(&format!("Row 1 most {n}"));
+        let mut sent = quiet(&format!("Creation most {n}"));
         merge(&mut sent, &body);
         let created = integration(&admin.post(INTEGRATIONS, &sent).await?, 201)?.object;
         for (name, value) in shown.as_object().context("not an object")? {
@@ -78,12 +78,12 @@ async fn create_at_the_limits() -> Result<()> {
     for (name, members) in [
         (long.as_str(), json!({})),
         ("R", json!({})),
-        ("Row 1 token", json!({"authMode": "server_token", "serverToken": "t".repeat(16 * 1024)})),
+        ("Creation token", json!({"authMode": "server_token", "serverToken": "t".repeat(16 * 1024)})),
         (
-            "Row 1 schema",
+            "Creation schema",
             json!({"authMode": "user_token", "credentialSchema": {"$defs": {"a": {"type": "string"}}, "$ref": "#/$defs/a"}}),
         ),
-        ("Row 1 address", json!({"url": format!("https://limits.example.com/{}", "a".repeat(2000))})),
+        ("Creation address", json!({"url": format!("https://limits.example.com/{}", "a".repeat(2000))})),
     ] {
         let mut body = quiet(name);
         merge(&mut body, &members);
@@ -100,26 +100,26 @@ async fn refusals_of_a_creation(taken: &Integration) -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
     // The mode `server_token` needs a token.
-    let mut body = quiet("Row 1 vector");
+    let mut body = quiet("Creation vector");
     merge(&mut body, &json!({"authMode": "server_token"}));
     let refused = kontext_refusal(&admin.post(INTEGRATIONS, &body).await?, 400, "validation_error")?;
     assert!(refused.contains("serverToken"), "{refused}");
-    body["serverToken"] = json!("canary-of-row-1");
+    body["serverToken"] = json!("canary-of-creation");
     let created = integration(&admin.post(INTEGRATIONS, &body).await?, 201)?;
     let got = admin.get(&path(&created.id, "")).await?;
     assert_eq!(got.json()?["integration"]["serverTokenConfigured"], true);
-    assert!(!got.text.contains("canary-of-row-1"), "{}", got.text);
+    assert!(!got.text.contains("canary-of-creation"), "{}", got.text);
 
     let again = quiet(taken.object["name"].as_str().context("no name")?);
     kontext_refusal(&admin.post(INTEGRATIONS, &again).await?, 409, "duplicate")?;
-    let stranger = world.postern.stranger()?.post(INTEGRATIONS, &quiet("Row 1 stranger")).await?;
+    let stranger = world.postern.stranger()?.post(INTEGRATIONS, &quiet("Creation stranger")).await?;
     kontext_refusal(&stranger, 401, "authentication_required")?;
     let developer = world.postern.caller(&world.developer)?;
-    kontext_refusal(&developer.post(INTEGRATIONS, &quiet("Row 1 developer")).await?, 403, "forbidden")?;
+    kontext_refusal(&developer.post(INTEGRATIONS, &quiet("Creation developer")).await?, 403, "forbidden")?;
 
     // The name of an archived integration needs a confirmation.
     assert_eq!(admin.delete(&path(&created.id, "")).await?.status, 204);
-    let mut body = quiet("Row 1 vector");
+    let mut body = quiet("Creation vector");
     let refused = kontext_refusal(&admin.post(INTEGRATIONS, &body).await?, 409, "conflict")?;
     assert!(refused.contains("confirmUnarchive"), "{refused}");
     body["confirmUnarchive"] = json!(true);
@@ -142,7 +142,7 @@ async fn list_integrations() -> Result<()> {
     let empty = admin.get(INTEGRATIONS).await?.expect(200)?;
     assert_eq!(empty, json!({"items": []}));
 
-    let mut names: Vec<String> = (0..53).map(|n| format!("Row 2 no. {n}")).collect();
+    let mut names: Vec<String> = (0..53).map(|n| format!("Listing no. {n}")).collect();
     names.extend(["100% sure".to_owned(), "under_score".to_owned(), "Ünïcode".to_owned()]);
     for name in &names {
         integration(&admin.post(INTEGRATIONS, &quiet(name)).await?, 201)?;
@@ -183,13 +183,13 @@ async fn list_integrations() -> Result<()> {
         let expected: Vec<String> = match filter {
             "%25" => vec!["100% sure".to_owned()],
             "_" => vec!["under_score".to_owned()],
-            _ => expected.iter().map(|n| format!("Row 2 no. {n}")).collect(),
+            _ => expected.iter().map(|n| format!("Listing no. {n}")).collect(),
         };
         assert_eq!(page(&admin, &format!("name={filter}")).await?.names, expected, "name={filter}");
     }
     let filtered = page(&admin, "name=no.%201&limit=10").await?;
     let rest = format!("name=no.%201&limit=10&cursor={}", filtered.next.context("no cursor")?);
-    assert_eq!(page(&admin, &rest).await?.names, ["Row 2 no. 19"]);
+    assert_eq!(page(&admin, &rest).await?.names, ["Listing no. 19"]);
     assert_eq!(page(&admin, "name=%C3%9Cn%C3%AF").await?.names, ["Ünïcode"]);
     stable_pages(&postern, &all).await?;
 
@@ -251,7 +251,7 @@ async fn page(admin: &black_box::api::Api, query: &str) -> Result<Page> {
 async fn get_an_integration() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
-    let created = integration(&admin.post(INTEGRATIONS, &quiet("Row 3")).await?, 201)?;
+    let created = integration(&admin.post(INTEGRATIONS, &quiet("Reading")).await?, 201)?;
     registry::settled(&world.postern, &created.id).await?;
     let settled = integration(&admin.get(&path(&created.id, "")).await?, 200)?;
     for name in keys(&created.object) {
@@ -289,7 +289,7 @@ async fn validate_an_integration() -> Result<()> {
         ),
         ("brokered", quiet("-"), "valid", "not dialled"),
     ] {
-        let mut sent = json!({"name": format!("Row 6 {name}")});
+        let mut sent = json!({"name": format!("Validation {name}")});
         let mut body = body;
         body.as_object_mut().context("not an object")?.remove("name");
         merge(&mut sent, &body);
@@ -308,7 +308,7 @@ async fn validate_an_integration() -> Result<()> {
         assert_eq!(validated, world.postern.integration(&created.id).await?.object, "{name}");
     }
     // The operation takes no body; an empty object counts as none.
-    let found = admin.get(&format!("{INTEGRATIONS}?name=Row%206%20good")).await?.expect(200)?;
+    let found = admin.get(&format!("{INTEGRATIONS}?name=Validation%20good")).await?.expect(200)?;
     let id = found["items"][0]["id"].as_str().context("no id")?.to_owned();
     let answer = admin.post(&path(&id, "validate"), &json!({})).await?;
     assert_eq!(answer.status, 200, "{}", answer.text);

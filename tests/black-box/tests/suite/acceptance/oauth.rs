@@ -39,16 +39,17 @@ async fn get_the_oauth_configuration() -> Result<()> {
     let admin = world.postern.admin()?;
     let given =
         json!({"provider": "github", "issuer": "https://login.example.com", "scopes": ["repo", "read:user"]});
-    let id = create(&admin, "Row 7", json!({"authMode": "oauth", "oauth": given})).await?;
+    let id = create(&admin, "Configuration", json!({"authMode": "oauth", "oauth": given})).await?;
     let mut expected = given;
     expected["clientSecretConfigured"] = json!(false);
     assert_eq!(get(&admin, &id).await?, expected);
-    let id = create(&admin, "Row 7 without", json!({"authMode": "oauth"})).await?;
+    let id = create(&admin, "Configuration without", json!({"authMode": "oauth"})).await?;
     assert_eq!(get(&admin, &id).await?, json!({"scopes": [], "clientSecretConfigured": false}));
 
-    for (name, members) in
-        [("Row 7 none", json!({})), ("Row 7 token", json!({"authMode": "server_token", "serverToken": "t"}))]
-    {
+    for (name, members) in [
+        ("Configuration none", json!({})),
+        ("Configuration token", json!({"authMode": "server_token", "serverToken": "t"})),
+    ] {
         let id = create(&admin, name, members).await?;
         let answer = admin.get(&path(&id, "oauth")).await?;
         kontext_refusal(&answer, 404, "not_found").context(name)?;
@@ -62,7 +63,7 @@ async fn replace_the_oauth_configuration() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
     let given = json!({"authMode": "oauth", "oauth": {"provider": "github", "scopes": ["repo"]}});
-    let id = create(&admin, "Row 8", given).await?;
+    let id = create(&admin, "Replacement", given).await?;
 
     // A PUT replaces the whole configuration: absent members are removed.
     let full = json!({
@@ -114,7 +115,9 @@ async fn replace_the_oauth_configuration() -> Result<()> {
     }
     assert_eq!(get(&admin, &id).await?, shown, "a refused configuration changes nothing");
 
-    for (name, members) in [("Row 8 none", json!({})), ("Row 8 user", json!({"authMode": "user_token"}))] {
+    for (name, members) in
+        [("Replacement none", json!({})), ("Replacement user", json!({"authMode": "user_token"}))]
+    {
         let id = create(&admin, name, members).await?;
         let answer = admin.put(&path(&id, "oauth"), &full).await?;
         let message = kontext_refusal(&answer, 400, "validation_error").context(name)?;
@@ -128,7 +131,7 @@ async fn remove_the_oauth_configuration() -> Result<()> {
     let world = world().await?;
     let admin = world.postern.admin()?;
     let given = json!({"authMode": "oauth", "oauth": {"provider": "github", "scopes": ["repo"]}});
-    let id = create(&admin, "Row 9", given).await?;
+    let id = create(&admin, "Deconfiguration", given).await?;
     put(&admin, &id, &json!({"clientId": "c", "clientSecret": "canary-client-secret-9"})).await?;
     let answer = admin.delete(&path(&id, "oauth")).await?;
     assert_eq!((answer.status, answer.text.as_str()), (204, ""));
