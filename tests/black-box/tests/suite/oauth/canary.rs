@@ -201,12 +201,17 @@ async fn statics(watch: &mut Watch<'_>) -> Result<Integration> {
     let admin = watch.world.admin()?;
     let created = watch.send(&admin, "POST", custom, Some(body.clone())).await?.expect(201)?;
     watch.send(&admin, "POST", custom, Some(body)).await?.expect(409)?;
+    // What belongs to another `auth_type` is ignored and stored nowhere.
+    let ignored = json!({
+        "nickname": "Ignored", "server_url": watch.world.provider.mcp(), "auth_type": "none",
+        "token": watch.canary("ignored"), "oauth_client_secret": watch.canary("ignored secret"),
+        "headers": {"X-A": format!("{{{}}}", watch.canary("braces"))},
+    });
+    watch.send(&admin, "POST", custom, Some(ignored)).await?.expect(201)?;
     for refused in [
-        json!({"auth_type": "none", "token": watch.canary("misplaced")}),
         json!({"auth_type": "bearer", "token": format!("{}\n", watch.canary("control"))}),
         json!({"auth_type": "oauth", "oauth_client_secret": watch.canary("client")}),
         json!({"auth_type": "api_key", "api_key": watch.canary("key"), "api_key_header": watch.canary("not a header")}),
-        json!({"auth_type": "none", "headers": {"X-A": format!("{{{}}}", watch.canary("braces"))}}),
         json!({"auth_type": watch.canary("type")}),
         json!({"server_url": format!("https://user:{}@example.com/", watch.canary("userinfo"))}),
     ] {
