@@ -10,7 +10,9 @@ pub const NODE: &str = "POSTERN_NODE";
 pub const TOOLS: &str = "POSTERN_TOOLS";
 /// The folder `tests/peers`, installed.
 pub const PEERS: &str = "POSTERN_PEERS";
-/// A Python program whose packages include mcp 2.3.0.
+/// A Chromium program.
+pub const CHROMIUM: &str = "POSTERN_CHROMIUM";
+/// A Python program whose packages include mcp 2.3.0, fastmcp 4.2.3, authlib 1.9.10 and flask 3.1.3.
 pub const PYTHON: &str = "POSTERN_PYTHON";
 /// The unpacked source distribution of mcp 2.3.0.
 pub const MCP_SDIST: &str = "POSTERN_MCP_SDIST";

@@ -12,6 +12,7 @@
 
 pub mod agent;
 pub mod api;
+pub mod chromium;
 pub mod environment;
 mod host;
 pub mod key;

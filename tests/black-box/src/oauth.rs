@@ -10,7 +10,6 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use reqwest::{Url, header::LOCATION, redirect::Policy};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use crate::{
     api::{Answer, Api, IDLE},
@@ -21,6 +20,10 @@ use crate::{
 
 /// The setting `PUBLIC_URL` of the tests. [`Browser`] sends requests for this origin to Postern's real address.
 pub const PUBLIC_URL: &str = "https://postern.test";
+
+/// The paths of Postern's redirect URIs.
+const CALLBACKS: [&str; 3] =
+    ["/oauth/callback", "/v1/integrations/oauth/callback", "/api/v1/admin/oauth/callback"];
 
 /// An authorization server with MCP servers behind it; see `tests/peers/oauth/main.mjs`.
 pub struct Provider {
@@ -35,30 +38,27 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Starts the program. `options` are those of `main.mjs`, except Postern's addresses.
+    /// Starts the program that serves what `options.provider` names. `options` are those of `main.mjs`, except
+    /// Postern's addresses.
     pub async fn start(postern: &str, options: Value) -> Result<Self> {
-        const LIMIT: Duration = Duration::from_secs(30);
         let client_secret = ApiKey::generate()?.text;
-        let mut line = json!({"postern": postern, "publicUrl": PUBLIC_URL, "clientSecret": client_secret});
+        let redirect_uris = CALLBACKS.map(|path| format!("{PUBLIC_URL}{path}"));
+        let mut line = json!({
+            "postern": postern, "publicUrl": PUBLIC_URL, "clientSecret": client_secret,
+            "redirectUris": redirect_uris,
+        });
         for (name, value) in options.as_object().into_iter().flatten() {
             line[name] = value.clone();
         }
-        let mut command = Command::new(environment::path(environment::NODE)?);
-        command.arg(environment::path(environment::PEERS)?.join("oauth/main.mjs"));
-        let (sender, ready) = oneshot::channel();
-        let mut sender = Some(sender);
-        let mut process = Process::spawn("the authorization server", &mut command, move |line| {
-            if let Some(sender) = sender.take() {
-                // `start` may have given up waiting.
-                let _ = sender.send(line);
-            }
-        })?;
-        process.write_line(&line.to_string())?;
-        let Ok(Ok(line)) = tokio::time::timeout(LIMIT, ready).await else {
-            bail!(process.failure(&format!("is not ready after {LIMIT:?}")));
+        let (runner, script) = match line["provider"].as_str() {
+            Some("fastmcp") => (environment::PYTHON, "oauth/fastmcp_server.py"),
+            Some("authlib") => (environment::PYTHON, "oauth/authlib_server.py"),
+            _ => (environment::NODE, "oauth/main.mjs"),
         };
-        let ready: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
-        let text = |name: &str| ready[name].as_str().map(str::to_owned).with_context(|| line.clone());
+        let mut command = Command::new(environment::path(runner)?);
+        command.arg(environment::path(environment::PEERS)?.join(script));
+        let (process, ready) = Process::start("the authorization server", &mut command, &line).await?;
+        let text = |name: &str| ready[name].as_str().map(str::to_owned).with_context(|| ready.to_string());
         Ok(Self {
             issuer: text("issuer")?,
             client_secret,
@@ -112,6 +112,16 @@ impl Provider {
             .body(format!("token={token}"));
         let answer = Answer::of(request).await?.expect(200)?;
         answer["active"].as_bool().with_context(|| format!("no verdict: {answer}"))
+    }
+
+    /// Whether the MCP server of both eras accepts an access token.
+    pub async fn accepts(&self, token: &str) -> Result<bool> {
+        let request = Api::to(&self.mcp())?
+            .request(reqwest::Method::POST, "")
+            .bearer_auth(token)
+            .header("accept", "application/json, text/event-stream")
+            .json(&json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
+        Ok(Answer::of(request).await?.status != 401)
     }
 
     /// Every secret that was issued or presented so far, each once.

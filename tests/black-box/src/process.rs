@@ -11,6 +11,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use serde_json::Value;
+use tokio::sync::oneshot;
 
 /// A running child.
 pub(crate) struct Process {
@@ -58,6 +60,30 @@ impl Process {
             }
         });
         Ok(Self { name, child, stdin, output })
+    }
+
+    /// Starts a program that takes options as the first line of its standard input and says in one line where it is.
+    /// Returns that line.
+    pub(crate) async fn start(
+        name: &'static str,
+        command: &mut Command,
+        options: &Value,
+    ) -> Result<(Self, Value)> {
+        const LIMIT: Duration = Duration::from_secs(30);
+        let (sender, ready) = oneshot::channel();
+        let mut sender = Some(sender);
+        let mut process = Self::spawn(name, command, move |line| {
+            if let Some(sender) = sender.take() {
+                // `start` may have given up waiting.
+                let _ = sender.send(line);
+            }
+        })?;
+        process.write_line(&options.to_string())?;
+        let Ok(Ok(line)) = tokio::time::timeout(LIMIT, ready).await else {
+            bail!(process.failure(&format!("is not ready after {LIMIT:?}")));
+        };
+        let ready = serde_json::from_str(&line).with_context(|| line.clone())?;
+        Ok((process, ready))
     }
 
     /// Writes one line to the child's standard input.

@@ -8,17 +8,20 @@
 //    "accessTtl": 3600,           lifetime of access tokens in seconds
 //    "registration": true,        dynamic client registration
 //    "cimd": false,               client ID metadata documents
+//    "pages": false,              oidc-provider shows pages to people without the cookie `account`
 //    "clientSecret": "…"}         secret of the clients `confidential` and `machine` that are registered already
 //
 // Answer: {"ready":true,"issuer":"…","upstream":"…","lossy":"…","control":"…"}. `upstream` has two MCP servers, `/mcp` (both
-// eras, stateless) and `/legacy` (sessions); `lossy` is a token endpoint, in front of the real one, that loses answers.
+// eras, stateless) and `/legacy` (sessions; not with "sdk"); `lossy` is a token endpoint, in front of the real one, that loses answers.
 // GET `control` returns what the servers have recorded, POST changes how they behave from now on (see `State`).
 
 import http from "node:http";
 import { createInterface } from "node:readline";
 import { lossy } from "./lossy.mjs";
 import { mock } from "./mock.mjs";
+import { nodeOauth } from "./node_oauth.mjs";
 import { provider } from "./provider.mjs";
+import { sdk } from "./sdk.mjs";
 import { upstream } from "./upstream.mjs";
 
 /** How the servers behave, and what they have recorded. */
@@ -54,17 +57,41 @@ async function listen(make) {
   return origin;
 }
 
-/** GET returns what was recorded; POST changes how the servers behave. */
+/** GET returns what was recorded; POST changes how the servers behave, `{"forget": true}` ends every grant. */
 function control(state) {
   return async (request, response) => {
     if (request.method === "POST") {
       let body = "";
       for await (const chunk of request) body += chunk;
-      Object.assign(state, JSON.parse(body));
+      const { forget, ...change } = JSON.parse(body);
+      Object.assign(state, change);
+      if (forget) state.forgetGrants();
     }
     response.writeHead(200, { "content-type": "application/json" });
     response.end(JSON.stringify(state));
   };
+}
+
+/** Starts an authorization server and the MCP servers that it protects. */
+async function servers(state, start) {
+  if (start.provider === "sdk") {
+    const origin = await listen((origin) => sdk(state, origin));
+    return { issuer: `${origin}/`, protectedOrigin: origin };
+  }
+  const resources = new Set();
+  let check;
+  const issuer = await listen(async (origin) => {
+    if (start.provider === "mock") return mock(state, origin);
+    if (start.provider !== "node-oauth") return provider(state, origin, start, resources);
+    const { handler, verify } = nodeOauth(state, origin, start);
+    check = verify;
+    return handler;
+  });
+  const protectedOrigin = await listen((origin) => {
+    for (const path of ["/mcp", "/legacy"]) resources.add(origin + path);
+    return upstream(state, origin, issuer, check);
+  });
+  return { issuer, protectedOrigin };
 }
 
 const lines = createInterface({ input: process.stdin });
@@ -72,16 +99,7 @@ lines.once("line", async (line) => {
   const start = JSON.parse(line);
   const state = new State();
   state.accessTtl = start.accessTtl ?? 3600;
-  const resources = new Set();
-  let issuer;
-  await listen(async (origin) => {
-    issuer = origin;
-    return start.provider === "mock" ? mock(state, origin) : provider(state, origin, start, resources);
-  });
-  const protectedOrigin = await listen((origin) => {
-    for (const path of ["/mcp", "/legacy"]) resources.add(origin + path);
-    return upstream(state, origin, issuer);
-  });
+  const { issuer, protectedOrigin } = await servers(state, start);
   const proxy = await listen(() => lossy(state, `${issuer}/token`));
   const controls = await listen(() => control(state));
   const ready = { ready: true, issuer, upstream: protectedOrigin, lossy: proxy, control: controls };

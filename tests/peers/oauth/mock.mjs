@@ -35,6 +35,11 @@ export async function mock(state, url) {
     const { grant_type: grant, resource, client_id: client } = request.body;
     answer.body.expires_in = state.accessTtl;
     state.tokens.push({ grant, resource, client, ok: answer.statusCode === 200, auth: "none" });
+    state.issued.push(...[answer.body.access_token, answer.body.refresh_token].filter(Boolean));
+  });
+  // The server answers 200 and revokes nothing.
+  service.on(Events.BeforeRevoke, ({ statusCode }) => {
+    state.revocations.push({ ok: statusCode === 200 });
   });
   return service.requestHandler;
 }

@@ -1,6 +1,7 @@
 // oidc-provider as a strict OAuth 2.1 authorization server: PKCE S256, resource indicators, refresh tokens that are
 // rotated and whose family is revoked on reuse, registration, metadata documents, introspection, revocation, `iss`.
-// People sign in and consent without a page: the cookie `account` names the person's account.
+// People sign in and consent without a page: the cookie `account` names the person's account. With `pages`, people without
+// that cookie sign in and consent on the pages that oidc-provider has for development.
 
 import * as oidc from "oidc-provider";
 import { exportJWK, generateKeyPair } from "jose";
@@ -38,6 +39,11 @@ class Adapter {
 
   async findByUid(uid) {
     return Adapter.entries.get(Adapter.uids.get(uid));
+  }
+
+  /** Deletes every entry of a kind. */
+  static forget(model) {
+    for (const key of Adapter.entries.keys()) if (key.startsWith(`${model}:`)) Adapter.entries.delete(key);
   }
 
   async findByUserCode() {}
@@ -94,17 +100,21 @@ function fetchDocument(state, start) {
   };
 }
 
+/** The account that the browser's cookie names. */
+function account(ctx) {
+  return /(?:^|; )account=([^;]+)/.exec(ctx.headers.cookie ?? "")?.[1];
+}
+
 /** Signs in the account that the browser's cookie names, and consents. */
 async function interact(as, ctx) {
   const { prompt, params, session, grantId } = await as.interactionDetails(ctx.req, ctx.res);
   if (prompt.name === "login") {
-    const account = /(?:^|; )account=([^;]+)/.exec(ctx.headers.cookie ?? "")?.[1] ?? "somebody";
-    if (account === "refuses") {
+    const accountId = account(ctx) ?? "somebody";
+    if (accountId === "refuses") {
       const answer = { error: "access_denied", error_description: "<script>canary</script>" };
       return as.interactionFinished(ctx.req, ctx.res, answer, { mergeWithLastSubmission: false });
     }
-    const login = { accountId: account };
-    return as.interactionFinished(ctx.req, ctx.res, { login }, { mergeWithLastSubmission: false });
+    return as.interactionFinished(ctx.req, ctx.res, { login: { accountId } }, { mergeWithLastSubmission: false });
   }
   const grant = grantId
     ? await as.Grant.find(grantId)
@@ -173,7 +183,7 @@ export async function provider(state, issuer, start, resources) {
     fetch: fetchDocument(state, start),
     findAccount: async (_ctx, sub) => ({ accountId: sub, claims: async () => ({ sub }) }),
     features: {
-      devInteractions: { enabled: false },
+      devInteractions: { enabled: start.pages ?? false },
       registration: { enabled: start.registration ?? true },
       clientCredentials: { enabled: true },
       introspection: { enabled: true, allowedPolicy: async () => true },
@@ -195,11 +205,13 @@ export async function provider(state, issuer, start, resources) {
         },
       },
     },
-    interactions: { url: (_ctx, interaction) => `/auto/${interaction.uid}` },
+    ...(!start.pages && { interactions: { url: (_ctx, interaction) => `/auto/${interaction.uid}` } }),
   });
+  state.forgetGrants = () => Adapter.forget("RefreshToken");
   as.use((ctx, next) => watch(state, ctx, next));
   as.use(async (ctx, next) => {
-    if (!ctx.path.startsWith("/auto/")) return next();
+    const isAutomatic = ctx.path.startsWith("/auto/") || (ctx.path.startsWith("/interaction/") && account(ctx));
+    if (!isAutomatic) return next();
     await interact(as, ctx);
     ctx.respond = false;
   });

@@ -1,5 +1,5 @@
 // MCP servers that accept the tokens that one issuer issued for them: signature, issuer, audience, end and scope of
-// every token are checked, and a session serves only the subject that opened it. `/mcp` speaks both eras without
+// every token are checked (by the issuer's own check, where its tokens are not signed), and a session serves only the subject that opened it. `/mcp` speaks both eras without
 // sessions, `/legacy` the older era with sessions. `whoami` returns the token's subject and the argument `nonce`;
 // `write` needs the scope mcp:write.
 
@@ -41,24 +41,32 @@ function server(state) {
   return mcp;
 }
 
-/** A check of requests for `resource`: returns what the token says, or the response that refuses the request. */
-function guard(state, resource, issuer, jwks) {
-  const resourceMetadataUrl = getOAuthProtectedResourceMetadataUrl(new URL(resource));
-  const invalid = (message) => new OAuthError(OAuthErrorCode.InvalidToken, message);
-  const verifyAccessToken = async (token) => {
-    if (state.refuse) throw invalid("refused for a test");
+const invalid = (message) => new OAuthError(OAuthErrorCode.InvalidToken, message);
+
+/** A check of signed tokens: returns what a token for `resource` says. */
+function signed(issuer, jwks) {
+  return async (token, resource) => {
     const options = { issuer, audience: resource, requiredClaims: ["exp", "sub"] };
-    const { payload } = await jwtVerify(token, jwks, options).catch((error) => {
+    const { payload } = await jwtVerify(token, await jwks, options).catch((error) => {
       throw invalid(error.message);
     });
     return {
-      token,
       clientId: payload.client_id,
       scopes: (payload.scope ?? "").split(" "),
       expiresAt: payload.exp,
-      resource: new URL(resource),
       extra: { subject: payload.sub, id: payload.jti },
     };
+  };
+}
+
+/** A check of requests for `resource`: returns what the token says, or the response that refuses the request. */
+function guard(state, resource, verify) {
+  const resourceMetadataUrl = getOAuthProtectedResourceMetadataUrl(new URL(resource));
+  const verifyAccessToken = async (token) => {
+    if (state.refuse) throw invalid("refused for a test");
+    const said = await verify(token, resource);
+    if (!said) throw invalid("not a token of this server");
+    return { token, resource: new URL(resource), ...said };
   };
   return async (request, body) => {
     const writes = body?.method === "tools/call" && body.params?.name === "write";
@@ -120,10 +128,15 @@ function parsed(text) {
   }
 }
 
-/** The handler of both servers at `origin`. */
-export function upstream(state, origin, issuer) {
-  const metadata = fetch(`${issuer}/.well-known/openid-configuration`).then((answer) => answer.json());
-  const jwks = metadata.then(({ jwks_uri: uri }) => createRemoteJWKSet(new URL(uri)));
+/**
+ * The handler of both servers at `origin`. `check` returns what an access token says; without it, tokens are signed by
+ * the keys that the issuer publishes.
+ */
+export function upstream(state, origin, issuer, check) {
+  const published = () => fetch(`${issuer}/.well-known/openid-configuration`).then((answer) => answer.json());
+  const metadata = check ? Promise.resolve({ issuer }) : published();
+  const jwks = () => metadata.then(({ jwks_uri: uri }) => createRemoteJWKSet(new URL(uri)));
+  const verify = check ?? signed(issuer, jwks());
   const both = createMcpHandler(() => server(state));
   const serve = { "/mcp": both.fetch, "/legacy": withSessions(state) };
   const documents = {};
@@ -144,7 +157,7 @@ export function upstream(state, origin, issuer) {
     }
     if (!serve[path]) return send(new Response(null, { status: 404 }), response);
     const body = parsed(await request.clone().text());
-    const authInfo = await guard(state, origin + path, issuer, await jwks)(request, body);
+    const authInfo = await guard(state, origin + path, verify)(request, body);
     if (authInfo instanceof Response) return send(authInfo, response);
     return send(await serve[path](request, { authInfo }), response);
   };

@@ -2,6 +2,7 @@
 
 mod cache;
 mod cargo_tool;
+mod chromium;
 mod node;
 mod npm;
 mod python;
@@ -18,7 +19,6 @@ pub(crate) use python::Python;
 /// Versions of the tools that no lock file names. worker and worker-build move together.
 mod versions {
     pub(super) const WORKER_BUILD: &str = "0.8.7";
-    pub(super) const PYTHON_MCP: &str = "2.3.0";
     /// The oldest Node that wrangler, the conformance suite and the Inspector accept.
     pub(super) const NODE_LEAST: (u32, u32) = (22, 19);
 }
@@ -27,6 +27,14 @@ mod versions {
 pub(crate) struct Tools {
     cache: cache::Cache,
     node: node::Node,
+}
+
+/// What Postern is tested with on real runtimes.
+pub(crate) struct Peers {
+    /// Python with packages of clients and servers.
+    pub(crate) python: Python,
+    /// The program of a Chromium.
+    pub(crate) chromium: PathBuf,
 }
 
 /// Makes sure of the compiler for each target: all that linting and unit tests need.
@@ -53,10 +61,16 @@ impl Tools {
         Ok(())
     }
 
-    /// Everything that `test` and `conformance` need on top of that.
-    pub(crate) fn for_test(&self) -> Result<Python> {
+    /// Everything that `conformance` needs on top of that.
+    pub(crate) fn for_conformance(&self) -> Result<Python> {
         npm::ensure(&self.node, &workspace::peers_dir())?;
-        python::ensure(&self.cache)
+        python::ensure(&self.cache, &workspace::peers_dir())
+    }
+
+    /// Everything that `test` needs on top of that.
+    pub(crate) fn for_test(&self) -> Result<Peers> {
+        let python = self.for_conformance()?;
+        Ok(Peers { python, chromium: chromium::ensure(&self.cache, &self.node, &workspace::peers_dir())? })
     }
 
     /// The `node` program.

@@ -1,4 +1,5 @@
-//! The Python reference SDK: a virtual environment and its source, which holds the conformance fixture.
+//! The Python packages that Postern is tested with: a virtual environment with them, and the source of the reference
+//! SDK, which holds the conformance fixture.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,16 +7,20 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::cache::Cache;
-use super::versions;
 use crate::console;
+use crate::fs_ext;
 use crate::process;
 
 /// The file that is written last: a folder that has this file is complete.
 const MARKER: &str = "complete";
+/// Every package in its one version, in the folder of the peers.
+const REQUIREMENTS: &str = "requirements.txt";
 
-/// Python with the `mcp` package.
+/// Python with the packages.
 pub(crate) struct Python {
     folder: PathBuf,
+    /// The version of the reference SDK.
+    version: String,
 }
 
 impl Python {
@@ -24,9 +29,9 @@ impl Python {
         self.folder.join("venv/bin/python")
     }
 
-    /// The unpacked source distribution.
+    /// The unpacked source distribution of the reference SDK.
     pub(crate) fn source(&self) -> PathBuf {
-        self.folder.join(format!("mcp-{}", versions::PYTHON_MCP))
+        self.folder.join(format!("mcp-{}", self.version))
     }
 
     /// A command that serves the reference "everything" server on a loopback port, at `/mcp`.
@@ -40,29 +45,40 @@ impl Python {
     }
 }
 
-/// Finds the SDK in the cache, or installs it there.
-pub(super) fn ensure(cache: &Cache) -> Result<Python> {
-    let version = versions::PYTHON_MCP;
-    let folder = cache.ensure(&format!("python-mcp-{version}"), Path::new(MARKER), |folder| {
+/// Finds the packages in the cache, or installs them there: exactly those that `requirements.txt` in `peers` names.
+pub(super) fn ensure(cache: &Cache, peers: &Path) -> Result<Python> {
+    let requirements = peers.join(REQUIREMENTS);
+    let text = std::fs::read_to_string(&requirements)
+        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    let version = pinned(&text, "mcp").with_context(|| format!("{REQUIREMENTS} names no version of mcp"))?;
+    let hash = fs_ext::sha256(&[text.as_bytes()]);
+    let name = format!("python-{}", hash.get(..16).unwrap_or_default());
+    let folder = cache.ensure(&name, Path::new(MARKER), |folder| {
         check_python()?;
         let venv = folder.join("venv");
         let python = venv.join("bin/python");
         console::note("creating the virtual environment");
         process::run_quietly(Command::new("python3").args(["-m", "venv"]).arg(&venv), "python3 -m venv")?;
-        let requirement = format!("mcp=={version}");
-        console::note(format!("pip install {requirement}"));
-        pip(&python, folder, &["install", "--quiet", &requirement])?;
-        console::note("fetching its source distribution");
-        pip(&python, folder, &["download", "--quiet", "--no-deps", "--no-binary", "mcp", &requirement])?;
+        console::note(format!("pip install of {REQUIREMENTS}"));
+        pip(&python, folder, &["install", "--quiet", "--requirement", &requirements.to_string_lossy()])?;
+        console::note("fetching the source distribution of mcp");
+        let mcp = format!("mcp=={version}");
+        pip(&python, folder, &["download", "--quiet", "--no-deps", "--no-binary", "mcp", &mcp])?;
         let archive = format!("mcp-{version}.tar.gz");
         let mut unpack = Command::new(&python);
         unpack.args(["-m", "tarfile", "-e", &archive, "."]).current_dir(folder);
         process::run_quietly(&mut unpack, "unpacking the source of mcp")?;
         std::fs::remove_file(folder.join(&archive)).with_context(|| format!("no {archive}"))?;
-        std::fs::write(folder.join(MARKER), version)?;
+        std::fs::write(folder.join(MARKER), &version)?;
         Ok(())
     })?;
-    Ok(Python { folder })
+    Ok(Python { folder, version })
+}
+
+/// The version to which a text in the format of pip's requirements pins a package.
+fn pinned(requirements: &str, package: &str) -> Option<String> {
+    let mut pins = requirements.lines().filter_map(|line| line.split_once("=="));
+    pins.find(|(name, _)| *name == package).map(|(_, version)| version.trim().to_owned())
 }
 
 fn pip(python: &Path, folder: &Path, args: &[&str]) -> Result<()> {
@@ -72,9 +88,9 @@ fn pip(python: &Path, folder: &Path, args: &[&str]) -> Result<()> {
 }
 
 fn check_python() -> Result<()> {
-    const REMEDY: &str = "install Python 3.10 or newer with its venv module (Debian and Ubuntu: \
+    const REMEDY: &str = "install Python 3.11 or newer with its venv module (Debian and Ubuntu: \
                           `apt-get install python3 python3-venv`, macOS: `brew install python`)";
-    let check = "import sys; assert sys.version_info >= (3, 10), sys.version; import venv, ensurepip";
+    let check = "import sys; assert sys.version_info >= (3, 11), sys.version; import venv, ensurepip";
     if let Err(error) = process::output(Command::new("python3").args(["-c", check])) {
         bail!("python3 cannot be used ({error:#}): {REMEDY}");
     }

@@ -61,7 +61,7 @@ impl Revision {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let tools = Tools::open()?;
     tools.for_build()?;
-    let python = tools.for_test()?;
+    let python = tools.for_conformance()?;
     build::postern(&tools, args.runtime)?;
     let revisions = args.requirements.map_or_else(|| Revision::value_variants().to_vec(), |one| vec![one]);
     legs(&tools, &python, args.side, args.runtime, &revisions)

@@ -19,7 +19,7 @@ use clap::ValueEnum as _;
 use self::programs::{Program, Tests};
 use super::{build, conformance};
 use crate::runtime::Runtime;
-use crate::tools::{Python, Tools};
+use crate::tools::{Peers, Tools};
 
 /// How many steps run at once: two cores are what a build machine has at least.
 const SIDE_BY_SIDE: usize = 2;
@@ -43,7 +43,7 @@ struct Run<'a> {
     args: &'a Args,
     tools: Tools,
     /// For the suites on real runtimes; without them, none.
-    python: Option<Python>,
+    peers: Option<Peers>,
     tests: Tests,
 }
 
@@ -60,11 +60,11 @@ impl Run<'_> {
     /// The runtimes that suites run on.
     fn runtimes(&self) -> Vec<Runtime> {
         let wanted = |runtime: &Runtime| self.args.runtime.is_none_or(|only| only == *runtime);
-        Runtime::value_variants().iter().copied().filter(|it| self.python.is_some() && wanted(it)).collect()
+        Runtime::value_variants().iter().copied().filter(|it| self.peers.is_some() && wanted(it)).collect()
     }
 
-    fn python(&self) -> Result<&Python> {
-        self.python.as_ref().context("a suite on a runtime without Python")
+    fn peers(&self) -> Result<&Peers> {
+        self.peers.as_ref().context("a suite on a runtime without clients and servers")
     }
 
     /// Builds Postern and the port suite for workerd.
@@ -82,19 +82,19 @@ impl Run<'_> {
     }
 
     fn black_box(&self, runtime: Runtime) -> Result<()> {
-        let environment = black_box::environment(&self.tools, self.python()?, runtime);
+        let environment = black_box::environment(&self.tools, self.peers()?, runtime);
         self.tests.run(black_box::is_part, self.filter().as_slice(), &environment, Some(runtime.name()))
     }
 
     /// Runs the tests that write to the database once more, on Spin with a database that behaves as a libSQL server.
     fn remote_sqlite(&self) -> Result<()> {
-        let mut environment = black_box::environment(&self.tools, self.python()?, Runtime::Spin);
+        let mut environment = black_box::environment(&self.tools, self.peers()?, Runtime::Spin);
         environment.push(("POSTERN_SPIN_SQLITE", "remote".into()));
         self.tests.run(black_box::is_part, &black_box::WRITERS, &environment, Some("spin, remote SQLite"))
     }
 
     fn conformance(&self, runtime: Runtime) -> Result<()> {
-        conformance::everything(&self.tools, self.python()?, runtime)
+        conformance::everything(&self.tools, &self.peers()?.python, runtime)
     }
 }
 
@@ -102,8 +102,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let started = Instant::now();
     let tools = Tools::open()?;
     tools.for_build()?;
-    let python = (!args.skip_black_box).then(|| tools.for_test()).transpose()?;
-    let run = Run { args, tools, python, tests: Tests::default() };
+    let peers = (!args.skip_black_box).then(|| tools.for_test()).transpose()?;
+    let run = Run { args, tools, peers, tests: Tests::default() };
     if run.is_whole() {
         lints::format()?;
     }

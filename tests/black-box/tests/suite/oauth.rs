@@ -2,6 +2,7 @@
 //! protects, and the browsers of people who consent.
 
 mod admin;
+mod browser;
 mod callback;
 mod canary;
 mod documents;
@@ -12,6 +13,7 @@ mod kills;
 mod kontext;
 mod page;
 mod refresh;
+mod servers;
 mod unconnected;
 
 use std::sync::atomic::{AtomicU64, Ordering};

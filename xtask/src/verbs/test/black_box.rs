@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use super::programs::Program;
 use crate::runtime::Runtime;
-use crate::tools::{Python, Tools};
+use crate::tools::{Peers, Tools};
 use crate::workspace;
 
 /// The tests that write to the database under conditions: parts of their names.
@@ -27,7 +27,7 @@ pub(super) fn is_part(program: &Program) -> bool {
 }
 
 /// What the suite is told (`tests/black-box/src/environment.rs`).
-pub(super) fn environment(tools: &Tools, python: &Python, runtime: Runtime) -> Vec<(&'static str, OsString)> {
+pub(super) fn environment(tools: &Tools, peers: &Peers, runtime: Runtime) -> Vec<(&'static str, OsString)> {
     vec![
         ("PATH", tools.path()),
         ("POSTERN_RUNTIME", runtime.name().into()),
@@ -35,8 +35,9 @@ pub(super) fn environment(tools: &Tools, python: &Python, runtime: Runtime) -> V
         ("POSTERN_NODE", tools.node_program().into()),
         ("POSTERN_TOOLS", workspace::tools_dir().join("node_modules").into()),
         ("POSTERN_PEERS", workspace::peers_dir().into()),
-        ("POSTERN_PYTHON", python.program().into()),
-        ("POSTERN_MCP_SDIST", python.source().into()),
+        ("POSTERN_PYTHON", peers.python.program().into()),
+        ("POSTERN_MCP_SDIST", peers.python.source().into()),
+        ("POSTERN_CHROMIUM", peers.chromium.clone().into()),
         ("POSTERN_BUILD", workspace::worker_crate().join("build").into()),
         ("POSTERN_PORT_SUITE_BUILD", workspace::port_suite_crate().join("build").into()),
     ]

@@ -10,7 +10,7 @@ use crate::fixtures;
 use crate::registry::path;
 
 /// Makes the one stored credential due, runs the job `refresh`, and checks that the refresh succeeds.
-async fn renew(world: &World) -> Result<()> {
+pub(super) async fn renew(world: &World) -> Result<()> {
     let (good, _) = world.provider.token_requests("refresh_token").await?;
     world.postern.sql("UPDATE credentials SET refresh_at = 1 RETURNING id", json!([])).await?;
     assert_eq!(world.postern.job("refresh").await?.expect(200)?["processed"], 1);
