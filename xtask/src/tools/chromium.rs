@@ -37,7 +37,9 @@ pub(super) fn ensure(cache: &Cache, node: &Node, peers: &Path) -> Result<PathBuf
         return Ok(program);
     }
     if (OS, ARCH) != ("linux", "x86_64") {
-        bail!("no Chromium starts: install it so that `chromium --version` or `google-chrome --version` works");
+        bail!(
+            "no Chromium starts: install it so that `chromium --version` or `google-chrome --version` works"
+        );
     }
     let folder = cache.ensure(&format!("chromium-{}", version(peers)?), Path::new(START), |folder| {
         let mut unpack = Command::new(node.program());

@@ -148,15 +148,19 @@ struct Registration {
     token_endpoint_auth_method: Option<AuthMethod>,
 }
 
-/// Returns the authentication method to register with: one with a secret if the server accepts that, because refresh
-/// tokens are then bound to the secret.
+/// Returns the authentication method to register with: the first one with a secret in the server's list, because refresh
+/// tokens are then bound to the secret. The order counts: not every endpoint of a server may know every method that the
+/// server lists.
 fn registered_method(metadata: &ServerMetadata) -> AuthMethod {
-    match &metadata.token_endpoint_auth_methods_supported {
-        Some(methods) if !methods.iter().any(|method| method.starts_with("client_secret_")) => {
-            AuthMethod::None
-        }
-        _ => secret_method(Some(metadata)),
-    }
+    let Some(methods) = &metadata.token_endpoint_auth_methods_supported else {
+        return AuthMethod::ClientSecretBasic;
+    };
+    let with_secret = methods.iter().find_map(|method| match method.as_str() {
+        "client_secret_basic" => Some(AuthMethod::ClientSecretBasic),
+        "client_secret_post" => Some(AuthMethod::ClientSecretPost),
+        _ => None,
+    });
+    with_secret.unwrap_or(AuthMethod::None)
 }
 
 fn secret_method(metadata: Option<&ServerMetadata>) -> AuthMethod {
@@ -167,5 +171,27 @@ fn secret_method(metadata: Option<&ServerMetadata>) -> AuthMethod {
         AuthMethod::ClientSecretPost
     } else {
         AuthMethod::ClientSecretBasic
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_listed_method_with_a_secret_is_registered() {
+        for (listed, expected) in [
+            (None, AuthMethod::ClientSecretBasic),
+            (Some(vec!["none", "client_secret_basic", "client_secret_post"]), AuthMethod::ClientSecretBasic),
+            (Some(vec!["client_secret_post", "client_secret_basic"]), AuthMethod::ClientSecretPost),
+            (Some(vec!["private_key_jwt", "client_secret_post"]), AuthMethod::ClientSecretPost),
+            (Some(vec!["none"]), AuthMethod::None),
+            (Some(vec!["private_key_jwt"]), AuthMethod::None),
+        ] {
+            let listed = listed.map(|methods| methods.into_iter().map(ToOwned::to_owned).collect());
+            let metadata =
+                ServerMetadata { token_endpoint_auth_methods_supported: listed, ..ServerMetadata::default() };
+            assert_eq!(registered_method(&metadata), expected, "{metadata:?}");
+        }
     }
 }

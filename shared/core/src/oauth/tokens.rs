@@ -90,6 +90,7 @@ async fn post(
     match client.auth_method {
         AuthMethod::ClientSecretBasic => {
             headers.insert(AUTHORIZATION, basic(&client.client_id, secret));
+            form.push(("client_id", client.client_id.as_str()));
         }
         AuthMethod::ClientSecretPost => {
             form.push(("client_id", client.client_id.as_str()));

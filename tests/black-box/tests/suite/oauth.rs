@@ -169,7 +169,7 @@ fn is_page(answer: &Answer, status: u16) -> Result<&str> {
         ("cache-control", "no-store"),
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
-        ("referrer-policy", "no-referrer"),
+        ("referrer-policy", "same-origin"),
     ] {
         ensure!(answer.header(name) == value, "{name}: {:?}", answer.headers);
     }
