@@ -10,7 +10,7 @@
 //
 //   {"open": "https://…"}                              opens a URL
 //   {"fill": {"login": "alice"}}                       types into the fields with these names
-//   {"press": "Connect", "until": "http://…"}          presses a button or follows a link, and waits for a page below `until`
+//   {"press": "Connect", "until": "Sign-in"}           presses a button or follows a link, and waits for a page with a heading
 //   {"keep": "/oauth/callback"}                        from now on, requests below this path do not reach Postern; null: they do
 //   {"insert": "<script>…"}                            from now on, this is inserted into Postern's pages; null: nothing is
 //   {}                                                 looks
@@ -20,6 +20,7 @@
 import http from "node:http";
 import https from "node:https";
 import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
 import { chromium } from "playwright-core";
 import { generate } from "selfsigned";
 
@@ -54,7 +55,7 @@ function edge(postern) {
     person.requests.push(seen);
     if (person.keep && path.startsWith(person.keep)) {
       response.writeHead(200, { "content-type": "text/html" });
-      return response.end("<!doctype html><title>Kept</title>");
+      return response.end("<!doctype html><h1>Kept</h1>");
     }
     const body = await whole(request);
     const onwards = http.request({ hostname, port, method, path, headers }, async (answer) => {
@@ -119,15 +120,30 @@ async function act({ page }, asked) {
   if (!asked.press) return;
   const named = { name: asked.press, exact: true };
   const target = page.getByRole("button", named).or(page.getByRole("link", named));
-  const arrived = page.waitForURL((url) => url.href.startsWith(asked.until));
-  await Promise.all([arrived, target.click({ noWaitAfter: true })]);
+  await target.click({ noWaitAfter: true });
+  const deadline = Date.now() + LIMIT;
+  for (;;) {
+    // While one page gives way to another, neither can be read.
+    const { heading, isComplete } = await read(page).catch(() => ({}));
+    if (heading === asked.until && isComplete) return;
+    if (Date.now() > deadline) throw new Error(`no page with the heading ${asked.until}`);
+    await setTimeout(25);
+  }
+}
+
+/** What a page shows. */
+function read(page) {
+  return page.evaluate(() => {
+    const { title, referrer, readyState, body } = document;
+    const heading = document.querySelector("h1")?.innerText ?? "";
+    return { title, heading, referrer, text: body.innerText, isComplete: readyState === "complete" };
+  });
 }
 
 /** What a person sees, and what their browser sent and reported so far. */
 async function view({ page, status, reports, requests }) {
-  const [title, text] = [await page.title(), await page.locator("body").innerText()];
-  const referrer = await page.evaluate(() => document.referrer);
-  return { url: page.url(), status, title, text, referrer, reports, requests };
+  const { title, heading, text, referrer } = await read(page);
+  return { url: page.url(), status, title, heading, text, referrer, reports, requests };
 }
 
 function control(browser, publicUrl) {

@@ -29,6 +29,8 @@ pub struct View {
     pub status: Option<u16>,
     /// The page's title.
     pub title: String,
+    /// The page's heading.
+    pub heading: String,
     /// The text that is visible on the page.
     pub text: String,
     /// The URL that the page was reached from, as far as that page lets its browser tell.
@@ -89,9 +91,9 @@ impl Person<'_> {
         self.act(json!({"fill": {field: text}})).await
     }
 
-    /// Presses a button or follows a link, and waits for a page whose URL begins with `until`.
-    pub async fn press(&self, label: &str, until: &str) -> Result<View> {
-        self.act(json!({"press": label, "until": until})).await
+    /// Presses a button or follows a link, and waits for a page with a heading.
+    pub async fn press(&self, label: &str, heading: &str) -> Result<View> {
+        self.act(json!({"press": label, "until": heading})).await
     }
 
     /// From now on, requests whose path begins with `path` do not reach Postern.

@@ -96,3 +96,15 @@ fn check_python() -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_is_found_by_the_whole_name() {
+        let requirements = "# pinned\nmcp-types==1.0\nmcp==2.3.0\nflask==3.1.3\n";
+        assert_eq!(pinned(requirements, "mcp").as_deref(), Some("2.3.0"));
+        assert_eq!(pinned(requirements, "mc"), None);
+    }
+}
