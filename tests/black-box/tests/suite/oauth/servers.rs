@@ -192,7 +192,7 @@ async fn whole_life(server: Server) -> Result<()> {
     if keeps_grants { life.again().await } else { Ok(()) }
 }
 
-/// FastMCP 4.2.3 and its own provider, whose endpoints are those of the Python SDK.
+/// `FastMCP` 4.2.3 and its own provider, whose endpoints are those of the Python SDK.
 #[tokio::test]
 async fn fastmcp() -> Result<()> {
     whole_life(Server {
