@@ -70,7 +70,8 @@ fn system() -> Option<PathBuf> {
 fn version(peers: &Path) -> Result<String> {
     let text = std::fs::read_to_string(peers.join(PACKAGE)).with_context(|| format!("no {PACKAGE}"))?;
     let package: serde_json::Value = serde_json::from_str(&text)?;
-    Ok(package["version"].as_str().with_context(|| format!("no version in {PACKAGE}"))?.to_owned())
+    let version = package.get("version").and_then(serde_json::Value::as_str);
+    Ok(version.with_context(|| format!("no version in {PACKAGE}"))?.to_owned())
 }
 
 fn write_start(folder: &Path, libraries: bool) -> Result<()> {
