@@ -350,7 +350,7 @@ mod tests {
         let repeated = format!("{{{},\"0\":0}}", members.join(","));
         assert!(RawObject::parse(&repeated).is_none());
         // Seconds on a slow machine; comparing each key with all others takes many minutes.
-        assert!(started.elapsed() < std::time::Duration::from_secs(60));
+        assert!(started.elapsed() < std::time::Duration::from_mins(1));
     }
 
     #[test]

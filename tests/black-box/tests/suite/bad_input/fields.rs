@@ -91,7 +91,7 @@ fn wrong_headers() -> Vec<Value> {
         one("X-A", "canary {token"),
         one("X-A", "canary token}"),
         one("X-A", "canary {}"),
-        one("X-A", "canary {{token}}"),
+        one("X-A", "canary {{token}"),
         one("X-A", "canary {base64(token)}"),
         one("X-A", "canary {base64(a:b:c)}"),
         one("X-A", "canary {base64(a:b}"),
