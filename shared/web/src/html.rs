@@ -77,6 +77,13 @@ mod tests {
     use crate::Body;
 
     #[test]
+    fn a_form_of_a_page_is_sent_with_the_pages_origin() {
+        let form = Action::Form { path: "/oauth/connect", field: ("ticket", "t"), label: "Connect" };
+        let response = page(StatusCode::OK, "Connect", "text", &form);
+        assert_eq!(response.headers().get(REFERRER_POLICY).unwrap(), "same-origin");
+    }
+
+    #[test]
     fn no_text_adds_markup_to_a_page() {
         let evil = "\"><script>alert('x')</script>&";
         for action in [

@@ -17,6 +17,7 @@ use crate::store::integrations::{NOBODY, find};
 use crate::store::{auth_events, oauth_clients, oauth_flows};
 use kernel::Result;
 use kernel::digest::{constant_time_eq, sha256_hex};
+use url::Url;
 
 /// The query parameters of a callback.
 #[derive(Clone, Debug, Default)]
@@ -124,7 +125,7 @@ fn code<'a>(
 ) -> Result<&'a str, Unfinished> {
     let refused = |text: &str| Err(Unfinished(text.to_owned()));
     // (2)
-    if !is_same_browser(flow, browser) || !flow.redirect_uri.ends_with(path) {
+    if !is_same_browser(flow, browser) || !is_redirect_path(&flow.redirect_uri, path) {
         return refused("This sign-in was started in another browser. Start it again in this one.");
     }
     // (3)
@@ -152,6 +153,12 @@ fn is_same_browser(flow: &Flow, browser: Option<&str>) -> bool {
         }
         (Some(_), None) => false,
     }
+}
+
+/// Returns `true` if `path` is exactly the path of the redirect URI. The end of it is not enough: `/oauth/callback` is
+/// how the other dialects' callback paths end.
+fn is_redirect_path(redirect_uri: &str, path: &str) -> bool {
+    Url::parse(redirect_uri).is_ok_and(|url| url.path() == path)
 }
 
 /// RFC 9207 §2.4: `iss` is compared as a string, nothing is normalised. A missing `iss` is accepted only if the
@@ -213,4 +220,18 @@ async fn exchange(platform: &Platform, flow: Flow, code: &str) -> Result<Exchang
         client: flow.client,
     };
     Ok(Exchanged { set, expires_in: granted.expires_in })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_callback_path_does_not_finish_what_was_begun_for_another() {
+        let asked = "https://postern.example/v1/integrations/oauth/callback";
+        assert!(is_redirect_path(asked, "/v1/integrations/oauth/callback"));
+        for other in ["/oauth/callback", "/api/v1/admin/oauth/callback", "/callback", "/", ""] {
+            assert!(!is_redirect_path(asked, other), "{other}");
+        }
+    }
 }
