@@ -204,10 +204,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
     }
 }
 
-/// Returns `true` if two members have one key. A peer chooses how many members there are, so the keys are sorted: comparing
-/// each with all others would take minutes for a body that is within the size limit. A hash table would not do, because
-/// its seed is a constant in WASM, so that a peer could choose keys that collide.
+/// Returns `true` if two members have one key.
+///
+/// The few keys of an ordinary object are compared with each other. A peer chooses how many there are, and comparing each
+/// with all others would take minutes for a body that is within the size limit, so many keys are sorted. A hash table
+/// would not do, because its seed is a constant in WASM, so that a peer could choose keys that collide.
 fn has_repeated_key(members: &[(Cow<'_, str>, Cow<'_, RawValue>)]) -> bool {
+    const FEW: usize = 16;
+    if members.len() <= FEW {
+        let mut keys = members.iter().map(|(key, _)| key).enumerate();
+        return keys.any(|(at, key)| members.iter().take(at).any(|(earlier, _)| earlier == key));
+    }
     let mut keys: Vec<&str> = members.iter().map(|(key, _)| key.as_ref()).collect();
     keys.sort_unstable();
     keys.windows(2).any(|pair| matches!(pair, [one, other] if one == other))
