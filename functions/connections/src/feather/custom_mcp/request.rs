@@ -79,38 +79,32 @@ pub(super) struct ConnectRequest {
     pub(super) oauth_scopes: Option<Vec<String>>,
 }
 
+/// A field that belongs to one `auth_type`: its name, that `auth_type`, and whether a request has the field. A field that
+/// has its default value counts as absent: a client may write out every default.
+type Place = (&'static str, AuthType, fn(&ConnectRequest) -> bool);
+
 /// The fields that belong to one `auth_type`.
-const PLACES: [(&str, AuthType); 8] = [
-    ("token", AuthType::Bearer),
-    ("api_key", AuthType::ApiKey),
-    ("api_key_header", AuthType::ApiKey),
-    ("oauth_authorize_url", AuthType::Oauth),
-    ("oauth_token_url", AuthType::Oauth),
-    ("oauth_client_id", AuthType::Oauth),
-    ("oauth_client_secret", AuthType::Oauth),
-    ("oauth_scopes", AuthType::Oauth),
+const PLACES: [Place; 8] = [
+    ("token", AuthType::Bearer, |body| body.token.is_some()),
+    ("api_key", AuthType::ApiKey, |body| body.api_key.is_some()),
+    ("api_key_header", AuthType::ApiKey, |body| {
+        body.api_key_header.as_ref().is_some_and(|name| !name.eq_ignore_ascii_case(API_KEY_HEADER))
+    }),
+    ("oauth_authorize_url", AuthType::Oauth, |body| body.oauth_authorize_url.is_some()),
+    ("oauth_token_url", AuthType::Oauth, |body| body.oauth_token_url.is_some()),
+    ("oauth_client_id", AuthType::Oauth, |body| body.oauth_client_id.is_some()),
+    ("oauth_client_secret", AuthType::Oauth, |body| body.oauth_client_secret.is_some()),
+    ("oauth_scopes", AuthType::Oauth, |body| {
+        body.oauth_scopes.as_ref().is_some_and(|scopes| !scopes.is_empty())
+    }),
 ];
 
 impl ConnectRequest {
-    /// Returns the names of the fields that belong to another `auth_type`. A field that has its default value counts as
-    /// absent: a client may write out every default.
+    /// Returns the names of the fields that belong to another `auth_type`.
     pub(super) fn ignored(&self) -> Vec<&'static str> {
         let chosen = self.auth_type.unwrap_or_default();
-        let given = [
-            self.token.is_some(),
-            self.api_key.is_some(),
-            self.api_key_header.as_ref().is_some_and(|name| !name.eq_ignore_ascii_case(API_KEY_HEADER)),
-            self.oauth_authorize_url.is_some(),
-            self.oauth_token_url.is_some(),
-            self.oauth_client_id.is_some(),
-            self.oauth_client_secret.is_some(),
-            self.oauth_scopes.as_ref().is_some_and(|scopes| !scopes.is_empty()),
-        ];
-        let fields = PLACES.iter().zip(given);
-        fields
-            .filter(|((_, owner), given)| *given && *owner != chosen)
-            .map(|((field, _), _)| *field)
-            .collect()
+        let others = PLACES.iter().filter(|(_, owner, is_given)| *owner != chosen && is_given(self));
+        others.map(|(field, ..)| *field).collect()
     }
 }
 
@@ -162,7 +156,7 @@ fn of(auth_type: AuthType, headers: Value) -> Value {
         AuthType::None => json!({ "enum": ["none", null] }),
         other => json!({ "const": other }),
     };
-    let fields = PLACES.iter().filter(|(_, owner)| *owner == auth_type).map(|(field, _)| {
+    let fields = PLACES.iter().filter(|(_, owner, _)| *owner == auth_type).map(|(field, ..)| {
         let schema = match *field {
             "token" | "api_key" => json!(reference::<Token>()),
             "api_key_header" => or_null::<HeaderName>(),
