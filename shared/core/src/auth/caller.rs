@@ -25,7 +25,7 @@ pub struct Caller {
 }
 
 /// The role of keys that stand for a program, not for a user.
-pub const SERVICE: &str = "service";
+const SERVICE: &str = "service";
 
 impl Caller {
     /// Returns `true` if the key stands for a program, which has no connections of its own.

@@ -66,7 +66,7 @@ impl Deref for Admin {
     }
 }
 
-/// A caller that may have connections of its own: every caller without the role [`SERVICE`].
+/// A caller that may have connections of its own: every caller but a program.
 pub struct User(Caller);
 
 impl Identity<Caller> for User {
