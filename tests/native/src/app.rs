@@ -9,6 +9,10 @@ use kernel::Result;
 use kernel::digest::sha256_hex;
 use kernel::ports::Ports;
 use postern_core::model::api_key::{ApiKey, generate};
+use postern_core::model::credential::ORGANIZATION;
+use postern_core::model::integration::{AuthMode, Category, Integration, State, ToolPolicy};
+use postern_core::registry::draft::Draft;
+use postern_core::registry::place::{Placing, place};
 use postern_core::settings::Settings;
 use postern_core::{Platform, Router, Routes};
 use serde_json::Value;
@@ -111,6 +115,26 @@ impl App {
         };
         postern_core::store::api_keys::insert(&self.platform, &key).await.expect("the key is stored");
         text.expose().clone()
+    }
+
+    /// Registers an upstream without a credential, past every route, so that nothing is asked of the upstream.
+    pub async fn place(&self, name: &str, url: &str, auth_mode: AuthMode) -> Integration {
+        let draft = Draft {
+            name: name.to_owned(),
+            description: None,
+            url: url.to_owned(),
+            category: Category::GatewayRemoteMcp,
+            auth_mode,
+            oauth: None,
+            capabilities: None,
+            credential_schema: None,
+            headers: None,
+            tool_policy: ToolPolicy::Auto,
+            source: None,
+            credential: None,
+        };
+        let placing = Placing { slug: None, state: State::Running, revives: false, viewer: ORGANIZATION };
+        place(&self.platform, &draft, &placing).await.expect("the integration is stored")
     }
 
     /// Sends a request with the admin key.

@@ -5,10 +5,7 @@ use std::time::Duration;
 use http::Method;
 use kernel::ports::Statement;
 use native::App;
-use postern_core::model::credential::ORGANIZATION;
-use postern_core::model::integration::{AuthMode, Category, State, ToolPolicy};
-use postern_core::registry::draft::Draft;
-use postern_core::registry::place::{Placing, place};
+use postern_core::model::integration::AuthMode;
 use serde_json::{Value, json};
 use stub_upstream::{Options, Stub};
 
@@ -187,22 +184,7 @@ async fn a_tool_tells_which_fields_its_server_dropped() {
 async fn only_a_connection_by_oauth_waits_for_consent() {
     let app = app();
     for (name, auth_mode) in [("By consent", AuthMode::Oauth), ("By users", AuthMode::UserToken)] {
-        let draft = Draft {
-            name: name.to_owned(),
-            description: None,
-            url: "https://mcp.example.com/mcp".to_owned(),
-            category: Category::GatewayRemoteMcp,
-            auth_mode,
-            oauth: None,
-            capabilities: None,
-            credential_schema: None,
-            headers: None,
-            tool_policy: ToolPolicy::Auto,
-            source: None,
-            credential: None,
-        };
-        let placing = Placing { slug: None, state: State::Running, revives: false, viewer: ORGANIZATION };
-        let id = place(&app.platform, &draft, &placing).await.unwrap().id;
+        let id = app.place(name, "https://mcp.example.com/mcp", auth_mode).await.id;
         let shown = get(&app, &id).await;
         let expected = if auth_mode == AuthMode::Oauth { "pending_oauth" } else { "active" };
         assert_eq!((&shown["status"], &shown["connected_at"]), (&json!(expected), &Value::Null), "{shown}");
