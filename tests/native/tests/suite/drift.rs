@@ -1,14 +1,11 @@
 //! Files that must agree with each other and with the code: manifests, settings, routes, jobs, bindings, documents.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use postern_core::settings::{NAMES, SETTINGS, Setting};
 use toml::Table;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+use crate::tree::{root, rust_files};
 
 fn read(file: &str) -> String {
     fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
@@ -194,18 +191,6 @@ async fn the_embedded_migrations_build_the_same_schema_safely() {
     assert!(refused.message.contains("newer"), "{refused}");
 }
 
-/// Adds the texts of the Rust files below `folder`.
-fn rust_texts(folder: &Path, sources: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && !path.ends_with("node_modules") {
-            rust_texts(&path, sources);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            sources.push(fs::read_to_string(path).unwrap());
-        }
-    }
-}
-
 /// A promise is worth no more than the test that holds it.
 #[test]
 fn every_test_that_security_md_names_exists() {
@@ -214,10 +199,11 @@ fn every_test_that_security_md_names_exists() {
     // The first two rows are the table's head.
     let promises: Vec<&str> = section.lines().filter(|line| line.starts_with('|')).skip(2).collect();
     assert!(promises.len() > 10, "{} promises", promises.len());
-    let mut sources = Vec::new();
-    for folder in ["shared", "functions", "tests"] {
-        rust_texts(&root().join(folder), &mut sources);
-    }
+    let sources: Vec<String> = ["shared", "functions", "tests"]
+        .into_iter()
+        .flat_map(|folder| rust_files(&root().join(folder), &["node_modules"]))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
     for promise in promises {
         let tests: Vec<&str> = promise.split('`').skip(1).step_by(2).collect();
         assert!(!tests.is_empty(), "no test holds: {promise}");

@@ -1,29 +1,16 @@
 //! Rules of the house that no compiler checks: which code may stand where, and the length of files and functions.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use native::{Sqlite, migrations};
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+use crate::tree::{root, rust_files};
 
 /// The Rust files below `folder`, without their tests.
 fn sources(folder: &str) -> Vec<(String, String)> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() && !matches!(name.as_str(), "target" | "build" | "tests") {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") && name != "tests.rs" {
-                found.push(path);
-            }
-        }
-    }
-    let mut found = Vec::new();
-    walk(&root().join(folder), &mut found);
+    let mut found = rust_files(&root().join(folder), &["target", "build", "tests"]);
+    found.retain(|path| !path.ends_with("tests.rs"));
     assert!(!found.is_empty(), "{folder} has no sources");
     found
         .into_iter()

@@ -16,3 +16,4 @@ mod house;
 mod openapi;
 mod port_suite;
 mod schemas;
+mod tree;
