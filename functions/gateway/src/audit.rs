@@ -1,23 +1,18 @@
-//! The audit row of one call: begun when the call arrives, recorded once, however the call ends.
+//! The audit rows of the gateway: of calls, and of requests to an endpoint that is not there for the caller.
 
 use kernel::Result;
-use kernel::digest::hex;
-use kernel::ports::Timestamp;
 use postern_core::Platform;
+use postern_core::audit::{Pending, begin, event, refused};
 use postern_core::auth::Caller;
-use postern_core::model::audit::AuditEvent;
-use postern_core::store::audit_events::record;
+use postern_core::model::audit::Kind;
 use serde_json::value::RawValue;
+use web::RequestId;
 
 use crate::context::Context;
 
-/// An audit row that is not recorded yet. `finish` records the row; if the agent disconnects before that, dropping
-/// this value records a failed call.
-pub(crate) struct Audit {
-    platform: Platform,
-    started: Timestamp,
-    event: Option<AuditEvent>,
-}
+/// The audit row of a call, begun when the call arrives. `finish` ends it; if the agent leaves before that, the row says
+/// so.
+pub(crate) struct Audit(Pending);
 
 impl Audit {
     /// Begins the row of a call of the tool `exposed` with `arguments`; `slug` is the integration's.
@@ -27,62 +22,42 @@ impl Audit {
         slug: Option<&str>,
         arguments: Option<&RawValue>,
     ) -> Result<Self> {
-        let platform = context.platform.clone();
-        let started = platform.now();
-        let arguments = arguments.map_or("{}", RawValue::get).to_owned();
-        let Caller { subject, email, persona, .. } = context.agent.caller;
-        let event = AuditEvent {
-            id: format!("evt_{}", hex(&platform.random::<16>()?)),
-            timestamp: started,
-            duration_ms: 0,
-            request_id: context.request_id.0.clone(),
-            user_id: subject.clone(),
-            user_email: email.clone(),
-            persona: persona.as_ref().map(|persona| persona.name.clone()),
-            tool_name: exposed.to_owned(),
-            connection: slug.map(str::to_owned),
-            request_chars: arguments.len() as u64,
-            arguments,
-            success: false,
-            error_message: None,
-            response_chars: 0,
-            content_blocks: 0,
-            authorized: true,
-        };
-        Ok(Self { platform, started, event: Some(event) })
+        let actor = context.agent.caller.actor();
+        let event = event(context.platform, Kind::ToolCall, &context.request_id.0, actor, exposed)?
+            .of_connection(slug)
+            .with_arguments(arguments.map_or("{}", RawValue::get));
+        Ok(Self(begin(context.platform, event)))
     }
 
     /// Records a call that policy refused for `reason`.
-    pub(crate) fn denied(mut self, reason: String) {
-        if let Some(event) = &mut self.event {
-            event.authorized = false;
-        }
-        self.finish(false, Some(reason), 0);
+    pub(crate) fn denied(self, reason: String) {
+        self.0.change(|event| event.authorized = false);
+        self.0.end(false, Some(reason));
     }
 
-    /// Adds `bytes` to the size of what was sent to the agent.
-    pub(crate) fn sent(&mut self, bytes: usize) {
-        if let Some(event) = &mut self.event {
-            event.response_chars += bytes as u64;
-        }
+    /// Adds `text` to the size of what was sent to the agent.
+    pub(crate) fn sent(&self, text: &str) {
+        self.0.change(|event| event.response_chars += text.chars().count() as u64);
     }
 
-    /// Records the row. A second call does nothing.
-    pub(crate) fn finish(&mut self, success: bool, error: Option<String>, content_blocks: u64) {
-        let Some(mut event) = self.event.take() else {
-            return;
-        };
-        let duration = self.platform.now().since(self.started);
-        event.duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        event.success = success;
-        event.error_message = error;
-        event.content_blocks = content_blocks;
-        record(&self.platform, event);
+    /// Ends the row. A second call does nothing.
+    pub(crate) fn finish(&self, success: bool, error: Option<String>, content_blocks: u64) {
+        self.0.change(|event| event.content_blocks = content_blocks);
+        self.0.end(success, error);
     }
 }
 
-impl Drop for Audit {
-    fn drop(&mut self) {
-        self.finish(false, Some("the agent went away before the answer".to_owned()), 0);
-    }
+/// Records a request to the endpoint of the integration `reference`, which is not there for this caller: because there
+/// is none that runs, or because the caller may not use it.
+pub(crate) fn refuse(
+    platform: &Platform,
+    caller: &Caller,
+    id: &RequestId,
+    reference: &str,
+    exists: bool,
+) -> Result<()> {
+    let event = event(platform, Kind::Refusal, &id.0, caller.actor(), "POST /integrations/{id}/mcp")?;
+    let reason = if exists { "the persona does not allow this integration" } else { "unknown integration" };
+    refused(platform, event.about(Some(reference)), !exists, reason);
+    Ok(())
 }

@@ -76,7 +76,7 @@ impl Exchange {
             let outcome = match self.events.next().await {
                 Some(Ok(text)) => match self.bridge.relay(&text) {
                     Relay::Forward(json) => {
-                        self.audit.sent(json.len());
+                        self.audit.sent(&json);
                         return Some(json);
                     }
                     Relay::Final(outcome) => outcome,
@@ -104,7 +104,7 @@ impl Exchange {
 
     fn finish(&mut self, outcome: Final) -> String {
         self.done = true;
-        self.audit.sent(outcome.json.len());
+        self.audit.sent(&outcome.json);
         self.audit.finish(outcome.success, outcome.error, outcome.content_blocks);
         outcome.json
     }

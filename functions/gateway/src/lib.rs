@@ -28,7 +28,10 @@ const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 /// The families of this function.
 pub fn families() -> Vec<Routes> {
-    let family = |prefix| Family::new(prefix, &JsonRpc, ApiKeys).body_limit(BODY_LIMIT).tag(TAG, ABOUT);
+    // A call is no write over a management API: it has an audit row of its own kind.
+    let family = |prefix| {
+        Family::new(prefix, &JsonRpc, ApiKeys).without_write_audit().body_limit(BODY_LIMIT).tag(TAG, ABOUT)
+    };
     // The second family has no prefix, so that unknown paths below `/integrations` stay with the family of that
     // prefix.
     vec![serve::all_routes(family("/mcp")).routes(), serve::one_routes(family("")).routes()]

@@ -37,7 +37,7 @@ pub(crate) struct Call<'a> {
 
 /// Passes `call` on and returns the reply to the agent. Only an error of Postern's own is an `Err`; every other
 /// failure is a reply.
-pub(crate) async fn pass_on(context: &Context<'_>, call: Call<'_>, mut audit: Audit) -> Result<Reply> {
+pub(crate) async fn pass_on(context: &Context<'_>, call: Call<'_>, audit: Audit) -> Result<Reply> {
     // (1)
     let target = Rc::clone(&call.target);
     let meta = call.params.get("_meta").map(ToOwned::to_owned);
@@ -61,7 +61,7 @@ pub(crate) async fn pass_on(context: &Context<'_>, call: Call<'_>, mut audit: Au
             Err(reason) => {
                 let told =
                     unconnected::answer(context, &bridge, &target.upstream, declared.as_deref(), reason)?;
-                return answer(told, audit);
+                return answer(told, &audit);
             }
         };
     // (3)
@@ -73,7 +73,7 @@ pub(crate) async fn pass_on(context: &Context<'_>, call: Call<'_>, mut audit: Au
                     let exchange = Exchange::new(context, bridge, events, upstream, audit);
                     Ok(Reply::Stream(Box::new(exchange)))
                 }
-                whole => answer(in_one_piece(&bridge, whole), audit),
+                whole => answer(in_one_piece(&bridge, whole), &audit),
             }
         }
         Err(CallError::Internal(error)) => {
@@ -84,7 +84,7 @@ pub(crate) async fn pass_on(context: &Context<'_>, call: Call<'_>, mut audit: Au
             if let CallError::Fetch(cause) = &error {
                 log::info!("call of {}: {cause:?}", upstream.slug);
             }
-            answer(bridge.failed(&error.to_string()), audit)
+            answer(bridge.failed(&error.to_string()), &audit)
         }
     }
 }
@@ -124,9 +124,9 @@ fn in_one_piece(bridge: &Bridge, content: Content) -> Final {
     }
 }
 
-fn answer(outcome: Final, mut audit: Audit) -> Result<Reply> {
+fn answer(outcome: Final, audit: &Audit) -> Result<Reply> {
     let Final { json, status, success, error, content_blocks } = outcome;
-    audit.sent(json.len());
+    audit.sent(&json);
     audit.finish(success, error, content_blocks);
     let status = StatusCode::from_u16(status).map_err(|error| Error::internal(error.to_string()))?;
     Ok(Reply::Message { status, json, session_id: None })

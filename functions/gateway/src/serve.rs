@@ -118,7 +118,7 @@ async fn one(
     head: Head,
 ) -> Result<Response, Failure> {
     // (1)
-    let scope = endpoint::one(platform, &caller, &reference).await?;
+    let scope = endpoint::one(platform, &caller, &reference, &head.id).await?;
     serve(platform, &caller, &scope, &head, &body).await
 }
 

@@ -11,15 +11,21 @@ use worker::Env;
 use crate::d1::D1;
 use crate::fetch::WorkerFetch;
 use crate::kv::WorkerKv;
-use crate::system::{Later, WaitUntil, WorkerClock, WorkerRandom};
+use crate::system::{Caller, Later, WaitUntil, WorkerClock, WorkerRandom};
 
 /// Returns a platform whose ports use the bindings `DB` and `CACHE` of `env`.
-pub fn platform(env: &Env, later: Later, settings: Rc<Settings>, memory: Rc<Memory>) -> Platform {
-    Platform { ports: ports(env, later, memory), settings }
+pub fn platform(
+    env: &Env,
+    later: Later,
+    caller: Caller,
+    settings: Rc<Settings>,
+    memory: Rc<Memory>,
+) -> Platform {
+    Platform { ports: ports(env, later, caller, memory), settings }
 }
 
 /// Returns the ports alone, for test Workers, which have no settings.
-pub fn ports(env: &Env, later: Later, memory: Rc<Memory>) -> Ports {
+pub fn ports(env: &Env, later: Later, caller: Caller, memory: Rc<Memory>) -> Ports {
     Ports {
         sql: Rc::new(D1::new(env.clone())),
         kv: Rc::new(WorkerKv::new(env.clone())),
@@ -27,6 +33,7 @@ pub fn ports(env: &Env, later: Later, memory: Rc<Memory>) -> Ports {
         clock: Rc::new(WorkerClock),
         random: Rc::new(WorkerRandom),
         background: Rc::new(WaitUntil(later)),
+        client: caller,
         memory,
     }
 }

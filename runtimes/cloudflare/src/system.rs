@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::LocalBoxFuture;
-use kernel::ports::{Background, Clock, Random, Timestamp};
+use kernel::ports::{Background, Client, Clock, Random, Timestamp};
 use kernel::{Error, Result};
 
 use crate::timer::Timer;
@@ -31,6 +31,18 @@ pub(crate) struct WorkerRandom;
 impl Random for WorkerRandom {
     fn fill(&self, buffer: &mut [u8]) -> Result<()> {
         getrandom::fill(buffer).map_err(|error| Error::internal(error.to_string()))
+    }
+}
+
+/// The client of a request, or of none.
+pub type Caller = Rc<dyn Client>;
+
+/// The client of a request, as the request's signal tells (compatibility flag `enable_request_signal`).
+pub(crate) struct Signalled(pub(crate) worker::web_sys::Request);
+
+impl Client for Signalled {
+    fn has_left(&self) -> bool {
+        self.0.signal().aborted()
     }
 }
 

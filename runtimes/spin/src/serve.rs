@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 use kernel::memory::Memory;
-use kernel::ports::Ports;
+use kernel::ports::{Ports, Stays};
 use kernel::{Error, Result};
 use postern_core::settings::{NAMES, Settings};
 use postern_core::{Platform, Router, Routes, store};
@@ -94,6 +94,8 @@ pub fn ports(memory: Rc<Memory>) -> Ports {
         clock: Rc::new(SpinClock),
         random: Rc::new(SpinRandom),
         background: Rc::new(Spawn),
+        // Spin does not tell; it lets every handler run to its end.
+        client: Rc::new(Stays),
         memory,
     }
 }

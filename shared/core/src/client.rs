@@ -112,6 +112,7 @@ fn fetch_text(error: &FetchError) -> String {
         FetchError::Unreachable(_) => "the upstream cannot be reached".to_owned(),
         FetchError::Broken(_) => "the connection to the upstream broke off".to_owned(),
         FetchError::Timeout => "the upstream did not answer in time".to_owned(),
+        FetchError::ClientLeft => "the agent went away before the answer".to_owned(),
         FetchError::TooLarge { limit } => format!("the upstream's answer is larger than {limit} bytes"),
     }
 }

@@ -4,9 +4,11 @@
 //!
 //! Architecture invariant: this crate names no type of a runtime; a runtime passes in a [`Platform`].
 
+pub mod audit;
 pub mod auth;
 pub mod catalogue;
 pub mod client;
+mod context;
 pub mod model;
 pub mod oauth;
 pub mod platform;

@@ -11,6 +11,7 @@ pub mod integration;
 pub mod oauth;
 pub mod oauth_client;
 pub mod oauth_flow;
+pub mod redaction;
 pub mod target;
 mod text_enum;
 pub mod token_set;

@@ -5,7 +5,6 @@ use std::rc::Rc;
 
 use kernel::memory::Topic;
 use kernel::ports::Ports;
-use web::context::{Context, Origins};
 
 use crate::settings::Settings;
 
@@ -38,15 +37,5 @@ impl Deref for Platform {
 
     fn deref(&self) -> &Ports {
         &self.ports
-    }
-}
-
-impl Context for Platform {
-    fn ports(&self) -> &Ports {
-        &self.ports
-    }
-
-    fn origins(&self) -> Origins<'_> {
-        Origins { own: self.settings.public_url.as_deref(), allowed: &self.settings.allowed_origins }
     }
 }

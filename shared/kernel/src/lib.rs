@@ -12,6 +12,7 @@ pub mod ports;
 pub mod schema;
 pub mod seal;
 pub mod secret;
+pub mod text;
 pub mod time;
 
 pub use error::{Code, Error, Reason, Result};

@@ -7,10 +7,12 @@
 mod fetch;
 mod sql;
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
 pub use fetch::{
@@ -51,10 +53,27 @@ pub trait Kv {
     async fn delete(&self, key: &str) -> crate::Result<()>;
 }
 
-/// Runs work that continues after the response was sent (`wait_until`, `spawn`).
+/// Runs work that continues after the response was sent, and although the client has left (`wait_until`, `spawn`).
 pub trait Background {
-    /// Runs `work` to its end without delaying the response. The runtime may stop the work after about 30 s.
+    /// Runs `work` to its end without delaying the response. A runtime may stop the work about 30 s after the response
+    /// was sent or the client left; it then polls the future no more, and does not drop it either.
     fn spawn(&self, work: LocalBoxFuture<'static, ()>);
+}
+
+/// The client of the request that is being answered.
+pub trait Client {
+    /// Returns `true` if the client has left, as far as the runtime tells. A runtime that does not tell answers
+    /// `false`.
+    fn has_left(&self) -> bool;
+}
+
+/// A client that never leaves: that of scheduled work, and of runtimes that do not tell.
+pub struct Stays;
+
+impl Client for Stays {
+    fn has_left(&self) -> bool {
+        false
+    }
 }
 
 /// All ports of a runtime and the memory of the instance, as one request uses them. Cheap to clone.
@@ -72,6 +91,8 @@ pub struct Ports {
     pub random: Rc<dyn Random>,
     /// Work after the response.
     pub background: Rc<dyn Background>,
+    /// Who waits for the response.
+    pub client: Rc<dyn Client>,
     /// The values that this WASM instance keeps between requests.
     pub memory: Rc<Memory>,
 }
@@ -80,6 +101,18 @@ impl Ports {
     /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Runs `work` to its end, also if the caller is dropped, or is not polled any more, because the client has left.
+    /// For work that must not be left half done, such as a request that uses up a token and the write of its successor.
+    /// Both the caller and [`Background`] drive the work, whichever of them the runtime polls.
+    pub async fn finish<T: 'static>(&self, work: impl Future<Output = T> + 'static) -> crate::Result<T> {
+        let slot = Rc::new(Cell::new(None));
+        let filled = Rc::clone(&slot);
+        let shared = async move { filled.set(Some(work.await)) }.boxed_local().shared();
+        self.background.spawn(shared.clone().boxed_local());
+        shared.await;
+        slot.take().ok_or_else(|| crate::Error::internal("finished work has no result"))
     }
 
     /// Returns `N` random bytes. Fails if the runtime has no entropy.

@@ -8,6 +8,7 @@
 use async_trait::async_trait;
 use kernel::Result;
 
+use crate::context::Context;
 use crate::request::Head;
 
 /// A way to authenticate the caller of a request, such as an API key or the scheduler's token.
@@ -15,13 +16,18 @@ use crate::request::Head;
 /// Implementations get the whole head of the request, not only a credential: the rules of a published server depend
 /// on the path, and a browser's session needs the method, to demand a CSRF token.
 #[async_trait(?Send)]
-pub trait Authenticate<C>: 'static {
+pub trait Authenticate<C: Context>: 'static {
     /// The caller that a request is authenticated as.
     type Caller: 'static;
 
     /// Returns the caller of the request with this head. Fails with [`kernel::Code::Unauthenticated`] if the request
     /// has no valid credential.
     async fn authenticate(&self, context: &C, head: &Head) -> Result<Self::Caller>;
+
+    /// Returns the caller as the audit names it; `None` if the writes of such callers are not recorded.
+    fn writer(&self, _caller: &Self::Caller) -> Option<C::Actor> {
+        None
+    }
 
     /// Returns the security schemes (OpenAPI) by which a client can authenticate; none if clients need not
     /// authenticate.
@@ -49,7 +55,7 @@ pub struct Public;
 pub struct Anyone;
 
 #[async_trait(?Send)]
-impl<C: 'static> Authenticate<C> for Public {
+impl<C: Context> Authenticate<C> for Public {
     type Caller = Anyone;
 
     async fn authenticate(&self, _context: &C, _head: &Head) -> Result<Anyone> {

@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 use futures_util::future::LocalBoxFuture;
-use http::Method;
+use http::{Method, StatusCode};
 
 use crate::authenticate::Authenticate;
 use crate::body::Body;
+use crate::context::{Context, Record, Write};
 use crate::dialect::Dialect;
 use crate::failure::Failure;
 use crate::handler::Handler;
@@ -36,6 +37,7 @@ pub struct Routes<C> {
     #[cfg(not(target_family = "wasm"))]
     pub(crate) document: FamilyDocument,
     limit: usize,
+    records_writes: bool,
 }
 
 /// One route.
@@ -56,10 +58,13 @@ pub(crate) trait Endpoint<C> {
 
 /// A handler behind its family's authentication. The handler is boxed, so that this code is compiled once per way to
 /// authenticate and not once per route.
-struct Mounted<C, A: Authenticate<C>> {
+struct Mounted<C: Context, A: Authenticate<C>> {
     authenticate: Rc<A>,
     handler: Box<dyn Bound<C, A::Caller>>,
     limit: usize,
+    /// The route's path, if its requests are recorded as writes.
+    recorded: Option<String>,
+    dialect: &'static dyn Dialect,
 }
 
 /// A handler together with the types of its arguments, which the handler's own type does not name.
@@ -86,15 +91,68 @@ impl<C, Caller, X, H: Handler<C, Caller, X>> Bound<C, Caller> for Arguments<H, X
 }
 
 #[async_trait(?Send)]
-impl<C, A: Authenticate<C>> Endpoint<C> for Mounted<C, A> {
+impl<C: Context, A: Authenticate<C>> Endpoint<C> for Mounted<C, A> {
     async fn answer(&self, context: &C, head: Head, body: &mut Body) -> Result<Response, Failure> {
         let caller = self.authenticate.authenticate(context, &head).await?;
+        let record = match &self.recorded {
+            Some(route) => self.begin(context, &caller, route, &head)?,
+            None => None,
+        };
+        let answered = self.handle(context, caller, head, body).await;
+        if let Some(record) = record {
+            match &answered {
+                Ok(response) => record.end(response.status(), created_id(response)),
+                Err(failure) => record.end(self.dialect.status(failure), None),
+            }
+        }
+        answered
+    }
+}
+
+impl<C: Context, A: Authenticate<C>> Mounted<C, A> {
+    fn begin(
+        &self,
+        context: &C,
+        caller: &A::Caller,
+        route: &str,
+        head: &Head,
+    ) -> Result<Option<Box<dyn Record>>, Failure> {
+        let Some(actor) = self.authenticate.writer(caller) else { return Ok(None) };
+        let write = Write { method: &head.method, route, target: target(head), id: &head.id };
+        Ok(Some(context.begin_write(actor, write)?))
+    }
+
+    async fn handle(
+        &self,
+        context: &C,
+        caller: A::Caller,
+        head: Head,
+        body: &mut Body,
+    ) -> Result<Response, Failure> {
         let body = body.collect(self.limit).await?;
         self.handler.call(context, caller, &mut Request { head, body }).await
     }
 }
 
-impl<C: 'static, A: Authenticate<C>> Family<C, A> {
+/// Returns the values of the path's parameters.
+fn target(head: &Head) -> Option<String> {
+    let values: Vec<&str> = head.params.iter().map(|(_, value)| value.as_str()).collect();
+    (!values.is_empty()).then(|| values.join("/"))
+}
+
+/// Returns the id of the object that a response with the status 201 shows: its member `id`, or that of its first member
+/// which has one.
+fn created_id(response: &Response) -> Option<String> {
+    let Body::Whole(body) = response.body() else { return None };
+    if response.status() != StatusCode::CREATED {
+        return None;
+    }
+    let shown: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).ok()?;
+    let id = |value: &serde_json::Value| value.as_str().map(ToOwned::to_owned);
+    shown.get("id").and_then(id).or_else(|| shown.values().find_map(|inner| inner.get("id").and_then(id)))
+}
+
+impl<C: Context, A: Authenticate<C>> Family<C, A> {
     /// Creates a family without routes. The paths of its routes begin with `prefix`; unknown paths below `prefix` are
     /// answered in `dialect`. With an empty prefix, the family answers no unknown path.
     pub fn new(prefix: &'static str, dialect: &'static dyn Dialect, authenticate: A) -> Self {
@@ -105,6 +163,7 @@ impl<C: 'static, A: Authenticate<C>> Family<C, A> {
             dialect,
             table: Vec::new(),
             limit: BODY_LIMIT,
+            records_writes: true,
             #[cfg(not(target_family = "wasm"))]
             document,
         };
@@ -115,6 +174,14 @@ impl<C: 'static, A: Authenticate<C>> Family<C, A> {
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.routes.limit = bytes;
+        self
+    }
+
+    /// Leaves the requests to the routes that are added from now on out of the record of writes. For a family whose
+    /// requests have a record of their own.
+    #[must_use]
+    pub fn without_write_audit(mut self) -> Self {
+        self.routes.records_writes = false;
         self
     }
 
@@ -160,10 +227,13 @@ impl<C: 'static, A: Authenticate<C>> Family<C, A> {
 
     fn mount(mut self, method: Method, path: &str, handler: Box<dyn Bound<C, A::Caller>>) -> Self {
         let (authenticate, limit) = (Rc::clone(&self.authenticate), self.routes.limit);
+        let path = format!("{}{path}", self.routes.prefix);
+        let recorded = (self.routes.records_writes && method != Method::GET).then(|| path.clone());
+        let dialect = self.routes.dialect;
         self.routes.table.push(Route {
             method,
-            path: format!("{}{path}", self.routes.prefix),
-            endpoint: Box::new(Mounted { authenticate, handler, limit }),
+            path,
+            endpoint: Box::new(Mounted { authenticate, handler, limit, recorded, dialect }),
             #[cfg(not(target_family = "wasm"))]
             documented: Documented::default(),
         });

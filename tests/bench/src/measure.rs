@@ -214,7 +214,9 @@ async fn audit_rows(posterns: &mut [Process], calls: u64) -> Result<u64> {
     for _ in 0..50 {
         rows = 0;
         for postern in posterns.iter_mut() {
-            let counted = postern.sql("SELECT count(*) AS n FROM audit_events", &[]).await?;
+            let counted = postern
+                .sql("SELECT count(*) AS n FROM audit_events WHERE event_kind = 'mcp_tool_call'", &[])
+                .await?;
             let count = counted.first().and_then(|row| row.get("n")).and_then(Value::as_u64);
             rows += count.context("no count")?;
         }

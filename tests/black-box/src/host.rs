@@ -50,6 +50,7 @@ pub struct Host {
     process: Mutex<Process>,
     output: Output,
     url: String,
+    pid: u64,
     waiting: Waiting,
     last_id: AtomicU64,
 }
@@ -77,17 +78,30 @@ impl Host {
         let output = process.output();
         process.write_line(&line.to_string())?;
 
+        let mut pid = u64::from(process.id());
         let url = match tokio::time::timeout(LIMIT, ready).await {
-            Ok(Ok(line)) => line["url"].as_str().context("the ready line has no url")?.to_owned(),
+            Ok(Ok(line)) => {
+                // Miniflare's process has workerd as its child.
+                pid = line["workerd_pid"].as_u64().unwrap_or(pid);
+                line["url"].as_str().context("the ready line has no url")?.to_owned()
+            }
             Ok(Err(_)) => bail!(process.failure("ended before it was ready")),
             Err(_) => bail!(process.failure(&format!("is not ready after {LIMIT:?}"))),
         };
-        Ok(Self { process: Mutex::new(process), output, url, waiting, last_id: AtomicU64::new(READY) })
+        Ok(Self { process: Mutex::new(process), output, url, pid, waiting, last_id: AtomicU64::new(READY) })
     }
 
     /// Its origin, such as `http://127.0.0.1:40123`.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The resident memory, in bytes, of the process that runs the application, where the system tells.
+    pub fn resident_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+        Some(kibibytes * 1024)
     }
 
     /// Everything that the application printed to its console.

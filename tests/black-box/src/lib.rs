@@ -20,6 +20,7 @@ pub mod mcp;
 pub mod oauth;
 mod postern;
 mod process;
+pub mod raw;
 mod runtime;
 mod rust_agent;
 mod upstream;

@@ -141,6 +141,11 @@ impl Postern {
         self.host.url().trim_start_matches("http://")
     }
 
+    /// The resident memory, in bytes, of the process that runs Postern, where the system tells.
+    pub fn resident_memory(&self) -> Option<u64> {
+        self.host.resident_memory()
+    }
+
     /// The text of the bootstrap admin key.
     pub fn admin_key(&self) -> &str {
         &self.settings.admin.text

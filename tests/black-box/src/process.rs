@@ -95,6 +95,11 @@ impl Process {
             .with_context(|| format!("{} does not listen any more", self.name))
     }
 
+    /// The child's process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn output(&self) -> Output {
         self.output.clone()
     }

@@ -18,7 +18,7 @@ use postern_core::{Platform, Router, Routes};
 use serde_json::Value;
 use web::Body;
 
-use crate::{Later, MemoryKv, NativeFetch, OsRandom, Sqlite, TestClock};
+use crate::{Later, MemoryKv, NativeFetch, OsRandom, Sqlite, TestClient, TestClock};
 
 /// Postern with one admin key.
 pub struct App {
@@ -30,6 +30,8 @@ pub struct App {
     pub kv: Rc<MemoryKv>,
     /// The clock behind `platform.clock`.
     pub clock: Rc<TestClock>,
+    /// The client behind `platform.client`.
+    pub client: Rc<TestClient>,
     /// The admin key.
     pub admin: String,
     later: Rc<Later>,
@@ -88,6 +90,7 @@ impl App {
         let settings = Rc::new(Settings::load(lookup).expect("usable settings"));
         let (database, kv) = (Rc::new(database), Rc::new(MemoryKv::default()));
         let (clock, later) = (Rc::new(TestClock::default()), Rc::new(Later::default()));
+        let client = Rc::new(TestClient::default());
         let ports = Ports {
             sql: database.clone(),
             kv: kv.clone(),
@@ -95,11 +98,12 @@ impl App {
             clock: clock.clone(),
             random: Rc::new(OsRandom),
             background: later.clone(),
+            client: client.clone(),
             memory: Rc::default(),
         };
         let platform = Platform { ports, settings };
         let router = Router::new(tables).expect("routes without clashes");
-        Self { platform, database, kv, clock, admin, later, router }
+        Self { platform, database, kv, clock, client, admin, later, router }
     }
 
     /// Stores a key with these roles and returns its text.
@@ -166,6 +170,12 @@ impl App {
         let bytes = body.collect(usize::MAX).await.expect("a whole body");
         let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
         Reply { status: parts.status, headers: parts.headers, text }
+    }
+
+    /// Forgets all the work that was left for after the response, as a runtime does that stops it: no future is polled
+    /// again, and none is dropped.
+    pub fn cut_off(&self) {
+        self.later.cut_off();
     }
 
     /// Waits for all the work that was left for after the response.

@@ -14,4 +14,4 @@ pub use app::{App, Reply};
 pub use fetch::NativeFetch;
 pub use kv::MemoryKv;
 pub use sqlite::{Sqlite, migrations};
-pub use system::{Later, OsRandom, TestClock};
+pub use system::{Later, OsRandom, TestClient, TestClock};

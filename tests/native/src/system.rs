@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::{LocalBoxFuture, join_all};
-use kernel::ports::{Background, Clock, Random, Timestamp};
+use kernel::ports::{Background, Client, Clock, Random, Timestamp};
 use kernel::{Error, Result};
 
 /// Real time plus the time that a test has added.
@@ -41,11 +41,33 @@ impl Random for OsRandom {
     }
 }
 
+/// A client that leaves when the test says so.
+#[derive(Default)]
+pub struct TestClient(Cell<bool>);
+
+impl TestClient {
+    /// Lets the client leave.
+    pub fn leave(&self) {
+        self.0.set(true);
+    }
+}
+
+impl Client for TestClient {
+    fn has_left(&self) -> bool {
+        self.0.get()
+    }
+}
+
 /// Work for after the response, which waits until the test lets it run.
 #[derive(Default)]
 pub struct Later(RefCell<Vec<LocalBoxFuture<'static, ()>>>);
 
 impl Later {
+    /// Forgets all the work without dropping it.
+    pub fn cut_off(&self) {
+        self.0.take().into_iter().for_each(std::mem::forget);
+    }
+
     /// Runs all the work that was left for after the response, and the work that this leaves in turn.
     pub async fn settle(&self) {
         loop {

@@ -26,7 +26,7 @@ async fn run(request: &http::Request<Body>, env: &Env, context: Context) -> Resu
     let helper =
         query.strip_prefix("helper=").ok_or_else(|| Error::invalid("?helper=<base URL> is missing"))?;
     let later = Rc::new(move |work| context.wait_until(work));
-    let ports = cloudflare::ports(env, later, Rc::default());
+    let ports = cloudflare::ports(env, later, Rc::new(kernel::ports::Stays), Rc::default());
     let checks = port_suite::run(&ports, helper.trim_end_matches('/')).await;
     json(http::StatusCode::OK, &checks)
 }

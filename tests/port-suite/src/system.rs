@@ -14,6 +14,7 @@ pub(super) async fn run(platform: &Ports, suite: &mut Suite) {
     suite.check("clock: the time is this century's", std::future::ready(century(platform))).await;
     suite.check("random: no two draws are alike", std::future::ready(random(platform))).await;
     suite.check("background: work runs without being awaited", background(platform)).await;
+    suite.check("background: work to be finished outlives its caller", finish(platform)).await;
 }
 
 async fn sleep(platform: &Ports) -> Outcome {
@@ -40,6 +41,22 @@ fn random(platform: &Ports) -> Outcome {
     same(values.len(), 256)
 }
 
+async fn finish(platform: &Ports) -> Outcome {
+    let done = Rc::new(Cell::new(false));
+    let (flag, clock) = (Rc::clone(&done), Rc::clone(&platform.clock));
+    let work = async move {
+        clock.sleep(Duration::from_millis(20)).await;
+        flag.set(true);
+        7
+    };
+    let mut caller = platform.finish(work).boxed_local();
+    // The caller begins the work and is then polled no more.
+    same(futures_util::poll!(&mut caller).is_pending(), true)?;
+    std::mem::forget(caller);
+    until(platform, &done).await?;
+    same(platform.finish(std::future::ready(7)).await.map_err(text)?, 7)
+}
+
 async fn background(platform: &Ports) -> Outcome {
     let done = Rc::new(Cell::new(false));
     let (flag, clock) = (Rc::clone(&done), Rc::clone(&platform.clock));
@@ -49,6 +66,10 @@ async fn background(platform: &Ports) -> Outcome {
     };
     platform.background.spawn(work.boxed_local());
     same(done.get(), false)?;
+    until(platform, &done).await
+}
+
+async fn until(platform: &Ports, done: &Cell<bool>) -> Outcome {
     for _ in 0..100 {
         platform.clock.sleep(Duration::from_millis(10)).await;
         if done.get() {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::console;
 use crate::fs_ext;
@@ -152,8 +152,16 @@ pub(crate) fn worker(tools: &Tools, folder: &Path) -> Result<()> {
         .env("PATH", tools.path())
         .env("WASM_BINDGEN_BIN", tools.wasm_bindgen()?)
         .env("WASM_OPT_BIN", npm_program("binaryen/bin/wasm-opt"))
-        .env("ESBUILD_BIN", npm_program("esbuild/bin/esbuild"));
+        .env("ESBUILD_BIN", npm_program("esbuild/bin/esbuild"))
+        // The handler's promise goes to `waitUntil`: without that the runtime stops the handler when the client leaves.
+        .env("RUN_TO_COMPLETION", "1");
     process::run(&mut command, &format!("worker-build in {place}"))?;
+    let script = std::fs::read_to_string(folder.join(SCRIPT))?;
+    // One of the two is the glue of Postern's own calls.
+    ensure!(
+        script.matches(".waitUntil(").count() >= 2,
+        "worker-build does not know RUN_TO_COMPLETION any more"
+    );
     set_names_aside(folder)?;
     std::fs::write(folder.join(STAMP), stamp(tools, folder, &wasm)?)?;
     let size = folder.join(WASM).metadata()?.len();
@@ -198,7 +206,7 @@ fn stamp(tools: &Tools, folder: &Path, compiled: &Path) -> Result<String> {
     let programs = [tools.worker_build()?, tools.wasm_bindgen()?].map(|path| path.display().to_string());
     let tools_lock = read(workspace::tools_dir().join("package-lock.json"))?;
     // Not that of a module with names, as earlier versions of this tool left it.
-    let form = "without names";
+    let form = "without names, run to completion";
     let files =
         [read(compiled.to_path_buf())?, read(folder.join(WASM))?, read(folder.join(SCRIPT))?, tools_lock];
     let parts: Vec<&[u8]> = files

@@ -86,7 +86,7 @@ pub(super) async fn call(context: &Context<'_>, message: &Message<'_>, id: &RawV
     let place = context.scope.resolve(&name);
     // An audit row names the tool as `POST /mcp` shows it, whichever endpoint was called.
     let exposed = place.map_or_else(|| name.clone(), |(slug, tool)| format!("{slug}__{tool}"));
-    let mut audit = Audit::begin(context, &exposed, place.map(|(slug, _)| slug), arguments)?;
+    let audit = Audit::begin(context, &exposed, place.map(|(slug, _)| slug), arguments)?;
     let Some((slug, tool)) = place else {
         audit.finish(false, Some("unknown tool".to_owned()), 0);
         return refuse(unknown());
@@ -98,7 +98,7 @@ pub(super) async fn call(context: &Context<'_>, message: &Message<'_>, id: &RawV
         audit.denied(format!("denied by {persona}: {:?} {}", decision.source, decision.matched_pattern));
         return refuse(unknown());
     }
-    let Some(target) = find(context, slug, tool, &mut audit).await? else {
+    let Some(target) = find(context, slug, tool, &audit).await? else {
         return refuse(unknown());
     };
     let mirrored = match mirrored(&target, context.agent.era, context.headers, arguments) {
@@ -129,12 +129,7 @@ fn parameters<'a>(message: &Message<'a>) -> Result<Parameters<'a>, RpcError> {
     Ok(Parameters { params, name })
 }
 
-async fn find(
-    context: &Context<'_>,
-    slug: &str,
-    tool: &str,
-    audit: &mut Audit,
-) -> Result<Option<Rc<Target>>> {
+async fn find(context: &Context<'_>, slug: &str, tool: &str, audit: &Audit) -> Result<Option<Rc<Target>>> {
     let owner = context.agent.caller.subject.clone();
     let key = targets::Key { owner, slug: slug.to_owned(), tool: tool.to_owned() };
     let found = targets::find(context.platform, key).await;

@@ -75,11 +75,14 @@ pub(crate) fn text(reply: &Reply) -> String {
     last(reply)["result"]["content"][0]["text"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Returns the audit rows as (tool, success, authorized, error), oldest first.
+/// Returns the audit rows of calls as (tool, success, authorized, error), oldest first.
 pub(crate) async fn audit(app: &App) -> Vec<(String, i64, i64, Option<String>)> {
     app.settle().await;
     let rows = app
-        .rows("SELECT tool_name, success, authorized, error_message FROM audit_events ORDER BY rowid")
+        .rows(
+            "SELECT tool_name, success, authorized, error_message FROM audit_events
+             WHERE event_kind = 'mcp_tool_call' ORDER BY rowid",
+        )
         .await
         .unwrap();
     let read = rows.into_iter().map(|row| {

@@ -233,6 +233,8 @@ async fn http_level_refusals_are_json_rpc_too() {
 async fn an_audit_row_describes_the_call_and_contains_no_secret() {
     let (app, stub) = (app(&[]), stub());
     register(&app, "Up", &stub.url("/modern")).await;
+    app.settle().await;
+    app.rows("DELETE FROM audit_events RETURNING id").await.unwrap();
     let arguments =
         json!({ "message": "hello", "Password": "canary-1", "nested": { "api_key": "canary-2" } });
     let reply = legacy(&app, &app.admin, "/mcp", call(json!(1), "up__echo", arguments)).await;

@@ -9,7 +9,9 @@
     reason = "a test may panic, also in the functions that it calls"
 )]
 
+mod audit;
 mod common;
 mod eras;
 mod failures;
+mod leaving;
 mod refusal;

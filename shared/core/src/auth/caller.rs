@@ -7,6 +7,7 @@ use http::header::{AUTHORIZATION, HOST};
 
 use super::api_key;
 use crate::Platform;
+use crate::model::audit::Actor;
 use crate::policy::persona::Persona;
 use kernel::net::is_loopback_url;
 use kernel::{Code, Error, Result};
@@ -22,6 +23,17 @@ pub struct Caller {
     pub roles: Vec<String>,
     /// The persona that the roles select; without a persona every tool is denied.
     pub persona: Option<Rc<Persona>>,
+}
+
+impl Caller {
+    /// Returns the caller as the audit names it.
+    pub fn actor(&self) -> Actor {
+        Actor {
+            subject: self.subject.clone(),
+            email: self.email.clone(),
+            persona: self.persona.as_ref().map(|persona| persona.name.clone()),
+        }
+    }
 }
 
 /// The role of keys that stand for a program, not for a user.

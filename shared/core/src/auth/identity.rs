@@ -9,6 +9,7 @@ use web::{Authenticate, Head, Identity};
 
 use super::caller::{Caller, authenticate};
 use crate::Platform;
+use crate::model::audit::Actor;
 
 /// Authenticates callers by API key.
 pub struct ApiKeys;
@@ -19,6 +20,10 @@ impl Authenticate<Platform> for ApiKeys {
 
     async fn authenticate(&self, platform: &Platform, head: &Head) -> Result<Caller> {
         authenticate(platform, &head.headers).await
+    }
+
+    fn writer(&self, caller: &Caller) -> Option<Actor> {
+        Some(caller.actor())
     }
 
     #[cfg(not(target_family = "wasm"))]
@@ -38,6 +43,10 @@ impl Authenticate<Platform> for AdminKeys {
     async fn authenticate(&self, platform: &Platform, head: &Head) -> Result<Admin> {
         let caller = authenticate(platform, &head.headers).await?;
         Admin::admit(caller).map_err(|_| Error::new(Code::Unauthenticated, "authentication required"))
+    }
+
+    fn writer(&self, caller: &Admin) -> Option<Actor> {
+        Some(caller.actor())
     }
 
     #[cfg(not(target_family = "wasm"))]

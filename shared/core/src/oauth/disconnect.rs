@@ -1,5 +1,7 @@
-//! Ending a connection: revokes the tokens at the authorization server (RFC 7009), then deletes the credential, also
-//! if the revocation fails.
+//! Ending a connection: deletes the credential, then revokes its tokens at the authorization server (RFC 7009).
+//!
+//! The credential is deleted first: cut off between the two, a disconnect leaves a grant that nobody can use any more,
+//! and not a credential that goes on being used. Once begun, both are done also if the client leaves.
 
 use super::tokens::revoke;
 use crate::model::auth_event::EventType;
@@ -15,18 +17,17 @@ pub async fn disconnect(
     owner: &str,
     actor: &str,
 ) -> Result<()> {
-    let own =
-        credentials::resolve(platform, &integration.id, owner).await?.filter(|found| found.owner == owner);
-    let Some(credential) = own else { return Ok(()) };
-    let tokens = vault::open_tokens(platform, &credential);
-    if let Some(tokens) = &tokens {
-        revoke(platform, tokens).await;
-    }
-    credentials::delete(platform, &integration.id, owner).await?;
-    if let Some(tokens) = tokens {
-        let kind = if owner == actor { EventType::TokenDeletedRevoked } else { EventType::TokenDeletedAdmin };
-        auth_events::record(platform, integration, owner, kind, actor, tokens.host().as_deref(), None)
-            .await?;
-    }
-    Ok(())
+    let (own, integration) = (platform.clone(), integration.clone());
+    let (owner, actor) = (owner.to_owned(), actor.to_owned());
+    platform.finish(async move { end(&own, &integration, &owner, &actor).await }).await?
+}
+
+async fn end(platform: &Platform, integration: &Integration, owner: &str, actor: &str) -> Result<()> {
+    let Some(credential) = credentials::delete(platform, &integration.id, owner).await? else {
+        return Ok(());
+    };
+    let Some(tokens) = vault::open_tokens(platform, &credential) else { return Ok(()) };
+    revoke(platform, &tokens).await;
+    let kind = if owner == actor { EventType::TokenDeletedRevoked } else { EventType::TokenDeletedAdmin };
+    auth_events::record(platform, integration, owner, kind, actor, tokens.host().as_deref(), None).await
 }

@@ -16,9 +16,10 @@ use kernel::ports::{FetchError, Limits, Outgoing, Release, collect};
 /// Limits of discovery and registration.
 pub const METADATA: Limits =
     Limits { idle: Duration::from_secs(5), total: Duration::from_secs(10), max_bytes: 64 * 1024 };
-/// Limits of the token endpoint.
+/// Limits of the token endpoint. A runtime lets work go on for 30 s after the client has left: the rest of them is for
+/// storing the tokens.
 pub const TOKEN: Limits =
-    Limits { idle: Duration::from_secs(20), total: Duration::from_secs(30), max_bytes: 1024 * 1024 };
+    Limits { idle: Duration::from_secs(20), total: Duration::from_secs(25), max_bytes: 1024 * 1024 };
 
 /// The answer of a peer.
 pub struct Answer {

@@ -91,9 +91,8 @@ async fn renewed_for(
             Standing::Renewed(fresh) => return Ok(fresh),
             Standing::Ended => return Err(ended(platform, credential)),
             Standing::Free => {
-                let lease = credentials::lease(platform, credential, platform.now() + LEASE);
-                if let Some(leased) = lease.await.map_err(|error| unavailable(&error))? {
-                    return renew(platform, integration, leased, wider).await;
+                if let Some(outcome) = lease_and_renew(platform, integration, credential, wider).await? {
+                    return outcome;
                 }
             }
             Standing::Leased => {}
@@ -103,6 +102,25 @@ async fn renewed_for(
         }
         platform.clock.sleep(POLL).await;
     }
+}
+
+/// Takes the lease and renews; `None` if another instance was faster. Once begun, this goes on to its end also if the
+/// request that it began for is given up: after the request at the token endpoint, the former refresh token may be of no
+/// use any more, and the new one would be lost.
+async fn lease_and_renew(
+    platform: &Platform,
+    integration: &str,
+    credential: &SealedCredential,
+    wider: Option<&str>,
+) -> Result<Option<Result<SealedCredential, Stale>>, Stale> {
+    let (own, integration, credential) = (platform.clone(), integration.to_owned(), credential.clone());
+    let wider = wider.map(ToOwned::to_owned);
+    let renewing = async move {
+        let lease = credentials::lease(&own, &credential, own.now() + LEASE);
+        let Some(leased) = lease.await.map_err(|error| unavailable(&error))? else { return Ok(None) };
+        Ok(Some(renew(&own, &integration, leased, wider.as_deref()).await))
+    };
+    platform.finish(renewing).await.map_err(|error| unavailable(&error))?
 }
 
 fn unavailable(error: &kernel::Error) -> Stale {

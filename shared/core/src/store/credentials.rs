@@ -57,15 +57,17 @@ pub async fn put(
     Ok(!stored.is_empty())
 }
 
-/// Deletes `owner`'s own credential. Succeeds also if there is none.
-pub async fn delete(platform: &Platform, integration: &str, owner: &str) -> Result<()> {
-    let statement = Statement::new(
+/// Deletes `owner`'s own credential and returns it; `None` if there was none.
+pub async fn delete(platform: &Platform, integration: &str, owner: &str) -> Result<Option<SealedCredential>> {
+    let statement = Statement::new(concat!(
         "-- credentials.delete
-        DELETE FROM credentials WHERE integration_id = ?1 /* integration */ AND owner = ?2 /* owner */",
-    );
-    platform.sql.execute(statement.bind(integration).bind(owner)).await?;
+        DELETE FROM credentials WHERE integration_id = ?1 /* integration */ AND owner = ?2 /* owner */
+        RETURNING ",
+        columns!()
+    ));
+    let rows = platform.sql.query(statement.bind(integration).bind(owner)).await?;
     platform.forget_integrations();
-    Ok(())
+    rows.into_iter().next().map(|row| from_row(&mut row.read())).transpose()
 }
 
 pub(super) fn put_statement(

@@ -17,7 +17,7 @@ use futures_util::{FutureExt, StreamExt, pin_mut};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method};
 
-use super::{Clock, Ports, Timestamp};
+use super::{Client, Clock, Ports, Timestamp};
 use crate::net::SafeUrl;
 
 /// The body of a response, chunk by chunk as it arrives.
@@ -58,7 +58,8 @@ pub enum Release {
     /// At once. For work that makes many requests, since a runtime has few connections.
     AtOnce,
     /// At the latest when Postern's answer to its own client is complete. Cheaper on some runtimes; for the last
-    /// request that an answer needs.
+    /// request that an answer needs. Such a request also ends, as [`FetchError::ClientLeft`], soon after that client
+    /// has left.
     WithCaller,
 }
 
@@ -84,6 +85,9 @@ pub enum FetchError {
     /// The upstream was silent for longer than `Limits::idle`, or the exchange took longer than `Limits::total`.
     #[error("timed out")]
     Timeout,
+    /// Postern's own client has left, so that nobody waits for the upstream's response any more.
+    #[error("the agent went away before the answer")]
+    ClientLeft,
     /// The body has more than `Limits::max_bytes` bytes.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge {
@@ -103,14 +107,15 @@ impl Ports {
     /// Sends `request` and enforces its limits, here and while the returned body is read.
     pub async fn fetch(&self, request: Outgoing) -> Result<UpstreamResponse, FetchError> {
         let limits = request.limits;
-        let mut watchdog = Watchdog::new(Rc::clone(&self.clock), limits);
+        let client = matches!(request.release, Release::WithCaller).then(|| Rc::clone(&self.client));
+        let mut watchdog = Watchdog::new(Rc::clone(&self.clock), client, limits);
         let fetching = self.fetcher.fetch(request);
         let response = {
             let expiry = poll_fn(|cx| watchdog.poll(cx));
             pin_mut!(expiry);
             match select(fetching, expiry).await {
                 Either::Left((response, _)) => response?,
-                Either::Right(((), _)) => return Err(FetchError::Timeout),
+                Either::Right((reason, _)) => return Err(reason),
             }
         };
         watchdog.touch();
@@ -159,8 +164,10 @@ fn limited(mut body: BodyStream, mut watchdog: Watchdog, max_bytes: u64) -> Body
                 Some(if fits { Ok(chunk) } else { Err(FetchError::TooLarge { limit: max_bytes }) })
             }
             Poll::Ready(other) => other,
-            Poll::Pending if watchdog.poll(cx).is_ready() => Some(Err(FetchError::Timeout)),
-            Poll::Pending => return Poll::Pending,
+            Poll::Pending => match watchdog.poll(cx) {
+                Poll::Ready(reason) => Some(Err(reason)),
+                Poll::Pending => return Poll::Pending,
+            },
         };
         done = !matches!(item, Some(Ok(_)));
         Poll::Ready(item)
@@ -168,10 +175,15 @@ fn limited(mut body: BodyStream, mut watchdog: Watchdog, max_bytes: u64) -> Body
     .boxed_local()
 }
 
-/// Fires when no byte has arrived for `idle`, or when `total` is over. One timer serves the whole exchange: the timer
-/// is armed again only when it fires too early.
+/// How often the watchdog asks whether the client is still there. A runtime stops the work of a request about 30 s after
+/// its client left: the exchange has to end, and its audit row has to be written, before that.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Fires when no byte has arrived for `idle`, when `total` is over, or when the client is found to have left. One timer
+/// serves the whole exchange: the timer is armed again only when it fires too early.
 struct Watchdog {
     clock: Rc<dyn Clock>,
+    client: Option<Rc<dyn Client>>,
     idle: Duration,
     end: Timestamp,
     heard: Timestamp,
@@ -179,14 +191,14 @@ struct Watchdog {
 }
 
 impl Watchdog {
-    fn new(clock: Rc<dyn Clock>, limits: Limits) -> Self {
+    fn new(clock: Rc<dyn Clock>, client: Option<Rc<dyn Client>>, limits: Limits) -> Self {
         let heard = clock.now();
         let timer = Self::arm(&clock, limits.idle.min(limits.total));
-        Self { clock, idle: limits.idle, end: heard + limits.total, heard, timer }
+        Self { clock, client, idle: limits.idle, end: heard + limits.total, heard, timer }
     }
 
     fn arm(clock: &Rc<dyn Clock>, duration: Duration) -> LocalBoxFuture<'static, ()> {
-        let clock = Rc::clone(clock);
+        let (clock, duration) = (Rc::clone(clock), duration.min(LOOK));
         async move { clock.sleep(duration).await }.boxed_local()
     }
 
@@ -194,12 +206,15 @@ impl Watchdog {
         self.heard = self.clock.now();
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<FetchError> {
         while self.timer.poll_unpin(cx).is_ready() {
             let now = self.clock.now();
             let due = (self.heard + self.idle).min(self.end);
             if now >= due {
-                return Poll::Ready(());
+                return Poll::Ready(FetchError::Timeout);
+            }
+            if self.client.as_ref().is_some_and(|client| client.has_left()) {
+                return Poll::Ready(FetchError::ClientLeft);
             }
             self.timer = Self::arm(&self.clock, due.since(now));
         }

@@ -26,6 +26,7 @@ mod errors;
 mod fixtures;
 mod health;
 mod kill;
+mod leaving;
 mod lifecycle;
 mod oauth;
 mod port_suite;

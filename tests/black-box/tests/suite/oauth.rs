@@ -11,6 +11,7 @@ mod identity;
 mod interleaved;
 mod kills;
 mod kontext;
+mod leaving;
 mod page;
 mod refresh;
 mod servers;

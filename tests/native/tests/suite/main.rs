@@ -10,6 +10,7 @@
     reason = "a test may panic, also in the functions that it calls"
 )]
 
+mod audit;
 mod document;
 mod drift;
 mod house;

@@ -1,0 +1,24 @@
+//! What the router needs from the product.
+
+use kernel::Result;
+use kernel::ports::Ports;
+use web::context::{Context, Origins, Record, Write};
+
+use crate::model::audit::Actor;
+use crate::{Platform, audit};
+
+impl Context for Platform {
+    type Actor = Actor;
+
+    fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    fn origins(&self) -> Origins<'_> {
+        Origins { own: self.settings.public_url.as_deref(), allowed: &self.settings.allowed_origins }
+    }
+
+    fn begin_write(&self, actor: Actor, write: Write<'_>) -> Result<Box<dyn Record>> {
+        Ok(Box::new(audit::begin_write(self, actor, &write)?))
+    }
+}
