@@ -18,4 +18,4 @@ mod timer;
 pub use convert::{to_web, to_worker};
 pub use logger::init as init_logger;
 pub use platform::{platform, ports};
-pub use system::Later;
+pub use system::{Caller, Later};

@@ -157,11 +157,7 @@ pub(crate) fn worker(tools: &Tools, folder: &Path) -> Result<()> {
         .env("RUN_TO_COMPLETION", "1");
     process::run(&mut command, &format!("worker-build in {place}"))?;
     let script = std::fs::read_to_string(folder.join(SCRIPT))?;
-    // One of the two is the glue of Postern's own calls.
-    ensure!(
-        script.matches(".waitUntil(").count() >= 2,
-        "worker-build does not know RUN_TO_COMPLETION any more"
-    );
+    ensure!(script.contains("this.ctx.waitUntil("), "worker-build does not know RUN_TO_COMPLETION any more");
     set_names_aside(folder)?;
     std::fs::write(folder.join(STAMP), stamp(tools, folder, &wasm)?)?;
     let size = folder.join(WASM).metadata()?.len();

@@ -92,14 +92,15 @@ async fn a_call_that_is_cut_off_in_its_answer_is_audited() -> Result<()> {
 /// The client leaves as soon as its request is written: what was created is probed and audited all the same.
 #[tokio::test]
 async fn a_create_that_is_cut_off_is_whole() -> Result<()> {
-    const CREATES: usize = 12;
+    const CREATES: u64 = 16;
     let (postern, stub) = (fixtures::postern().await?, fixtures::stub()?);
+    postern.admin()?.get("/api/v1/integrations").await?.expect(200)?;
     for n in 0..CREATES {
         let body = json!({"name": format!("Cut {n}"), "url": stub.url("/modern")}).to_string();
         let key = postern.admin_key();
         let connection = Connection::send(&postern, key, "POST", "/api/v1/integrations", &[], &body).await?;
-        // Each a little later than the one before: from before the request is read to after the answer.
-        tokio::time::sleep(Duration::from_millis(2) * u32::try_from(n)?).await;
+        // Each later than the one before: from before the request is read to after the answer.
+        tokio::time::sleep(Duration::from_millis(n * n)).await;
         connection.leave(Leaving::Resets)?;
     }
     eventually("what was created is probed", async || {
@@ -117,50 +118,57 @@ async fn a_create_that_is_cut_off_is_whole() -> Result<()> {
     .await
 }
 
-/// How much memory 10,000 aborted calls take, compared with 1,000. Takes minutes:
-/// `cargo xtask test --ignored --filter aborted_calls_leave_no_memory_behind`.
+/// The memory after 10,000 aborted calls is that after 10,000 finished ones: what else a local runtime gathers (pages of
+/// the database, garbage that is not collected yet) is the same for both. Takes minutes, so that it is run by hand:
+/// the suite's program with `leaving::aborted --ignored` and the environment that `cargo xtask test` gives it.
 #[tokio::test]
 #[ignore = "takes minutes; run it after a change of what happens when a client leaves"]
 async fn aborted_calls_leave_no_memory_behind() -> Result<()> {
+    let (finished, _) = memory_after_calls(false).await?;
+    let (aborted, at_first) = memory_after_calls(true).await?;
+    println!(
+        "{finished} bytes after 10,000 finished calls, {aborted} after 10,000 aborted ones, {at_first} after 1,000"
+    );
+    ensure!(aborted <= finished + finished / 10, "{aborted} instead of {finished} bytes");
+    Ok(())
+}
+
+/// Makes 10,000 calls, no faster than the runtime answers them, and returns the memory after all and after 1,000 of them.
+async fn memory_after_calls(aborts: bool) -> Result<(u64, u64)> {
+    const AT_ONCE: usize = 5;
     let (postern, stub, integration) = world("/modern").await?;
-    let abort = async |count: usize| -> Result<u64> {
-        const AT_ONCE: usize = 50;
-        for _ in 0..count / AT_ONCE {
-            let calls = (0..AT_ONCE).map(|n| {
-                let (postern, path) = (&postern, integration.path());
-                async move {
-                    // Long enough that the agent has left when the upstream answers.
-                    let arguments = json!({"steps": 1, "delay_ms": 60, "padding": "x".repeat(4096)});
-                    let params = json!({"name": "slow_progress", "arguments": arguments});
-                    let request = Request::modern(json!(n), "tools/call", params)?;
-                    let key = postern.admin_key();
-                    let accept = if n % 2 == 0 { JSON } else { EVENTS };
-                    let connection = Connection::send_mcp(postern, key, &path, accept, &request).await?;
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    connection.leave(Leaving::Resets)
+    let mut at_first = 0;
+    for round in 0..10_000 / AT_ONCE {
+        let calls = (0..AT_ONCE).map(|n| {
+            let (postern, path) = (&postern, integration.path());
+            async move {
+                // The upstream answers when an agent that leaves has left.
+                let arguments = json!({"steps": 1, "delay_ms": 40, "padding": "x".repeat(4096)});
+                let params = json!({"name": "slow_progress", "arguments": arguments});
+                let request = Request::modern(json!(n), "tools/call", params)?;
+                let accept = if n % 2 == 0 { JSON } else { EVENTS };
+                let key = postern.admin_key();
+                let mut connection = Connection::send_mcp(postern, key, &path, accept, &request).await?;
+                if aborts {
+                    tokio::time::sleep(Duration::from_millis(30)).await;
+                } else {
+                    connection.read_until("\"done\"").await?;
                 }
-            });
-            futures_util::future::try_join_all(calls).await?;
+                connection.leave(Leaving::Resets)
+            }
+        });
+        futures_util::future::try_join_all(calls).await?;
+        if round % 100 == 0 {
             stub.forget_requests();
         }
-        tokio::time::sleep(Duration::from_secs(15)).await;
-        // Answered calls give the garbage collector the occasion that aborted ones do not.
-        let agent = Agent::open(Modern, postern.admin()?, &integration.path()).await?;
-        for n in 0..500 {
-            agent.call(json!(n), "echo", json!({"message": "x"})).await?.result(&json!(n))?;
+        if round == 1_000 / AT_ONCE {
+            at_first = postern.resident_memory().context("the system does not tell")?;
         }
-        stub.forget_requests();
-        postern.resident_memory().context("the system does not tell")
-    };
-    let first = abort(1_000).await?;
-    let last = abort(9_000).await?;
-    println!("{}: {first} bytes after 1,000 aborted calls, {last} after 10,000", postern.runtime().name());
-    let rows = postern
-        .number("SELECT count(*) AS n FROM audit_events WHERE tool_name = 'left__slow_progress'")
-        .await?;
-    println!("{rows} audit rows");
-    ensure!(last <= first + first / 10, "{first} bytes after 1,000 aborted calls, {last} after 10,000");
-    Ok(())
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let rows = "SELECT count(*) AS n FROM audit_events WHERE tool_name = 'left__slow_progress'";
+    println!("aborts: {aborts}, {} audit rows", postern.number(rows).await?);
+    Ok((postern.resident_memory().context("the system does not tell")?, at_first))
 }
 
 #[tokio::test]
