@@ -101,7 +101,7 @@ impl Bridge {
 
     fn result(&self, result: &RawValue) -> Final {
         let Some(mut members) = RawObject::parse(result.get()) else {
-            return self.failed("the upstream's result is not an object");
+            return self.failed("the upstream's result is not an object that can be read");
         };
         if self.agent == Era::Legacy && members.text("resultType").is_some_and(|kind| kind != "complete") {
             return self.failed("the tool asks for input that this client's protocol version cannot give");

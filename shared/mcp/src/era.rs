@@ -11,7 +11,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::headers::{METHOD, NAME, PROTOCOL_VERSION, decode_value};
-use super::message::{Message, RawObject, RpcError, code};
+use super::message::{Message, PARAMS_RULE, RawArray, RawObject, RpcError, code};
 use super::{LEGACY, MODERN, meta};
 
 /// The era of MCP that a peer speaks.
@@ -71,14 +71,14 @@ pub fn classify<'a>(headers: &HeaderMap, body: &'a str) -> Result<Inbound<'a>, R
 }
 
 fn batch<'a>(claimed: Option<&str>, body: &'a str) -> Result<Inbound<'a>, RpcError> {
-    let items: Vec<&RawValue> = serde_json::from_str(body).map_err(|_| {
+    let RawArray { elements: items, has_more } = RawArray::parse(body, LONGEST_BATCH).map_err(|_| {
         RpcError::new(StatusCode::BAD_REQUEST, code::PARSE_ERROR, "the body is not valid JSON")
     })?;
     // Only 2025-03-26 has batches; a missing header also means that revision.
     if claimed.is_some_and(|version| version != "2025-03-26") {
         return Err(RpcError::invalid_request("this protocol version has no batches"));
     }
-    if items.is_empty() || items.len() > LONGEST_BATCH {
+    if items.is_empty() || has_more {
         return Err(RpcError::invalid_request(format!("a batch must have 1 to {LONGEST_BATCH} messages")));
     }
     for item in &items {
@@ -185,7 +185,9 @@ fn check_headers(headers: &HeaderMap, claimed: Option<&str>, message: &Message<'
         "resources/read" => "uri",
         _ => return Ok(()),
     };
-    let expected = message.params.and_then(|params| RawObject::parse(params.get())?.text(key));
+    let bad_params = || RpcError::new(StatusCode::BAD_REQUEST, code::INVALID_PARAMS, PARAMS_RULE);
+    let params = message.params.map(|params| RawObject::parse(params.get()).ok_or_else(bad_params));
+    let expected = params.transpose()?.and_then(|params| params.text(key));
     let given = header(headers, NAME).map(decode_value);
     match (expected, given) {
         // The handler refuses a request without a name, after these checks.
@@ -305,6 +307,10 @@ mod tests {
         assert_eq!(outcome(&[], &format!("[{legacy},{modern}]")), "400 -32600");
         assert_eq!(outcome(&[], "[]"), "400 -32600");
         assert_eq!(outcome(&[], "[1"), "400 -32700");
+        let longest = vec![legacy.as_str(); LONGEST_BATCH].join(",");
+        assert_eq!(outcome(&[], &format!("[{longest}]")), "batch");
+        assert_eq!(outcome(&[], &format!("[{longest},{legacy}]")), "400 -32600");
+        assert_eq!(outcome(&[], &format!("[{longest},{legacy}")), "400 -32700");
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub struct ParamHeader {
 
 /// The deepest nesting of a schema that is searched; a deeper schema counts as invalid.
 const DEEPEST: usize = 64;
+/// Most annotations of a schema, since each becomes a header of every call; a schema with more counts as invalid. Each
+/// annotation carries its whole path, so that without a bound a schema could take many times its own size.
+const MOST_HEADERS: usize = 64;
 
 impl ParamHeader {
     /// Returns all annotations of an input schema; `None` if one of them is invalid, because clients must then drop the
@@ -89,6 +92,9 @@ fn search(
                 let header = annotation.as_str().filter(|name| is_token(name))?;
                 let of_scalar = matches!(members.get("type")?.as_str()?, "string" | "integer" | "boolean");
                 let path = path.as_ref().filter(|path| !path.is_empty() && of_scalar)?;
+                if found.len() == MOST_HEADERS {
+                    return None;
+                }
                 found.push(ParamHeader { header: header.to_owned(), path: (*path).clone() });
             }
             for (key, member) in members {
@@ -153,6 +159,18 @@ mod tests {
         assert_eq!(values.len(), 2);
         assert!(values.contains(&"eu".to_owned()) && values.contains(&"7".to_owned()));
         assert!(found.iter().all(|header| header.value(&json!({"region":null})).is_none()));
+    }
+
+    #[test]
+    fn a_schema_has_a_bounded_number_of_annotations() {
+        let schema = |count: usize| {
+            let properties: serde_json::Map<String, Value> = (0..count)
+                .map(|n| (format!("p{n}"), json!({"type":"string","x-mcp-header":format!("H{n}")})))
+                .collect();
+            json!({"properties":{"a long name ".repeat(1000):{"properties":properties}}})
+        };
+        assert_eq!(ParamHeader::collect(&schema(MOST_HEADERS)).unwrap().len(), MOST_HEADERS);
+        assert_eq!(ParamHeader::collect(&schema(MOST_HEADERS + 1)), None);
     }
 
     #[test]

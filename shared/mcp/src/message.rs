@@ -1,14 +1,16 @@
 //! JSON-RPC 2.0 messages as MCP uses them. Parameters, results and errors stay raw text and are parsed only where
 //! Postern has to read them.
 
+mod raw;
+
 use std::borrow::Cow;
-use std::fmt;
 
 use http::StatusCode;
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::ser::SerializeMap as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
+
+use self::raw::Text;
+pub use self::raw::{MOST_MEMBERS, PARAMS_RULE, RawArray, RawObject, raw};
 
 /// JSON-RPC and MCP error codes.
 pub mod code {
@@ -26,11 +28,6 @@ pub mod code {
     pub const HEADER_MISMATCH: i64 = -32020;
     /// The server does not support the revision (2026-07-28).
     pub const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
-}
-
-/// Returns `value` as raw JSON. For Postern's own types, whose serialization cannot fail.
-pub fn raw(value: &impl Serialize) -> Box<RawValue> {
-    serde_json::value::to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 /// One message, whose `jsonrpc` member has been checked.
@@ -63,9 +60,6 @@ struct Wire<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     error: Option<&'a RawValue>,
 }
-
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Reads a member so that `null` counts as a value, not as absence.
 fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
@@ -109,115 +103,6 @@ fn is_id(raw: &RawValue) -> bool {
     let text = raw.get();
     text.starts_with('"')
         || (!text.contains(['.', 'e', 'E']) && text.starts_with(|c: char| c == '-' || c.is_ascii_digit()))
-}
-
-/// A JSON object whose members stay raw and in order. An object with a repeated key cannot be read, because two parsers
-/// could take different values from it.
-#[derive(Debug, Default)]
-pub struct RawObject<'a>(Vec<(Cow<'a, str>, Cow<'a, RawValue>)>);
-
-impl<'a> RawObject<'a> {
-    /// Reads an object; `None` if the text is not an object or repeats a key.
-    pub fn parse(json: &'a str) -> Option<Self> {
-        serde_json::from_str(json).ok()
-    }
-
-    /// Returns the value of a member.
-    pub fn get(&self, key: &str) -> Option<&RawValue> {
-        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_ref())
-    }
-
-    /// Returns the value of a member that is a string.
-    pub fn text(&self, key: &str) -> Option<String> {
-        serde_json::from_str(self.get(key)?.get()).ok()
-    }
-
-    /// Sets a member. A member that exists already keeps its place.
-    pub fn set(&mut self, key: &'static str, value: Box<RawValue>) {
-        match self.0.iter_mut().find(|(name, _)| name == key) {
-            Some((_, old)) => *old = Cow::Owned(value),
-            None => self.0.push((Cow::Borrowed(key), Cow::Owned(value))),
-        }
-    }
-
-    /// Appends a member of another object. The caller ensures that this object does not have the key.
-    pub fn push(&mut self, key: &'a str, value: &'a RawValue) {
-        self.0.push((Cow::Borrowed(key), Cow::Borrowed(value)));
-    }
-
-    /// Removes a member.
-    pub fn remove(&mut self, key: &str) {
-        self.retain(|name| name != key);
-    }
-
-    /// Keeps the members for whose key `keep` returns `true`.
-    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        self.0.retain(|(name, _)| keep(name));
-    }
-
-    /// Returns `true` if the object has no members.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Returns the members' keys and values, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
-        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
-    }
-
-    /// Returns the object as JSON text.
-    pub fn to_raw(&self) -> Box<RawValue> {
-        raw(self)
-    }
-}
-
-impl Serialize for RawObject<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (key, value) in &self.0 {
-            map.serialize_entry(key, value)?;
-        }
-        map.end()
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = RawObject<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members: Vec<(Cow<'de, str>, Cow<'de, RawValue>)> = Vec::new();
-                while let Some(Text(key)) = map.next_key::<Text<'de>>()? {
-                    members.push((key, Cow::Borrowed(map.next_value::<&'de RawValue>()?)));
-                }
-                if has_repeated_key(&members) {
-                    return Err(A::Error::custom("repeated key"));
-                }
-                Ok(RawObject(members))
-            }
-        }
-        deserializer.deserialize_map(Members)
-    }
-}
-
-/// Returns `true` if two members have one key.
-///
-/// The few keys of an ordinary object are compared with each other. A peer chooses how many there are, and comparing each
-/// with all others would take minutes for a body that is within the size limit, so many keys are sorted. A hash table
-/// would not do, because its seed is a constant in WASM, so that a peer could choose keys that collide.
-fn has_repeated_key(members: &[(Cow<'_, str>, Cow<'_, RawValue>)]) -> bool {
-    const FEW: usize = 16;
-    if members.len() <= FEW {
-        let mut keys = members.iter().map(|(key, _)| key).enumerate();
-        return keys.any(|(at, key)| members.iter().take(at).any(|(earlier, _)| earlier == key));
-    }
-    let mut keys: Vec<&str> = members.iter().map(|(key, _)| key.as_ref()).collect();
-    keys.sort_unstable();
-    keys.windows(2).any(|pair| matches!(pair, [one, other] if one == other))
 }
 
 /// An error answer to a message, with the HTTP status that carries it.
@@ -335,29 +220,6 @@ mod tests {
             assert_eq!(Message::parse(text).unwrap_err().code, expected, "{text}");
         }
         assert!(Message::parse(r#"{"jsonrpc":"2.0","id":1,"result":null}"#).unwrap().is_response());
-    }
-
-    #[test]
-    fn raw_objects_keep_order_and_text_and_have_no_repeated_keys() {
-        let mut object = RawObject::parse(r#"{"b": 1.50, "a":{"x" :1},"\u0063":null}"#).unwrap();
-        object.set("a", raw(&2));
-        object.set("d", raw(&"new"));
-        object.remove("c");
-        assert_eq!(object.to_raw().get(), r#"{"b":1.50,"a":2,"d":"new"}"#);
-        assert!(RawObject::parse(r#"{"name":"a","\u006eame":"b"}"#).is_none());
-        assert!(RawObject::parse("[]").is_none());
-    }
-
-    #[test]
-    #[allow(clippy::disallowed_methods)] // Native tests may read the clock.
-    fn an_object_with_very_many_members_is_read_in_short_time() {
-        let members: Vec<String> = (0..490_000).map(|n| format!("\"{n}\":0")).collect();
-        let (text, started) = (format!("{{{}}}", members.join(",")), std::time::Instant::now());
-        assert_eq!(RawObject::parse(&text).unwrap().iter().count(), members.len());
-        let repeated = format!("{{{},\"0\":0}}", members.join(","));
-        assert!(RawObject::parse(&repeated).is_none());
-        // Seconds on a slow machine; comparing each key with all others takes many minutes.
-        assert!(started.elapsed() < std::time::Duration::from_mins(1));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use kernel::memory::FRESH;
 use kernel::{Code, Result};
 use mcp::headers::{PARAM_PREFIX, decode_value};
-use mcp::message::{Message, RawObject, RpcError};
+use mcp::message::{Message, PARAMS_RULE, RawObject, RpcError};
 use mcp::{Era, implementation, meta};
 use postern_core::catalogue;
 use postern_core::model::target::Target;
@@ -121,7 +121,7 @@ struct Parameters<'a> {
 
 fn parameters<'a>(message: &Message<'a>) -> Result<Parameters<'a>, RpcError> {
     let params = message.params.and_then(|params| RawObject::parse(params.get()));
-    let params = params.ok_or_else(|| RpcError::invalid_params("params must be an object"))?;
+    let params = params.ok_or_else(|| RpcError::invalid_params(PARAMS_RULE))?;
     let name = params.text("name").ok_or_else(|| RpcError::invalid_params("params.name must be a string"))?;
     if params.get("arguments").is_some_and(|arguments| !arguments.get().starts_with('{')) {
         return Err(RpcError::invalid_params("params.arguments must be an object"));

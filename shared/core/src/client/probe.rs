@@ -20,7 +20,7 @@ use crate::model::target::{Transport, Upstream};
 use kernel::net::SafeUrl;
 use kernel::ports::Limits;
 use mcp::headers::ParamHeader;
-use mcp::message::{Message, RawObject, code, raw};
+use mcp::message::{Message, RawArray, RawObject, code, raw};
 use mcp::{Era, MODERN};
 
 /// Most tools of one integration.
@@ -202,9 +202,8 @@ impl Catalogue {
             let message =
                 Message::parse(&text).map_err(|_| CallError::NotMcp("no JSON-RPC response to tools/list"))?;
             let Some(result) = message.result else {
-                // A server without tools need not support the method (-32601).
-                let without_tools = message.error.is_some_and(|error| error.get().contains("-32601"));
-                return if without_tools {
+                // A server without tools need not support the method.
+                return if message.error.is_some_and(is_unknown_method) {
                     Ok(())
                 } else {
                     Err(CallError::NotMcp("tools/list answered an error"))
@@ -227,9 +226,12 @@ impl Catalogue {
 
     fn add_page(&mut self, result: &RawObject<'_>) -> Result<(), CallError> {
         let tools = result.get("tools").ok_or(CallError::NotMcp("the result of tools/list has no tools"))?;
-        let tools: Vec<&RawValue> = serde_json::from_str(tools.get())
+        let tools = RawArray::parse(tools.get(), MOST_TOOLS)
             .map_err(|_| CallError::NotMcp("tools in the result of tools/list is not an array"))?;
-        for definition in tools {
+        if tools.has_more {
+            return Err(CallError::NotMcp("the catalogue is too large"));
+        }
+        for definition in tools.elements {
             match tool(definition) {
                 Some(tool) if self.names.insert(tool.name.clone()) => {
                     self.bytes += tool.definition.len();
@@ -247,6 +249,13 @@ impl Catalogue {
     fn probe(self, era: Era, transport: Transport, protocol_version: String) -> Probe {
         Probe { era, transport, protocol_version, tools: self.tools, skipped: self.skipped }
     }
+}
+
+/// Returns `true` for the JSON-RPC error of a method that a server does not have.
+fn is_unknown_method(error: &RawValue) -> bool {
+    let error = RawObject::parse(error.get());
+    let code = error.as_ref().and_then(|error| serde_json::from_str::<i64>(error.get("code")?.get()).ok());
+    code == Some(code::METHOD_NOT_FOUND)
 }
 
 /// Reads a tool definition; `None` if agents cannot be offered the tool: its name must be usable, its input schema an
@@ -277,6 +286,21 @@ mod tests {
 
     fn read(definition: &str) -> Option<Entry> {
         tool(&RawValue::from_string(definition.to_owned()).unwrap())
+    }
+
+    #[test]
+    fn the_error_of_an_unknown_method_is_known_by_its_code_alone() {
+        let is_unknown = |error: &str| is_unknown_method(&RawValue::from_string(error.to_owned()).unwrap());
+        assert!(is_unknown(r#"{"message":"Method not found","code": -32601}"#));
+        for other in [
+            r#"{"code":-32603,"message":"the backend answered -32601"}"#,
+            r#"{"code":-32603,"message":"","data":{"code":-32601}}"#,
+            r#"{"code":-326010,"message":""}"#,
+            r#"{"message":"-32601"}"#,
+            "-32601",
+        ] {
+            assert!(!is_unknown(other), "{other}");
+        }
     }
 
     #[test]
