@@ -1,4 +1,7 @@
 //! The pages of `tools/list` for agents, made from the stored catalogue entries and never by asking upstreams.
+//!
+//! An integration that users connect to by OAuth has no entries until somebody has connected. To a caller who has not, it
+//! offers one tool instead, `connect`, which answers with the link to do so.
 
 use std::rc::Rc;
 
@@ -8,13 +11,17 @@ use crate::Platform;
 use crate::auth::Caller;
 use crate::model::entry::Kind;
 use crate::policy::authorize;
-use crate::store::entries::{Listed, page, page_of};
+use crate::store::entries::{self, CONNECT, Listed, Offer, Wanted};
 use kernel::Result;
 use kernel::memory::{FRESH, Family, Topic};
+use mcp::message::raw;
+use serde_json::json;
 use web::paging;
 
 /// Most tools on one page.
 pub const PAGE: u32 = 500;
+/// A page ends with the tool that brings its length to this, in bytes: pages are held in memory whole.
+const PAGE_BYTES: usize = 1024 * 1024;
 /// Most pages that one request reads from the store, if the caller's persona hides most of their tools.
 const MOST_READS: usize = 8;
 /// The longest exposed name (MCP: 1 to 128 characters).
@@ -40,7 +47,8 @@ impl Scope {
     }
 }
 
-/// The key of a rendered page. Which tools a page has depends on no property of the caller except the persona.
+/// The key of a rendered page. Which tools a page has depends on no property of the caller except the persona, unless one
+/// of the integrations on it is yet to be connected.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PageKey {
     /// The name of the caller's persona; without a persona the page is empty.
@@ -49,6 +57,8 @@ pub struct PageKey {
     pub scope: Scope,
     /// The cursor text.
     pub cursor: Option<String>,
+    /// The caller's subject; `None` for pages that are the same for every caller with the persona.
+    pub owner: Option<String>,
 }
 
 /// A rendered page.
@@ -58,15 +68,44 @@ pub struct Page {
     pub tools: String,
     /// The cursor of the next page; `None` on the last one.
     pub next_cursor: Option<String>,
+    /// Whether the page depends on what the caller is connected to.
+    is_own: bool,
 }
 
-/// Rendered pages.
+/// Returns the length of the texts of a page and its key.
+fn bytes(key: &PageKey, page: &Page) -> usize {
+    let slug = match &key.scope {
+        Scope::All => 0,
+        Scope::One(slug) => slug.len(),
+    };
+    let optional = [&key.persona, &key.cursor, &key.owner, &page.next_cursor].into_iter().flatten();
+    slug + page.tools.len() + optional.map(String::len).sum::<usize>()
+}
+
+/// Rendered pages that are the same for every caller with the persona.
 struct Pages;
 
 impl Family for Pages {
     type Key = PageKey;
     type Value = Rc<Page>;
     const TOPIC: Topic = Topic::Integrations;
+
+    fn bytes(key: &PageKey, page: &Rc<Page>) -> usize {
+        bytes(key, page)
+    }
+}
+
+/// Rendered pages of one caller each.
+struct OwnPages;
+
+impl Family for OwnPages {
+    type Key = PageKey;
+    type Value = Rc<Page>;
+    const TOPIC: Topic = Topic::Credentials;
+
+    fn bytes(key: &PageKey, page: &Rc<Page>) -> usize {
+        bytes(key, page)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,12 +124,20 @@ pub async fn list(
 ) -> Result<Rc<Page>> {
     let now = platform.now();
     let persona = caller.persona.as_ref().map(|persona| persona.name.clone());
-    let key = PageKey { persona, scope: scope.clone(), cursor };
+    let key = PageKey { persona, scope: scope.clone(), cursor, owner: None };
     if let Some(page) = platform.memory.cache::<Pages>().get(&key, now) {
         return Ok(page);
     }
+    let own = PageKey { owner: Some(caller.subject.clone()), ..key.clone() };
+    if let Some(page) = platform.memory.cache::<OwnPages>().get(&own, now) {
+        return Ok(page);
+    }
     let page = Rc::new(render(platform, caller, scope, key.cursor.as_deref()).await?);
-    platform.memory.cache::<Pages>().put(key, Rc::clone(&page), now, FRESH);
+    if page.is_own {
+        platform.memory.cache::<OwnPages>().put(own, Rc::clone(&page), now, FRESH);
+    } else {
+        platform.memory.cache::<Pages>().put(key, Rc::clone(&page), now, FRESH);
+    }
     Ok(page)
 }
 
@@ -99,39 +146,74 @@ async fn render(platform: &Platform, caller: &Caller, scope: &Scope, cursor: Opt
         Scope::All => "tools/list".to_owned(),
         Scope::One(slug) => format!("tools/list {slug}"),
     };
-    let mut place = match cursor {
-        Some(cursor) => paging::decode(&platform.settings.keys, &purpose, cursor)?,
-        None => Place { slug: String::new(), name: String::new() },
+    let mut place = match (cursor, scope) {
+        (Some(cursor), _) => paging::decode(&platform.settings.keys, &purpose, cursor)?,
+        (None, Scope::All) => Place { slug: String::new(), name: String::new() },
+        (None, Scope::One(slug)) => Place { slug: slug.clone(), name: String::new() },
     };
-    let mut tools = String::from("[");
+    let mut page = Page { tools: "[".to_owned(), next_cursor: None, is_own: false };
     let mut shown = 0;
     for _ in 0..MOST_READS {
+        let after = (place.slug.as_str(), place.name.as_str());
+        let viewer = caller.subject.as_str();
+        let wanted = Wanted { kind: Kind::Tool, after, viewer, limit: PAGE, bytes: PAGE_BYTES };
         let read = match scope {
-            Scope::All => page(platform, Kind::Tool, (&place.slug, &place.name), PAGE).await?,
-            Scope::One(slug) => page_of(platform, Kind::Tool, slug, &place.name, PAGE).await?,
+            Scope::All => entries::page(platform, wanted).await?,
+            Scope::One(_) => entries::page_of(platform, wanted).await?,
         };
-        let is_last = read.len() < PAGE as usize;
-        for tool in read {
-            if is_offered(caller, scope, &tool) {
-                push(&mut tools, scope, &tool);
+        let was_cut = read.iter().map(Offer::bytes).sum::<usize>() >= PAGE_BYTES;
+        let is_last = read.len() < PAGE as usize && !was_cut;
+        let mut is_full = false;
+        for offer in read {
+            let (slug, name) = offer.place();
+            place = Place { slug: slug.to_owned(), name: name.to_owned() };
+            page.is_own |= matches!(offer, Offer::Unconnected { .. });
+            if let Some(tool) = tool(platform, caller, offer).filter(|tool| is_offered(caller, scope, tool)) {
+                push(&mut page.tools, scope, &tool);
                 shown += 1;
             }
-            place = Place { slug: tool.slug, name: tool.name };
-            if shown == PAGE {
+            is_full = shown == PAGE || page.tools.len() >= PAGE_BYTES;
+            if is_full {
                 break;
             }
         }
-        if is_last && shown < PAGE {
-            tools.push(']');
-            return Ok(Page { tools, next_cursor: None });
-        }
-        if shown == PAGE {
+        if is_full {
             break;
         }
+        if is_last {
+            page.tools.push(']');
+            return Ok(page);
+        }
     }
-    tools.push(']');
-    let next_cursor = Some(paging::encode(&platform.settings.keys, &purpose, &place)?);
-    Ok(Page { tools, next_cursor })
+    page.tools.push(']');
+    page.next_cursor = Some(paging::encode(&platform.settings.keys, &purpose, &place)?);
+    Ok(page)
+}
+
+/// Returns the tool that an offer is for this caller: the entry, or the tool `connect` of an integration that the caller
+/// is yet to connect; `None` if there is nothing to connect, or no link to do it by.
+fn tool(platform: &Platform, caller: &Caller, offer: Offer) -> Option<Listed> {
+    match offer {
+        Offer::Entry(entry) => Some(entry),
+        Offer::Unconnected { slug, title, is_connected } => {
+            let has_link = !caller.is_service() && platform.settings.public_url.is_some();
+            (has_link && !is_connected).then(|| connect_tool(slug, &title))
+        }
+    }
+}
+
+/// The tool `connect` of the integration `title`.
+fn connect_tool(slug: String, title: &str) -> Listed {
+    let definition = raw(&json!({
+        "title": format!("Connect {title}"),
+        "description": format!(
+            "Connects your account with {title}: answers with a link that you open in a browser. Until then it is not \
+             known which tools {title} has; afterwards they take the place of this one."
+        ),
+        "inputSchema": { "type": "object", "properties": {}, "additionalProperties": false },
+        "annotations": { "readOnlyHint": true, "openWorldHint": false },
+    }));
+    Listed { slug, name: CONNECT.to_owned(), definition: definition.get().to_owned() }
 }
 
 fn is_offered(caller: &Caller, scope: &Scope, tool: &Listed) -> bool {
@@ -149,7 +231,7 @@ fn push(tools: &mut String, scope: &Scope, tool: &Listed) {
         Scope::One(_) => tool.name.clone(),
     };
     tools.push_str("{\"name\":");
-    tools.push_str(mcp::message::raw(&exposed).get());
+    tools.push_str(raw(&exposed).get());
     // The stored definition is an object with at least an input schema.
     match tool.definition.strip_prefix('{') {
         Some(rest) if rest != "}" => {

@@ -41,6 +41,10 @@ pub trait Family: 'static {
     type Value: Clone;
     /// The data whose change makes the values stale.
     const TOPIC: Topic;
+
+    /// Returns about how many bytes key and value take beside their own size: the length of their texts. What peers or
+    /// callers choose the length of must be counted, because the memory's budget is in bytes.
+    fn bytes(key: &Self::Key, value: &Self::Value) -> usize;
 }
 
 /// The memory of one instance. A runtime creates one per instance and hands it to the [`Ports`](crate::ports::Ports)
@@ -57,7 +61,7 @@ impl Memory {
         if let Some(cache) = self.part::<F, Cache<F::Key, F::Value>>() {
             return cache;
         }
-        let cache = Rc::<Cache<F::Key, F::Value>>::default();
+        let cache = Rc::new(Cache::<F::Key, F::Value>::new(F::bytes));
         self.parts.borrow_mut().insert(TypeId::of::<F>(), Rc::clone(&cache) as Rc<dyn Any>);
         self.caches.borrow_mut().push((F::TOPIC, Rc::clone(&cache) as Rc<dyn Clear>));
         cache
@@ -91,41 +95,62 @@ trait Clear {
 
 impl<K, V> Clear for Cache<K, V> {
     fn clear(&self) {
-        self.0.borrow_mut().clear();
+        self.map.borrow_mut().clear();
     }
 }
 
 /// A small map whose entries expire.
-pub struct Cache<K, V>(RefCell<HashMap<K, (Timestamp, V)>>);
+pub struct Cache<K, V> {
+    map: RefCell<HashMap<K, Entry<V>>>,
+    bytes: fn(&K, &V) -> usize,
+}
 
-impl<K, V> Default for Cache<K, V> {
-    fn default() -> Self {
-        Self(RefCell::new(HashMap::new()))
+struct Entry<V> {
+    until: Timestamp,
+    bytes: usize,
+    value: V,
+}
+
+impl<K, V> Cache<K, V> {
+    /// Most entries of a cache. A full cache drops its expired entries or, when there is still no room, all of them.
+    const CAPACITY: usize = 1024;
+    /// Most bytes of a cache, as [`Family::bytes`] counts them: an instance has at most 128 MB on Workers. A value that
+    /// would take more than a quarter of them by itself is not kept.
+    const BUDGET: usize = 8 * 1024 * 1024;
+
+    fn new(bytes: fn(&K, &V) -> usize) -> Self {
+        Self { map: RefCell::default(), bytes }
     }
 }
 
 impl<K: Eq + Hash, V: Clone> Cache<K, V> {
-    /// Most entries of a cache. A full cache drops its expired entries or, when none has expired, all of them.
-    const CAPACITY: usize = 1024;
-
     /// Returns the value of `key`; `None` if there is none or it has expired.
     pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q, now: Timestamp) -> Option<V>
     where
         K: Borrow<Q>,
     {
-        self.0.borrow().get(key).filter(|(until, _)| now < *until).map(|(_, value)| value.clone())
+        self.map.borrow().get(key).filter(|entry| now < entry.until).map(|entry| entry.value.clone())
     }
 
     /// Stores `value`, which expires after `ttl`.
     pub fn put(&self, key: K, value: V, now: Timestamp, ttl: Duration) {
-        let mut map = self.0.borrow_mut();
-        if map.len() >= Self::CAPACITY {
-            map.retain(|_, (until, _)| now < *until);
-            if map.len() >= Self::CAPACITY {
+        let mut map = self.map.borrow_mut();
+        map.remove(&key);
+        let bytes = (self.bytes)(&key, &value);
+        if bytes > Self::BUDGET / 4 {
+            return;
+        }
+        let has_room = |map: &HashMap<K, Entry<V>>| {
+            let taken: usize = map.values().map(|entry| entry.bytes).sum();
+            map.len() < Self::CAPACITY && taken + bytes <= Self::BUDGET
+        };
+        if !has_room(&map) {
+            map.retain(|_, entry| now < entry.until);
+            if !has_room(&map) {
                 map.clear();
             }
         }
-        map.insert(key, (now + ttl, value));
+        map.insert(key, Entry { until: now + ttl, bytes, value });
     }
 
     /// Forgets one entry.
@@ -133,7 +158,7 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.0.borrow_mut().remove(key);
+        self.map.borrow_mut().remove(key);
     }
 }
 
@@ -146,6 +171,10 @@ mod tests {
         type Key = u32;
         type Value = u32;
         const TOPIC: Topic = Topic::Integrations;
+
+        fn bytes(_: &u32, _: &u32) -> usize {
+            0
+        }
     }
 
     struct Others;
@@ -153,21 +182,63 @@ mod tests {
         type Key = u32;
         type Value = u32;
         const TOPIC: Topic = Topic::Credentials;
+
+        fn bytes(_: &u32, _: &u32) -> usize {
+            0
+        }
     }
 
     const START: Timestamp = Timestamp::from_millis(0);
 
     #[test]
     fn entries_expire_and_the_map_stays_small() {
-        let cache = Cache::<u32, u32>::default();
+        let cache = Cache::<u32, u32>::new(Numbers::bytes);
         for key in 0..5000 {
             cache.put(key, key, START, FRESH);
         }
-        assert!(cache.0.borrow().len() <= Cache::<u32, u32>::CAPACITY);
+        assert!(cache.map.borrow().len() <= Cache::<u32, u32>::CAPACITY);
         assert_eq!(cache.get(&4999, START), Some(4999));
         assert_eq!(cache.get(&4999, START + FRESH), None);
         cache.remove(&4999);
         assert_eq!(cache.get(&4999, START), None);
+    }
+
+    struct Texts;
+    impl Family for Texts {
+        type Key = String;
+        type Value = Rc<str>;
+        const TOPIC: Topic = Topic::Integrations;
+
+        fn bytes(key: &String, value: &Rc<str>) -> usize {
+            key.len() + value.len()
+        }
+    }
+
+    #[test]
+    fn what_a_cache_keeps_stays_within_its_budget_in_bytes() {
+        const BUDGET: usize = Cache::<String, Rc<str>>::BUDGET;
+        let memory = Memory::default();
+        let cache = memory.cache::<Texts>();
+        let large: Rc<str> = "x".repeat(BUDGET / 8).into();
+        for key in 0..100 {
+            cache.put(key.to_string(), Rc::clone(&large), START, FRESH);
+            assert!(cache.get(key.to_string().as_str(), START).is_some(), "the newest value is kept");
+            let kept: usize =
+                cache.map.borrow().iter().map(|(key, entry)| Texts::bytes(key, &entry.value)).sum();
+            assert!(kept <= BUDGET, "{kept}");
+        }
+        assert!(cache.map.borrow().len() > 1);
+        let long_key = "k".repeat(BUDGET / 5);
+        cache.put(long_key.clone(), Rc::clone(&large), START, FRESH);
+        assert!(cache.get(long_key.as_str(), START).is_none(), "the key counts, too");
+        cache.put("a".to_owned(), Rc::clone(&large), START, FRESH);
+        for _ in 0..100 {
+            cache.put("b".to_owned(), Rc::clone(&large), START, FRESH);
+        }
+        assert!(cache.get("a", START).is_some(), "a value that is replaced does not count");
+        cache.put("a".to_owned(), "x".repeat(BUDGET).into(), START, FRESH);
+        assert!(cache.get("a", START).is_none(), "the old value is stale, the new one too large");
+        assert!(cache.get("b", START).is_some());
     }
 
     #[test]

@@ -16,6 +16,11 @@ impl Family for Sessions {
     type Key = Key;
     type Value = Rc<UpstreamSession>;
     const TOPIC: Topic = Topic::Unchanging;
+
+    fn bytes(key: &Key, session: &Rc<UpstreamSession>) -> usize {
+        let optional = [&key.credential, &key.headers, &session.id].into_iter().flatten().map(String::len);
+        key.url.len() + key.owner.len() + optional.sum::<usize>()
+    }
 }
 
 /// The key of a session: two requests share a session only if all of this is equal.

@@ -19,6 +19,18 @@ pub struct Target {
     pub param_headers: Vec<ParamHeader>,
 }
 
+impl Target {
+    /// Returns the length of the texts whose length an operator, a user or the upstream chose.
+    pub fn bytes(&self) -> usize {
+        let Upstream { url, headers, credential, .. } = self.upstream.as_ref();
+        let sealed = credential.as_ref().map_or(0, |credential| credential.sealed.len());
+        let path = |param: &ParamHeader| param.path.iter().map(String::len).sum::<usize>();
+        let mirrored: usize = self.param_headers.iter().map(|param| param.header.len() + path(param)).sum();
+        let headers = headers.as_ref().map_or(0, String::len);
+        self.tool.len() + url.as_str().len() + headers + sealed + mirrored
+    }
+}
+
 /// An upstream MCP server, and how to speak to it.
 #[derive(Clone, Debug)]
 pub struct Upstream {

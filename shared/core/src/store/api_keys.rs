@@ -15,6 +15,11 @@ impl Family for Remembered {
     type Key = String;
     type Value = Rc<ApiKey>;
     const TOPIC: Topic = Topic::Unchanging;
+
+    fn bytes(id: &String, key: &Rc<ApiKey>) -> usize {
+        let roles: usize = key.roles.iter().map(String::len).sum();
+        id.len() + key.name.len() + key.email.as_ref().map_or(0, String::len) + roles
+    }
 }
 
 /// Returns the key with this public id, `None` if there is none. Reads the database only if the instance's memory has

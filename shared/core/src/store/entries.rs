@@ -21,40 +21,128 @@ pub struct Listed {
     pub definition: String,
 }
 
-/// Returns at most `limit` entries of all running integrations, ordered by slug and name, after `after`.
-pub async fn page(platform: &Platform, kind: Kind, after: (&str, &str), limit: u32) -> Result<Vec<Listed>> {
-    let statement = Statement::new(
-        "-- entries.page
-        SELECT i.slug, t.name, t.definition
-        FROM integrations i
-        JOIN catalogue_entries t ON t.integration_id = i.id AND t.kind = ?4 /* kind */ AND t.status = 'approved'
-        WHERE i.archived_at IS NULL AND i.state = 'running' AND i.category = 'gateway_remote_mcp'
-          AND i.slug >= ?1 /* slug */ AND (i.slug, t.name) > (?1, ?2 /* name */)
-        ORDER BY i.slug, t.name LIMIT ?3 /* limit */",
-    );
-    let statement = statement.bind(after.0).bind(after.1).bind(i64::from(limit));
-    read(platform, statement.bind(kind.as_str())).await
+/// The name under which an integration is listed that has no entries yet, because nobody has connected to it by OAuth.
+pub const CONNECT: &str = "connect";
+
+/// What stands at one place of the list that agents are offered.
+pub enum Offer {
+    /// An entry.
+    Entry(Listed),
+    /// An integration whose entries are read once a user has connected to it by OAuth. It stands in the list of tools,
+    /// under the name [`CONNECT`].
+    Unconnected {
+        /// Slug of the integration.
+        slug: String,
+        /// Its display name.
+        title: String,
+        /// Whether the viewer has a connection: the entries are read soon.
+        is_connected: bool,
+    },
 }
 
-/// Returns at most `limit` entries of the running integration `slug`, ordered by name, after `after`.
-pub async fn page_of(
-    platform: &Platform,
-    kind: Kind,
-    slug: &str,
-    after: &str,
-    limit: u32,
-) -> Result<Vec<Listed>> {
-    let statement = Statement::new(
-        "-- entries.page_of
-        SELECT i.slug, t.name, t.definition
-        FROM integrations i
-        JOIN catalogue_entries t ON t.integration_id = i.id AND t.kind = ?4 /* kind */ AND t.status = 'approved'
-        WHERE i.archived_at IS NULL AND i.state = 'running' AND i.category = 'gateway_remote_mcp'
-          AND i.slug = ?1 /* slug */ AND t.name > ?2 /* name */
-        ORDER BY t.name LIMIT ?3 /* limit */",
-    );
-    let statement = statement.bind(slug).bind(after).bind(i64::from(limit));
-    read(platform, statement.bind(kind.as_str())).await
+impl Offer {
+    /// Returns slug and name, by which the list is ordered.
+    pub fn place(&self) -> (&str, &str) {
+        match self {
+            Self::Entry(entry) => (&entry.slug, &entry.name),
+            Self::Unconnected { slug, .. } => (slug, CONNECT),
+        }
+    }
+
+    /// Returns the length of the definition.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Entry(entry) => entry.definition.len(),
+            Self::Unconnected { .. } => 0,
+        }
+    }
+}
+
+/// What a page of the list is asked for.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The kind of the entries.
+    pub kind: Kind,
+    /// The slug and the name after which the page begins.
+    pub after: (&'a str, &'a str),
+    /// The subject for whom the list is made.
+    pub viewer: &'a str,
+    /// Most places on the page.
+    pub limit: u32,
+    /// The page ends with the definition that brings the length of all of them to this, in bytes.
+    pub bytes: usize,
+}
+
+/// The statement that selects a page, without its name: `$entries` are the conditions of the join with an entry, `$after` those of the place after which the
+/// page begins. An integration without any entry is joined with none.
+macro_rules! offered {
+    ($entries:literal, $after:literal) => {
+        concat!(
+            "
+        SELECT slug, name, definition, title, is_connected
+        FROM (SELECT *, sum(bytes) OVER (ORDER BY slug, name ROWS UNBOUNDED PRECEDING) AS total
+              FROM (SELECT i.slug AS slug, coalesce(t.name, 'connect') AS name, t.definition AS definition,
+                           coalesce(length(CAST(t.definition AS BLOB)), 0) AS bytes, iif(t.name IS NULL, i.name, NULL) AS title,
+                           iif(t.name IS NULL,
+                               (SELECT status FROM credentials
+                                WHERE integration_id = i.id AND owner IN (?5 /* viewer */, 'organization')
+                                ORDER BY owner = 'organization' LIMIT 1) IS 'active', NULL) AS is_connected
+                    FROM integrations i
+                    LEFT JOIN catalogue_entries t ON t.integration_id = i.id AND t.kind = ?4 /* kind */
+                                                 AND t.status = 'approved'",
+            $entries,
+            "
+                    WHERE i.archived_at IS NULL AND i.state = 'running' AND i.category = 'gateway_remote_mcp'",
+            $after,
+            "
+                      AND (t.name IS NOT NULL
+                           OR ?4 = 'tool' AND i.auth_mode = 'oauth' AND i.catalogue_hash IS NULL
+                              AND i.oauth ->> '$.grant' IS NOT 'client_credentials'
+                              AND NOT EXISTS (SELECT 1 FROM catalogue_entries WHERE integration_id = i.id))
+                    ORDER BY i.slug, t.name LIMIT ?3 /* limit */))
+        WHERE total - bytes < ?6 /* bytes */
+        ORDER BY slug, name"
+        )
+    };
+}
+
+/// Returns a page of what all running integrations offer, ordered by slug and name.
+pub async fn page(platform: &Platform, wanted: Wanted<'_>) -> Result<Vec<Offer>> {
+    let statement = Statement::new(concat!(
+        "-- entries.page",
+        offered!("", " AND i.slug >= ?1 /* slug */ AND (i.slug, t.name) > (?1, ?2 /* name */)")
+    ));
+    offers(platform, statement, wanted).await
+}
+
+/// Returns a page of what the running integration `wanted.after.0` offers, ordered by name.
+pub async fn page_of(platform: &Platform, wanted: Wanted<'_>) -> Result<Vec<Offer>> {
+    let statement = Statement::new(concat!(
+        "-- entries.page_of",
+        offered!(
+            " AND t.name > ?2 /* name */",
+            " AND i.slug = ?1 /* slug */ AND coalesce(t.name, 'connect') > ?2"
+        )
+    ));
+    offers(platform, statement, wanted).await
+}
+
+async fn offers(platform: &Platform, statement: Statement, wanted: Wanted<'_>) -> Result<Vec<Offer>> {
+    let (slug, name) = wanted.after;
+    let statement = statement.bind(slug).bind(name).bind(i64::from(wanted.limit)).bind(wanted.kind.as_str());
+    let bytes = i64::try_from(wanted.bytes).unwrap_or(i64::MAX);
+    let rows = platform.sql.query(statement.bind(wanted.viewer).bind(bytes)).await?;
+    let read = |row: Row| {
+        let mut row = row.read();
+        let (slug, name, definition) = (row.text()?, row.text()?, row.optional_text()?);
+        Ok(match (definition, row.optional_text()?) {
+            (None, Some(title)) => Offer::Unconnected { slug, title, is_connected: row.integer()? != 0 },
+            (definition, _) => {
+                Offer::Entry(Listed { slug, name, definition: definition.unwrap_or_default() })
+            }
+        })
+    };
+    rows.into_iter().map(read).collect()
 }
 
 /// Returns every approved entry of an integration, running or not, ordered by name. The statement's limit is the

@@ -28,6 +28,10 @@ impl Family for Targets {
     type Key = Key;
     type Value = Rc<Target>;
     const TOPIC: Topic = Topic::Credentials;
+
+    fn bytes(key: &Key, target: &Rc<Target>) -> usize {
+        key.owner.len() + key.slug.len() + key.tool.len() + target.bytes()
+    }
 }
 
 /// Slugs by the reference in a URL (an integration's slug or its UUID), in the instance's memory.
@@ -37,6 +41,10 @@ impl Family for Slugs {
     type Key = String;
     type Value = Rc<str>;
     const TOPIC: Topic = Topic::Integrations;
+
+    fn bytes(reference: &String, slug: &Rc<str>) -> usize {
+        reference.len() + slug.len()
+    }
 }
 
 /// Returns the tool `key.tool` of the running integration `key.slug`, with the credential that `key.owner` may use.
