@@ -3,6 +3,7 @@
 //!
 //! A failure of the upstream becomes a tool result with `isError`, so that the model can react.
 
+pub(crate) mod connect;
 mod unconnected;
 
 use std::rc::Rc;

@@ -91,6 +91,11 @@ impl Bridge {
         outcome
     }
 
+    /// Returns the successful response to a call that Postern answers by itself with `text`.
+    pub fn told(&self, text: &str) -> Final {
+        self.result(&raw(&json!({ "content": [{ "type": "text", "text": text }] })))
+    }
+
     fn outcome(&self, message: &Message<'_>) -> Final {
         match (message.result, message.error) {
             (Some(result), _) => self.result(result),

@@ -1,8 +1,8 @@
 //! `tools/list` and `tools/call`.
 //!
 //! A list comes from the stored catalogue. The steps of a call: (1) its parameters are read; (2) policy authorizes it
-//! by the tool's name; (3) the tool is looked up; (4) the call is passed on. A tool that does not exist and one that
-//! the caller may not use get the same answer: -32602 "Unknown tool".
+//! by the tool's name; (3) the tool is looked up; (4) the call is passed on, or answered if the tool is `connect`. A tool
+//! that does not exist and one that the caller may not use get the same answer: -32602 "Unknown tool".
 
 use std::rc::Rc;
 
@@ -15,13 +15,13 @@ use mcp::{Era, implementation, meta};
 use postern_core::catalogue;
 use postern_core::model::target::Target;
 use postern_core::policy::authorize;
-use postern_core::store::targets;
+use postern_core::store::targets::{self, Connectable};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::audit::Audit;
 use crate::context::Context;
-use crate::relay::{Call, pass_on};
+use crate::relay::{Call, connect, pass_on};
 use crate::reply::Reply;
 
 /// How long an agent may cache a list, in milliseconds: as long as an instance caches a page of the catalogue.
@@ -98,8 +98,12 @@ pub(super) async fn call(context: &Context<'_>, message: &Message<'_>, id: &RawV
         audit.denied(format!("denied by {persona}: {:?} {}", decision.source, decision.matched_pattern));
         return refuse(unknown());
     }
-    let Some(target) = find(context, slug, tool, &audit).await? else {
-        return refuse(unknown());
+    let target = match find(context, slug, tool, &audit).await? {
+        Some(Found::Tool(target)) => target,
+        Some(Found::Connect(integration)) => {
+            return connect::answer(context, id, &params, &integration, &audit);
+        }
+        None => return refuse(unknown()),
     };
     let mirrored = match mirrored(&target, context.agent.era, context.headers, arguments) {
         Ok(mirrored) => mirrored,
@@ -129,10 +133,22 @@ fn parameters<'a>(message: &Message<'a>) -> Result<Parameters<'a>, RpcError> {
     Ok(Parameters { params, name })
 }
 
-async fn find(context: &Context<'_>, slug: &str, tool: &str, audit: &Audit) -> Result<Option<Rc<Target>>> {
+/// What a tool's name leads to.
+enum Found {
+    /// A tool of an upstream.
+    Tool(Rc<Target>),
+    /// The tool `connect` of this integration.
+    Connect(Connectable),
+}
+
+async fn find(context: &Context<'_>, slug: &str, tool: &str, audit: &Audit) -> Result<Option<Found>> {
     let owner = context.agent.caller.subject.clone();
     let key = targets::Key { owner, slug: slug.to_owned(), tool: tool.to_owned() };
-    let found = targets::find(context.platform, key).await;
+    let found = match targets::find(context.platform, key).await {
+        Ok(Some(target)) => Ok(Some(Found::Tool(target))),
+        Ok(None) => connect::find(context, slug, tool).await.map(|found| found.map(Found::Connect)),
+        Err(error) => Err(error),
+    };
     match &found {
         Ok(Some(_)) => {}
         Ok(None) => audit.finish(false, Some("unknown tool".to_owned()), 0),

@@ -53,12 +53,17 @@ pub(crate) fn answer(
         return Ok(bridge.failed(&format!("{reason}, which needs the setting PUBLIC_URL")));
     }
     let url = ticket::link(platform, &upstream.integration_id, &context.agent.caller.subject)?;
-    if !context.agent.opens_urls(declared) {
-        let told = bridge.failed(&format!("{reason}: open {url} in a browser"));
-        // Only the caller may see the link: the audit row gets the reason without the link.
-        return Ok(Final { error: Some(reason.to_owned()), ..told });
+    if context.agent.opens_urls(declared) {
+        return Ok(elicitation(context, bridge, &url, reason));
     }
-    let message = format!("Connect {} to go on.", upstream.slug);
+    let told = bridge.failed(&format!("{reason}: open {url} in a browser"));
+    // Only the caller may see the link: the audit row gets the reason without the link.
+    Ok(Final { error: Some(reason.to_owned()), ..told })
+}
+
+/// Asks the agent to open `url` for its user, because of `reason`.
+pub(super) fn elicitation(context: &Context<'_>, bridge: &Bridge, url: &str, reason: &'static str) -> Final {
+    let message = format!("Connect {} to go on.", bridge.slug);
     let elicitation =
         json!({ "mode": "url", "elicitationId": context.request_id.0, "url": url, "message": message });
     let json = match bridge.agent {
@@ -72,7 +77,7 @@ pub(crate) fn answer(
             response(&bridge.agent_id, "result", &result)
         }
     };
-    Ok(Final { json, status: 200, success: false, error: Some(reason.to_owned()), content_blocks: 0 })
+    Final { json, status: 200, success: false, error: Some(reason.to_owned()), content_blocks: 0 }
 }
 
 /// Removes the answer to Postern's own request from the `inputResponses` of a repeated call: the upstream never made

@@ -77,6 +77,58 @@ pub async fn find(platform: &Platform, key: Key) -> Result<Option<Rc<Target>>> {
     Ok(Some(target))
 }
 
+/// An integration that users connect to by OAuth, and how a viewer stands to it.
+pub struct Connectable {
+    /// The integration's id.
+    pub integration_id: String,
+    /// Its slug.
+    pub slug: String,
+    /// Its display name.
+    pub title: String,
+    /// How the credential stands that would be presented for the viewer.
+    pub standing: Connected,
+}
+
+/// Whether there is a credential that can be presented for a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connected {
+    /// There is none.
+    No,
+    /// There is one.
+    Yes,
+    /// There is one, and its owner has to connect again.
+    Ended,
+}
+
+/// Returns the running integration `slug` if users connect to it by OAuth; `None` also if its upstream has a tool that
+/// is named [`CONNECT`](super::entries::CONNECT), offered or not.
+pub async fn connectable(platform: &Platform, viewer: &str, slug: &str) -> Result<Option<Connectable>> {
+    let statement = Statement::new(
+        "-- targets.connectable
+        SELECT i.id, i.name, (SELECT status FROM credentials
+                              WHERE integration_id = i.id AND owner IN (?2 /* viewer */, 'organization')
+                              ORDER BY owner = 'organization' LIMIT 1)
+        FROM integrations i
+        WHERE i.slug = ?1 /* slug */ AND i.archived_at IS NULL AND i.state = 'running'
+          AND i.category = 'gateway_remote_mcp' AND i.auth_mode = 'oauth'
+          AND i.oauth ->> '$.grant' IS NOT 'client_credentials'
+          AND NOT EXISTS (SELECT 1 FROM catalogue_entries
+                          WHERE integration_id = i.id AND kind = 'tool' AND name = 'connect')",
+    );
+    let rows = platform.sql.query(statement.bind(slug).bind(viewer)).await?;
+    let Some(row) = rows.into_iter().next() else {
+        return Ok(None);
+    };
+    let mut row = row.read();
+    let (integration_id, title) = (row.text()?, row.text()?);
+    let standing = match row.optional_text()?.as_deref() {
+        None => Connected::No,
+        Some("active") => Connected::Yes,
+        Some(_) => Connected::Ended,
+    };
+    Ok(Some(Connectable { integration_id, slug: slug.to_owned(), title, standing }))
+}
+
 /// Returns the slug of the running, proxied integration that `reference` names by its slug or its UUID; `None` if
 /// there is none.
 pub async fn slug_of(platform: &Platform, reference: &str) -> Result<Option<Rc<str>>> {

@@ -84,7 +84,7 @@ async fn kills_lose_no_grant() -> Result<()> {
     }
     black_box::eventually("the tools are known", async || {
         let tools = crate::fixtures::modern_tools(&postern.admin()?, &integration.path()).await?;
-        Ok((!tools.is_empty()).then_some(()))
+        Ok(tools.iter().any(|tool| tool != "connect").then_some(()))
     })
     .await?;
     postern.stop().await?;

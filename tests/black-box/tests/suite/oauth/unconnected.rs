@@ -1,5 +1,7 @@
 //! What an agent gets whose user has not connected: a link, in the form that the agent can use.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result, ensure};
 use black_box::{
     api::Api,
@@ -178,5 +180,74 @@ async fn a_key_of_a_program_gets_no_link() -> Result<()> {
         let text = black_box::mcp::text(result);
         ensure!(text.contains("this key stands for a program, which cannot sign in"), "{text}");
     }
+    Ok(())
+}
+
+/// The tools that a user is shown for an integration, at both endpoints in both eras.
+async fn shown(user: &Api, integration: &black_box::Integration) -> Result<BTreeSet<String>> {
+    let own = crate::fixtures::modern_tools(user, &integration.path()).await?;
+    assert_eq!(own, crate::fixtures::legacy_tools(user, &integration.path()).await?);
+    let prefix = format!("{}__", integration.slug);
+    for all in [
+        crate::fixtures::modern_tools(user, "/mcp").await?,
+        crate::fixtures::legacy_tools(user, "/mcp").await?,
+    ] {
+        let mine = all.iter().filter_map(|tool| tool.strip_prefix(&prefix)).map(str::to_owned);
+        assert_eq!(mine.collect::<BTreeSet<_>>(), own);
+    }
+    Ok(own)
+}
+
+/// Nobody has connected, so nobody knows the tools: from the list to the link, and from there to the real tools.
+#[tokio::test]
+async fn an_integration_that_nobody_has_connected_to_offers_the_way_to_connect() -> Result<()> {
+    let world = World::shared().await?;
+    let integration = world.integration("Nobody yet", &world.provider.mcp(), json!({})).await?;
+    let newcomer = world.user("first of all").await?;
+    assert_eq!(shown(&newcomer, &integration).await?, BTreeSet::from(["connect".to_owned()]));
+    let program =
+        world.postern.caller(&world.postern.insert_key("program 2", &["admin", "service"], None).await?)?;
+    assert_eq!(shown(&program, &integration).await?, BTreeSet::new(), "a program cannot sign in");
+
+    // Each form of the link: in the text of a result, and as an elicitation in either era.
+    let exposed = format!("{}__connect", integration.slug);
+    for era in [Legacy, Modern] {
+        for (path, tool) in [("/mcp".to_owned(), exposed.as_str()), (integration.path(), "connect")] {
+            let agent = Agent::open(era, newcomer.clone(), &path).await?;
+            let reply = agent.call(json!(1), tool, json!({})).await?;
+            let result = reply.result(&json!(1))?;
+            ensure!(result["isError"] != true, "{result}");
+            let text = black_box::mcp::text(result);
+            ensure!(text.contains(&format!("Open {PUBLIC_URL}/oauth/connect?ticket=")), "{text}");
+            let refused =
+                Agent::open(era, program.clone(), &path).await?.call(json!(1), tool, json!({})).await?;
+            assert_eq!(refused.error(&json!(1))?["code"], -32602);
+        }
+    }
+    let capabilities: Value = serde_json::from_str(URL_MODE)?;
+    let call = json!({"name": "connect", "arguments": {}});
+    let reply = declaring(&capabilities, call.clone())?.send(&newcomer, &integration.path()).await?;
+    is_link(&reply.result(&json!(7))?["inputRequests"]["postern-connect"]["params"]["url"])?;
+    let opened = session(&newcomer, &integration.path(), &capabilities).await?;
+    let reply = Request::legacy(Some(&opened), json!(3), "tools/call", call.clone())?;
+    let reply = reply.send(&newcomer, &integration.path()).await?;
+    assert_eq!(reply.error(&json!(3))?["code"], -32042);
+    is_link(&reply.error(&json!(3))?["data"]["elicitations"][0]["url"])?;
+
+    world.connect_first(&newcomer, "newcomer", &integration).await?;
+    for path in ["/mcp".to_owned(), integration.path()] {
+        let prefix = if path == "/mcp" { format!("{}__", integration.slug) } else { String::new() };
+        crate::fixtures::seen(&world.postern, "the real tools take its place", async || {
+            let tools = crate::fixtures::modern_tools(&newcomer, &path).await?;
+            let has = |tool: &str| tools.contains(&format!("{prefix}{tool}"));
+            Ok((has("whoami") && !has("connect")).then_some(()))
+        })
+        .await?;
+    }
+    // The agent repeats its call once the link was opened.
+    let answers = super::with(call, &json!({"inputResponses": {"postern-connect": {"action": "accept"}}}));
+    let reply = declaring(&capabilities, answers)?.send(&newcomer, &integration.path()).await?;
+    let text = black_box::mcp::text(reply.result(&json!(7))?).to_owned();
+    ensure!(text.starts_with("You are connected to "), "{text}");
     Ok(())
 }
