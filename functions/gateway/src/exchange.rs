@@ -6,12 +6,13 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::LocalBoxFuture;
-use futures_util::{FutureExt as _, StreamExt as _};
-use kernel::ports::Limits;
+use futures_util::future::{Either, LocalBoxFuture, select};
+use futures_util::{FutureExt as _, StreamExt as _, pin_mut};
+use kernel::ports::{FetchError, Limits, Timestamp};
 use mcp::bridge::{Bridge, Final, Relay};
 use mcp::sse::EventStream;
 use postern_core::Platform;
+use postern_core::auth::Caller;
 use postern_core::client::{CallError, Client};
 use postern_core::model::target::Upstream;
 use serde_json::value::RawValue;
@@ -21,6 +22,8 @@ use crate::context::Context;
 
 /// Longest duration of a call, even while the upstream reports progress.
 const LONGEST_CALL: Duration = Duration::from_mins(10);
+/// How often the caller's key is checked again during a call.
+const KEY_CHECK: Duration = Duration::from_secs(30);
 /// Largest answer of an upstream, in bytes.
 pub(crate) const LARGEST_ANSWER: u64 = 10 * 1024 * 1024;
 /// The upstream's requests of one stream that may wait for their refusal. Refusals are sent one after another, so that a
@@ -36,7 +39,9 @@ pub(crate) fn limits(platform: &Platform) -> Limits {
 /// records the call as failed.
 pub(crate) struct Exchange {
     platform: Platform,
-    subject: String,
+    caller: Caller,
+    /// When the caller's key is checked again.
+    check_at: Timestamp,
     bridge: Bridge,
     events: EventStream,
     upstream: Rc<Upstream>,
@@ -44,6 +49,14 @@ pub(crate) struct Exchange {
     /// Ids of the upstream's requests that are yet to be refused, the one that is being refused first.
     refusals: Rc<RefCell<VecDeque<Box<RawValue>>>>,
     done: bool,
+}
+
+/// What the wait for an event led to.
+enum Event {
+    /// The upstream's event; `None` at the end of the stream.
+    Read(Option<Result<String, FetchError>>),
+    /// The caller's key is not valid any more.
+    Ended,
 }
 
 impl Exchange {
@@ -56,9 +69,10 @@ impl Exchange {
         audit: Audit,
     ) -> Self {
         let platform = context.platform.clone();
-        let subject = context.agent.caller.subject.clone();
+        let caller = context.agent.caller.clone();
+        let check_at = platform.now() + KEY_CHECK;
         let refusals = Rc::default();
-        Self { platform, subject, bridge, events, upstream, audit, refusals, done: false }
+        Self { platform, caller, check_at, bridge, events, upstream, audit, refusals, done: false }
     }
 
     /// Returns a future that completes after `duration` and borrows nothing of the exchange.
@@ -73,8 +87,9 @@ impl Exchange {
             return None;
         }
         loop {
-            let outcome = match self.events.next().await {
-                Some(Ok(text)) => match self.bridge.relay(&text) {
+            let outcome = match self.event().await {
+                Event::Ended => self.bridge.failed("the API key was deleted or has expired"),
+                Event::Read(Some(Ok(text))) => match self.bridge.relay(&text) {
                     Relay::Forward(json) => {
                         self.audit.sent(&json);
                         return Some(json);
@@ -86,10 +101,29 @@ impl Exchange {
                     }
                     Relay::Drop => continue,
                 },
-                Some(Err(error)) => self.bridge.failed(&CallError::Fetch(error).to_string()),
-                None => self.bridge.failed("the event stream ended before the answer"),
+                Event::Read(Some(Err(error))) => self.bridge.failed(&CallError::Fetch(error).to_string()),
+                Event::Read(None) => self.bridge.failed("the event stream ended before the answer"),
             };
             return Some(self.finish(outcome));
+        }
+    }
+
+    /// Waits for the upstream's next event, and checks the caller's key every [`KEY_CHECK`] meanwhile. A check that fails
+    /// for another reason is repeated later.
+    async fn event(&mut self) -> Event {
+        loop {
+            if self.platform.now() >= self.check_at {
+                if let Ok(false) = self.caller.is_still_valid(&self.platform).await {
+                    return Event::Ended;
+                }
+                self.check_at = self.platform.now() + KEY_CHECK;
+            }
+            let check = self.sleep(self.check_at.since(self.platform.now()));
+            let event = self.events.next();
+            pin_mut!(event);
+            if let Either::Left((event, _)) = select(event, check).await {
+                return Event::Read(event);
+            }
         }
     }
 
@@ -121,7 +155,7 @@ impl Exchange {
             return;
         }
         let (platform, upstream, subject) =
-            (self.platform.clone(), Rc::clone(&self.upstream), self.subject.clone());
+            (self.platform.clone(), Rc::clone(&self.upstream), self.caller.subject.clone());
         let declining = async move {
             loop {
                 let Some(id) = refusals.borrow().front().cloned() else { return };

@@ -9,6 +9,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderValue, StatusCode};
 use kernel::net::without_query;
 use kernel::{Error, Result};
+use postern_core::auth::caller::name_of;
 use postern_core::model::integration::Integration;
 use postern_core::oauth::client::CALLBACKS;
 use postern_core::oauth::flow::{Start, begin, check_connectable};
@@ -68,10 +69,9 @@ impl QueryParams for Token {
 
 /// Answers 200 with a page that has a button; 400 for a ticket that is forged or has expired.
 async fn ask(platform: &Platform, _: Anyone, Query(Token(token)): Query<Token>) -> Result<Html> {
-    let Some((ticket, integration)) = redeem(platform, &token).await? else { return Ok(expired()) };
+    let Some((_, name, integration)) = redeem(platform, &token).await? else { return Ok(expired()) };
     let text = format!(
-        "Postern's user “{}” will be connected to “{}” ({}). Go on only if that is you and you asked for it.",
-        ticket.subject,
+        "Postern's user “{name}” will be connected to “{}” ({}). Go on only if that is you and you asked for it.",
         integration.content.name,
         without_query(&integration.content.url)
     );
@@ -82,7 +82,7 @@ async fn ask(platform: &Platform, _: Anyone, Query(Token(token)): Query<Token>) 
 /// Answers 200 with a page that leads to the authorization server, and with a cookie; 400 for a ticket that is forged
 /// or has expired, or when the authorization server cannot be used.
 async fn start(platform: &Platform, _: Anyone, Form(Token(token)): Form<Token>) -> Result<Html> {
-    let Some((ticket, integration)) = redeem(platform, &token).await? else { return Ok(expired()) };
+    let Some((ticket, _, integration)) = redeem(platform, &token).await? else { return Ok(expired()) };
     let secret = URL_SAFE_NO_PAD.encode(platform.random::<32>()?);
     let start = Start {
         integration: &integration,
@@ -111,10 +111,13 @@ async fn start(platform: &Platform, _: Anyone, Form(Token(token)): Form<Token>) 
     Ok(Html(response))
 }
 
-async fn redeem(platform: &Platform, token: &str) -> Result<Option<(Ticket, Integration)>> {
+/// Returns the ticket, its user's name and the integration; `None` if the ticket is forged or has expired, if the user's key
+/// was deleted or has expired, or if nobody can connect to the integration.
+async fn redeem(platform: &Platform, token: &str) -> Result<Option<(Ticket, String, Integration)>> {
     let Some(ticket) = ticket::read(platform, token) else { return Ok(None) };
+    let Some(name) = name_of(platform, &ticket.subject).await? else { return Ok(None) };
     let integration = integrations::find(platform, &ticket.subject, &ticket.integration_id).await?;
-    Ok(integration.filter(|found| check_connectable(found).is_ok()).map(|found| (ticket, found)))
+    Ok(integration.filter(|found| check_connectable(found).is_ok()).map(|found| (ticket, name, found)))
 }
 
 fn expired() -> Html {

@@ -5,7 +5,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use kernel::Result;
 use postern_core::Platform;
 use postern_core::model::credential::ORGANIZATION;
-use postern_core::oauth::refresh;
+use postern_core::oauth::{ended_owners, refresh};
 use postern_core::store::{integrations, oauth_flows, validations};
 use postern_core::upstream::validation::validate;
 
@@ -23,6 +23,11 @@ pub struct Job {
 pub const JOBS: &[Job] = &[
     Job { name: "validate", cron: "* * * * *", run: |platform| validate_due(platform).boxed_local() },
     Job { name: "refresh", cron: "* * * * *", run: |platform| refresh_due(platform).boxed_local() },
+    Job {
+        name: "deleted-keys",
+        cron: "* * * * *",
+        run: |platform| ended_owners::sweep(platform, REVOCATIONS).boxed_local(),
+    },
 ];
 
 /// Most probes that run at the same time: a Worker may have six simultaneous connections.
@@ -30,6 +35,9 @@ const AT_ONCE: usize = 4;
 
 /// Most credentials that one tick renews; each costs one request to an authorization server.
 const RENEWALS: u32 = 20;
+
+/// Most credentials of deleted keys that one tick ends; each costs up to two requests to an authorization server.
+const REVOCATIONS: u32 = 10;
 
 /// Runs one tick of every job that `cron` starts; an unknown expression is logged and ignored.
 pub async fn run(platform: &Platform, cron: &str) {

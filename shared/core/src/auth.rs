@@ -5,6 +5,6 @@ pub mod caller;
 mod identity;
 mod scheduler;
 
-pub use caller::Caller;
+pub use caller::{Caller, SERVICE};
 pub use identity::{Admin, AdminKeys, ApiKeys, User};
 pub use scheduler::{Scheduler, SchedulerToken};

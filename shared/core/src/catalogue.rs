@@ -125,18 +125,21 @@ pub async fn list(
     let now = platform.now();
     let persona = caller.persona.as_ref().map(|persona| persona.name.clone());
     let key = PageKey { persona, scope: scope.clone(), cursor, owner: None };
-    if let Some(page) = platform.memory.cache::<Pages>().get(&key, now) {
+    let pages = platform.memory.cache::<Pages>();
+    if let Some(page) = pages.get(&key, now) {
         return Ok(page);
     }
     let own = PageKey { owner: Some(caller.subject.clone()), ..key.clone() };
-    if let Some(page) = platform.memory.cache::<OwnPages>().get(&own, now) {
+    let own_pages = platform.memory.cache::<OwnPages>();
+    if let Some(page) = own_pages.get(&own, now) {
         return Ok(page);
     }
+    let (generation, own_generation) = (pages.generation(), own_pages.generation());
     let page = Rc::new(render(platform, caller, scope, key.cursor.as_deref()).await?);
     if page.is_own {
-        platform.memory.cache::<OwnPages>().put(own, Rc::clone(&page), now, FRESH);
+        own_pages.put(own_generation, own, Rc::clone(&page), now, FRESH);
     } else {
-        platform.memory.cache::<Pages>().put(key, Rc::clone(&page), now, FRESH);
+        pages.put(generation, key, Rc::clone(&page), now, FRESH);
     }
     Ok(page)
 }

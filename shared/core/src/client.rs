@@ -183,7 +183,8 @@ impl<'a> Client<'a> {
     async fn call_legacy(&self, id: &RawValue, call: &Call<'_>) -> Result<Answer, CallError> {
         let body = request(id, call.method, &with_meta(call, &own_meta(call)));
         let key = self.session_key();
-        if let Some(session) = self.platform.memory.cache::<Sessions>().get(&key, self.platform.now()) {
+        let cache = self.platform.memory.cache::<Sessions>();
+        if let Some(session) = cache.get(&key, self.platform.now()) {
             let answer = self.post(self.session_headers(&session)?, body.clone()).await;
             let session_is_lost = match &answer {
                 Ok(answer) => matches!(answer.status, 400 | 404),
@@ -192,10 +193,11 @@ impl<'a> Client<'a> {
             if !session_is_lost {
                 return answer;
             }
-            self.platform.memory.cache::<Sessions>().remove(&key);
+            cache.remove(&key);
         }
+        let generation = cache.generation();
         let session = Rc::new(self.initialize().await?);
-        self.platform.memory.cache::<Sessions>().put(key, Rc::clone(&session), self.platform.now(), SESSION);
+        cache.put(generation, key, Rc::clone(&session), self.platform.now(), SESSION);
         self.post(self.session_headers(&session)?, body).await
     }
 

@@ -11,6 +11,7 @@ pub mod client;
 pub mod client_credentials;
 pub mod disconnect;
 pub mod discovery;
+pub mod ended_owners;
 pub mod flow;
 mod grant;
 pub mod http;

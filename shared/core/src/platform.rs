@@ -30,6 +30,11 @@ impl Platform {
         self.forget_credentials();
         self.memory.forget(Topic::Integrations);
     }
+
+    /// Clears the instance's memory of API keys.
+    pub fn forget_keys(&self) {
+        self.memory.forget(Topic::Keys);
+    }
 }
 
 impl Deref for Platform {

@@ -86,7 +86,7 @@ settings! {
         name: "BOOTSTRAP_ADMIN_KEY",
         secret: true,
         default: None,
-        description: "`pst_<16 hex>_<43 base64url>`: becomes the first admin key while there is no key at all.",
+        description: "`pst_<16 hex>_<43 base64url>`: an admin key, valid for as long as this is its value. Leave it out once there is another admin key.",
         read: read::api_key,
     }
     public_url: Option<String> {

@@ -13,6 +13,7 @@ pub mod entries;
 pub mod integrations;
 pub mod oauth_clients;
 pub mod oauth_flows;
+pub mod principals;
 pub mod schema;
 pub mod targets;
 pub mod validations;

@@ -5,11 +5,12 @@
 //! families.
 //!
 //! Architecture invariant: values are plain data, never a future, a stream or a handle that belongs to a request. A
-//! value that could outlive a revocation expires after [`FRESH`]. Every key contains the owner of its value.
+//! value that could outlive a revocation expires after [`FRESH`]. Every key contains the owner of its value. A value that
+//! was read before a write to its topic ended is not kept (see [`Cache::generation`]).
 
 use std::any::{Any, TypeId};
 use std::borrow::Borrow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::rc::Rc;
@@ -29,6 +30,8 @@ pub enum Topic {
     Credentials,
     /// Integrations and their catalogue entries.
     Integrations,
+    /// API keys.
+    Keys,
     /// Data that no write changes: values of this topic only expire.
     Unchanging,
 }
@@ -95,14 +98,20 @@ trait Clear {
 
 impl<K, V> Clear for Cache<K, V> {
     fn clear(&self) {
+        self.generation.set(Generation(self.generation.get().0.wrapping_add(1)));
         self.map.borrow_mut().clear();
     }
 }
+
+/// How often a cache was cleared when a read began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Generation(u64);
 
 /// A small map whose entries expire.
 pub struct Cache<K, V> {
     map: RefCell<HashMap<K, Entry<V>>>,
     bytes: fn(&K, &V) -> usize,
+    generation: Cell<Generation>,
 }
 
 struct Entry<V> {
@@ -119,7 +128,7 @@ impl<K, V> Cache<K, V> {
     const BUDGET: usize = 8 * 1024 * 1024;
 
     fn new(bytes: fn(&K, &V) -> usize) -> Self {
-        Self { map: RefCell::default(), bytes }
+        Self { map: RefCell::default(), bytes, generation: Cell::default() }
     }
 }
 
@@ -132,8 +141,18 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         self.map.borrow().get(key).filter(|entry| now < entry.until).map(|entry| entry.value.clone())
     }
 
-    /// Stores `value`, which expires after `ttl`.
-    pub fn put(&self, key: K, value: V, now: Timestamp, ttl: Duration) {
+    /// Returns the generation, which [`put`](Self::put) compares. Call this before reading the data that a value is made
+    /// from.
+    pub fn generation(&self) -> Generation {
+        self.generation.get()
+    }
+
+    /// Stores `value`, which expires after `ttl`. Stores nothing if the cache was cleared since it had the generation
+    /// `read_in`: the value may have been read before the write that cleared the cache.
+    pub fn put(&self, read_in: Generation, key: K, value: V, now: Timestamp, ttl: Duration) {
+        if read_in != self.generation.get() {
+            return;
+        }
         let mut map = self.map.borrow_mut();
         map.remove(&key);
         let bytes = (self.bytes)(&key, &value);
@@ -194,7 +213,7 @@ mod tests {
     fn entries_expire_and_the_map_stays_small() {
         let cache = Cache::<u32, u32>::new(Numbers::bytes);
         for key in 0..5000 {
-            cache.put(key, key, START, FRESH);
+            cache.put(Generation::default(), key, key, START, FRESH);
         }
         assert!(cache.map.borrow().len() <= Cache::<u32, u32>::CAPACITY);
         assert_eq!(cache.get(&4999, START), Some(4999));
@@ -221,7 +240,7 @@ mod tests {
         let cache = memory.cache::<Texts>();
         let large: Rc<str> = "x".repeat(BUDGET / 8).into();
         for key in 0..100 {
-            cache.put(key.to_string(), Rc::clone(&large), START, FRESH);
+            cache.put(Generation::default(), key.to_string(), Rc::clone(&large), START, FRESH);
             assert!(cache.get(key.to_string().as_str(), START).is_some(), "the newest value is kept");
             let kept: usize =
                 cache.map.borrow().iter().map(|(key, entry)| Texts::bytes(key, &entry.value)).sum();
@@ -229,14 +248,14 @@ mod tests {
         }
         assert!(cache.map.borrow().len() > 1);
         let long_key = "k".repeat(BUDGET / 5);
-        cache.put(long_key.clone(), Rc::clone(&large), START, FRESH);
+        cache.put(Generation::default(), long_key.clone(), Rc::clone(&large), START, FRESH);
         assert!(cache.get(long_key.as_str(), START).is_none(), "the key counts, too");
-        cache.put("a".to_owned(), Rc::clone(&large), START, FRESH);
+        cache.put(Generation::default(), "a".to_owned(), Rc::clone(&large), START, FRESH);
         for _ in 0..100 {
-            cache.put("b".to_owned(), Rc::clone(&large), START, FRESH);
+            cache.put(Generation::default(), "b".to_owned(), Rc::clone(&large), START, FRESH);
         }
         assert!(cache.get("a", START).is_some(), "a value that is replaced does not count");
-        cache.put("a".to_owned(), "x".repeat(BUDGET).into(), START, FRESH);
+        cache.put(Generation::default(), "a".to_owned(), "x".repeat(BUDGET).into(), START, FRESH);
         assert!(cache.get("a", START).is_none(), "the old value is stale, the new one too large");
         assert!(cache.get("b", START).is_some());
     }
@@ -244,12 +263,26 @@ mod tests {
     #[test]
     fn families_of_the_same_types_stay_apart_and_forgetting_a_topic_clears_its_families_only() {
         let memory = Memory::default();
-        memory.cache::<Numbers>().put(1, 10, START, FRESH);
-        memory.cache::<Others>().put(1, 20, START, FRESH);
+        memory.cache::<Numbers>().put(Generation::default(), 1, 10, START, FRESH);
+        memory.cache::<Others>().put(Generation::default(), 1, 20, START, FRESH);
         assert_eq!(memory.cache::<Numbers>().get(&1, START), Some(10));
         memory.forget(Topic::Integrations);
         assert_eq!(memory.cache::<Numbers>().get(&1, START), None);
         assert_eq!(memory.cache::<Others>().get(&1, START), Some(20));
+    }
+
+    #[test]
+    fn a_value_that_was_read_before_its_topic_was_forgotten_is_not_kept() {
+        let memory = Memory::default();
+        let cache = memory.cache::<Numbers>();
+        let (before, elsewhere) = (cache.generation(), memory.cache::<Others>().generation());
+        memory.forget(Topic::Integrations);
+        cache.put(before, 1, 10, START, FRESH);
+        assert_eq!(cache.get(&1, START), None);
+        cache.put(cache.generation(), 1, 11, START, FRESH);
+        assert_eq!(cache.get(&1, START), Some(11));
+        memory.cache::<Others>().put(elsewhere, 1, 20, START, FRESH);
+        assert_eq!(memory.cache::<Others>().get(&1, START), Some(20), "another topic");
     }
 
     #[test]

@@ -208,7 +208,7 @@ impl Postern {
 
     /// Stores a key with these roles in the database and returns its text.
     pub async fn insert_key(&self, name: &str, roles: &[&str], expires_at: Option<u64>) -> Result<String> {
-        // The bootstrap key counts only while the table is empty: this request stores it as the first row.
+        // Where Postern applies the migrations itself, the first request applies them.
         self.admin()?.get("/api/v1/integrations").await?.expect(200)?;
         let key = ApiKey::generate()?;
         let sql = "INSERT INTO api_keys (id, name, hash, roles, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, 0, ?5)";

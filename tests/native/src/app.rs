@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, StatusCode};
 use kernel::Result;
 use kernel::digest::sha256_hex;
 use kernel::ports::Ports;
-use postern_core::model::api_key::{ApiKey, generate};
+use postern_core::model::api_key::{ApiKey, generate, local_email, principal};
 use postern_core::model::credential::ORGANIZATION;
 use postern_core::model::integration::{AuthMode, Category, Integration, State, ToolPolicy};
 use postern_core::registry::draft::Draft;
@@ -73,7 +73,8 @@ impl App {
         Self::over(Sqlite::empty(), Vec::new(), &[])
     }
 
-    fn over(database: Sqlite, tables: Vec<Routes>, settings: &[(&str, &str)]) -> Self {
+    /// Postern with these routes on a given database.
+    pub fn over(database: Sqlite, tables: Vec<Routes>, settings: &[(&str, &str)]) -> Self {
         let (admin, _) = generate(&OsRandom).expect("randomness");
         let admin = admin.expose().clone();
         let lookup = |name: &str| {
@@ -110,15 +111,24 @@ impl App {
     pub async fn key(&self, name: &str, roles: &[&str], lifetime: Option<Duration>) -> String {
         let (text, id) = generate(&OsRandom).expect("randomness");
         let key = ApiKey {
+            principal: principal(&id),
             id,
             name: name.to_owned(),
             hash: sha256_hex(text.expose().as_bytes()),
-            email: None,
+            email: local_email(name),
+            description: None,
             roles: roles.iter().map(ToString::to_string).collect(),
             expires_at: lifetime.map(|lifetime| self.platform.now() + lifetime),
         };
         postern_core::store::api_keys::insert(&self.platform, &key).await.expect("the key is stored");
         text.expose().clone()
+    }
+
+    /// Returns the subject of the key `name`: what its principal is known by in rows.
+    pub async fn subject(&self, name: &str) -> String {
+        let sql = kernel::ports::Statement::new("SELECT principal FROM api_keys WHERE name = ?1");
+        let rows = self.platform.sql.query(sql.bind(name)).await.expect("a query");
+        rows.into_iter().next().expect("a key of this name").read().text().expect("a text")
     }
 
     /// Registers an upstream without a credential, past every route, so that nothing is asked of the upstream.

@@ -1,6 +1,7 @@
 //! The SQL port over rusqlite, in memory, with the project's migrations applied.
 
 use std::cell::RefCell;
+use std::ops::RangeBounds;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -15,12 +16,18 @@ impl Sqlite {
     /// A database with every migration applied, in order.
     pub fn migrated() -> Self {
         let database = Self::empty();
-        let connection = database.0.borrow();
-        for (name, sql) in migrations() {
+        database.migrate(..);
+        database
+    }
+
+    /// Applies the migrations in a range of their places in `migrations/`, the first of which is 0.
+    pub fn migrate(&self, places: impl RangeBounds<usize>) {
+        let connection = self.0.borrow();
+        for (_, (name, sql)) in
+            migrations().into_iter().enumerate().filter(|(place, _)| places.contains(place))
+        {
             connection.execute_batch(&sql).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
-        drop(connection);
-        database
     }
 
     /// A database without any table.

@@ -87,7 +87,10 @@ fn secrets_to_put() {
             "ENCRYPTION_KEY",
             "base64 of 32 random bytes, for example from `openssl rand -base64 32`; keep a copy",
         ),
-        ("BOOTSTRAP_ADMIN_KEY", "pst_<16 hex digits>_<43 base64url characters>: the first admin key"),
+        (
+            "BOOTSTRAP_ADMIN_KEY",
+            "pst_<16 hex digits>_<43 base64url characters>: an admin key for as long as this is its value",
+        ),
     ] {
         println!("  wrangler secret put {name}    # {what}");
     }

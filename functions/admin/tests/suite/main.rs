@@ -10,3 +10,5 @@
 )]
 
 mod access;
+mod keys;
+mod migration;

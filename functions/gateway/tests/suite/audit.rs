@@ -257,7 +257,10 @@ async fn a_refused_endpoint_leaves_a_row() {
     };
     let (texts, success, authorized) = read(0);
     let route = "POST /integrations/{id}/mcp";
-    assert_eq!(texts, [denied.header("x-request-id"), "apikey:reader", "reader", route, "other"]);
+    assert_eq!(
+        texts,
+        [denied.header("x-request-id"), app.subject("reader").await.as_str(), "reader", route, "other"]
+    );
     assert_eq!((success, authorized), (0, 0));
     let (texts, success, authorized) = read(1);
     assert!(texts[4].ends_with("[CUT: 500 characters]"), "{}", texts[4]);

@@ -7,25 +7,45 @@ use http::header::{AUTHORIZATION, HOST};
 
 use super::api_key;
 use crate::Platform;
+use crate::model::api_key::{BOOTSTRAP, BOOTSTRAP_PRINCIPAL};
 use crate::model::audit::Actor;
 use crate::policy::persona::Persona;
+use crate::store::principals;
 use kernel::net::is_loopback_url;
 use kernel::{Code, Error, Result};
 
 /// An authenticated caller. The type does not contain the caller's credential, which must never be sent to an upstream.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The stable principal: `apikey:<name>`, or [`ANONYMOUS`].
+    /// Id of the principal, which no other principal ever gets; [`ANONYMOUS`] for a caller without a key.
     pub subject: String,
-    /// The email address of the person or service that holds the key, if known.
+    /// The key's name, for people.
+    pub name: String,
+    /// The email address of the person or service that holds the key; `<name>@apikey.local` if none is known.
     pub email: Option<String>,
     /// The roles of the key.
     pub roles: Vec<String>,
     /// The persona that the roles select; without a persona every tool is denied.
     pub persona: Option<Rc<Persona>>,
+    /// Public id of the key; `None` for a caller without one.
+    key_id: Option<String>,
 }
 
 impl Caller {
+    /// Returns `true` if the key stands for a program, which has no connections of its own.
+    pub fn is_service(&self) -> bool {
+        self.roles.iter().any(|role| role == SERVICE)
+    }
+
+    /// Returns `false` once the caller's key was deleted or has expired, for answers that go on for long. A deletion by
+    /// another instance is seen within [`kernel::memory::FRESH`].
+    pub async fn is_still_valid(&self, platform: &Platform) -> Result<bool> {
+        match &self.key_id {
+            Some(id) => api_key::is_valid(platform, id).await,
+            None => Ok(true),
+        }
+    }
+
     /// Returns the caller as the audit names it.
     pub fn actor(&self) -> Actor {
         Actor {
@@ -36,15 +56,18 @@ impl Caller {
     }
 }
 
-/// The role of keys that stand for a program, not for a user.
-const SERVICE: &str = "service";
-
-impl Caller {
-    /// Returns `true` if the key stands for a program, which has no connections of its own.
-    pub fn is_service(&self) -> bool {
-        self.roles.iter().any(|role| role == SERVICE)
+/// Returns the name that people know the principal `subject` by; `None` once its key was deleted or has expired.
+pub async fn name_of(platform: &Platform, subject: &str) -> Result<Option<String>> {
+    let settings = &platform.settings;
+    match subject {
+        BOOTSTRAP_PRINCIPAL => Ok(settings.bootstrap_admin_key.as_ref().map(|_| BOOTSTRAP.to_owned())),
+        ANONYMOUS => Ok(settings.anonymous_persona.as_ref().map(|_| ANONYMOUS.to_owned())),
+        _ => principals::live_name(platform, subject).await,
     }
 }
+
+/// The role of keys that stand for a program, not for a user.
+pub const SERVICE: &str = "service";
 
 /// The subject of callers that present no credential, where the setting `ANONYMOUS_PERSONA` admits these.
 pub const ANONYMOUS: &str = "anonymous";
@@ -62,10 +85,12 @@ pub async fn authenticate(platform: &Platform, headers: &HeaderMap) -> Result<Ca
         .await?
         .ok_or_else(|| Error::new(Code::Unauthenticated, "the API key is unknown or expired"))?;
     Ok(Caller {
-        subject: format!("apikey:{}", key.name),
-        email: key.email.clone(),
+        subject: key.principal.clone(),
+        name: key.name.clone(),
+        email: Some(key.email.clone()),
         roles: key.roles.clone(),
         persona: platform.settings.personas.resolve(&key.roles),
+        key_id: Some(key.id.clone()),
     })
 }
 
@@ -81,9 +106,11 @@ fn anonymous(platform: &Platform, headers: &HeaderMap) -> Option<Caller> {
     }
     Some(Caller {
         subject: ANONYMOUS.to_owned(),
+        name: ANONYMOUS.to_owned(),
         email: None,
         roles: persona.roles.clone(),
         persona: Some(persona),
+        key_id: None,
     })
 }
 

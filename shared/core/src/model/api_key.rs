@@ -14,21 +14,47 @@ const PREFIX: &str = "pst_";
 const ID_LENGTH: usize = 16;
 const SECRET_LENGTH: usize = 43;
 
+/// The name of the key in the setting `BOOTSTRAP_ADMIN_KEY`, which no other key can have.
+pub const BOOTSTRAP: &str = "bootstrap";
+/// The principal of the key in the setting `BOOTSTRAP_ADMIN_KEY`, whatever its value is.
+pub const BOOTSTRAP_PRINCIPAL: &str = "apikey:bootstrap";
+
 /// A row of `api_keys`. The key itself is never stored.
 #[derive(Clone, Debug)]
 pub struct ApiKey {
     /// Public id.
     pub id: String,
-    /// Unique name; the principal is `apikey:<name>`.
+    /// Unique name, for people; a later key may have the name again.
     pub name: String,
+    /// Id of the principal that the key stands for, which owns credentials and sessions. Never given to another one.
+    pub principal: String,
     /// SHA-256 of the whole key text, lowercase hex.
     pub hash: String,
-    /// The holder's email address.
-    pub email: Option<String>,
+    /// The holder's email address; `<name>@apikey.local` if none was given.
+    pub email: String,
+    /// Free text.
+    pub description: Option<String>,
     /// The holder's roles.
     pub roles: Vec<String>,
     /// When the key expires; `None` means never.
     pub expires_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Returns `true` if the key has expired at `now`.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+}
+
+/// Returns the principal of a new key with this public id.
+pub fn principal(id: &str) -> String {
+    format!("key:{id}")
+}
+
+/// Returns the address that stands for the holder of the key `name` if no other is known.
+pub fn local_email(name: &str) -> String {
+    format!("{name}@apikey.local")
 }
 
 /// Returns the text of a new key, and its public id.

@@ -74,6 +74,11 @@ impl Personas {
         self.0.iter().find(|persona| persona.name == name).cloned()
     }
 
+    /// Returns `true` if `role` selects a persona.
+    pub fn knows_role(&self, role: &str) -> bool {
+        self.0.iter().any(|persona| persona.roles.iter().any(|known| known == role))
+    }
+
     /// Returns the persona of a caller with `roles`; `None` means that every tool is denied.
     pub fn resolve(&self, roles: &[String]) -> Option<Rc<Persona>> {
         self.0

@@ -82,6 +82,7 @@ pub(super) fn put_statement(
         SELECT ?1 /* id */, i.id, ?2 /* owner */, ?3 /* kind */, ?4 /* sealed */, ?5 /* now */, ?5
         FROM integrations i
         WHERE i.id = ?6 /* integration */ AND i.revision = ?7 /* revision */ AND i.archived_at IS NULL
+          AND NOT EXISTS (SELECT 1 FROM principals WHERE id = ?2 AND deleted_at IS NOT NULL)
         ON CONFLICT (integration_id, owner) DO UPDATE
         SET id = excluded.id, kind = excluded.kind, sealed = excluded.sealed, expires_at = NULL, refresh_at = NULL,
             status = 'active', lease_until = 0, updated_at = excluded.updated_at

@@ -9,13 +9,14 @@ use kernel::ports::{SqlError, Statement};
 use kernel::{Code, Error, Result};
 
 /// The files of `migrations/`, in order.
-pub const MIGRATIONS: [&str; 6] = [
+pub const MIGRATIONS: [&str; 7] = [
     include_str!("../../../../migrations/0001_first_slice.sql"),
     include_str!("../../../../migrations/0002_registry.sql"),
     include_str!("../../../../migrations/0003_oauth.sql"),
     include_str!("../../../../migrations/0004_catalogue_entries.sql"),
     include_str!("../../../../migrations/0005_installed_again.sql"),
     include_str!("../../../../migrations/0006_audit_kinds.sql"),
+    include_str!("../../../../migrations/0007_principals.sql"),
 ];
 
 /// Number of the newest migration that this code knows.

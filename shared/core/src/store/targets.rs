@@ -51,9 +51,11 @@ impl Family for Slugs {
 /// `None` if there is no such approved tool. Fails if the upstream's URL may no longer be dialled.
 pub async fn find(platform: &Platform, key: Key) -> Result<Option<Rc<Target>>> {
     let now = platform.now();
-    if let Some(target) = platform.memory.cache::<Targets>().get(&key, now) {
+    let cache = platform.memory.cache::<Targets>();
+    if let Some(target) = cache.get(&key, now) {
         return Ok(Some(target));
     }
+    let generation = cache.generation();
     let statement = Statement::new(
         "-- targets.find
         SELECT i.id, i.slug, i.url, i.era, i.transport, i.protocol_version, i.auth_mode, i.headers, c.id, c.owner, c.kind, c.sealed,
@@ -73,7 +75,7 @@ pub async fn find(platform: &Platform, key: Key) -> Result<Option<Rc<Target>>> {
         return Ok(None);
     };
     let target = Rc::new(from_row(platform, row)?);
-    platform.memory.cache::<Targets>().put(key, Rc::clone(&target), now, FRESH);
+    cache.put(generation, key, Rc::clone(&target), now, FRESH);
     Ok(Some(target))
 }
 
@@ -133,9 +135,11 @@ pub async fn connectable(platform: &Platform, viewer: &str, slug: &str) -> Resul
 /// there is none.
 pub async fn slug_of(platform: &Platform, reference: &str) -> Result<Option<Rc<str>>> {
     let now = platform.now();
-    if let Some(slug) = platform.memory.cache::<Slugs>().get(reference, now) {
+    let cache = platform.memory.cache::<Slugs>();
+    if let Some(slug) = cache.get(reference, now) {
         return Ok(Some(slug));
     }
+    let generation = cache.generation();
     let statement = Statement::new(
         "-- targets.slug_of
         SELECT slug FROM integrations
@@ -147,7 +151,7 @@ pub async fn slug_of(platform: &Platform, reference: &str) -> Result<Option<Rc<s
         return Ok(None);
     };
     let slug: Rc<str> = row.read().text()?.into();
-    platform.memory.cache::<Slugs>().put(reference.to_owned(), Rc::clone(&slug), now, FRESH);
+    cache.put(generation, reference.to_owned(), Rc::clone(&slug), now, FRESH);
     Ok(Some(slug))
 }
 

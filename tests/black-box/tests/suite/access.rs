@@ -201,11 +201,13 @@ async fn a_denial_leaves_an_audit_row_that_names_the_caller() -> Result<()> {
         let reply = agent.call(json!(1), tool, json!({"a": 1, "b": 2})).await?;
         assert_eq!(reply.error(&json!(1))?["code"], -32602);
     }
-    let rows = world.postern.audit("user_id = 'apikey:denied one'", json!([]), 2).await?;
+    let caller = "user_id = (SELECT 'key:' || id FROM api_keys WHERE name = 'denied one')";
+    let rows = world.postern.audit(caller, json!([]), 2).await?;
     for row in rows {
         assert_eq!(row["authorized"], 0, "{row}");
         assert_eq!(row["success"], 0, "{row}");
         assert_eq!(row["persona"], "careful", "{row}");
+        assert_eq!(row["user_email"], "denied one@apikey.local", "{row}");
         assert_eq!(row["tool_name"], "beta__add", "{row}");
         assert_eq!(row["connection"], "beta", "{row}");
         assert!(row["error_message"].is_string(), "{row}");

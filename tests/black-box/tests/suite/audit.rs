@@ -30,7 +30,9 @@ async fn a_call_leaves_one_complete_row() -> Result<()> {
         reply.result(&json!(1))?;
         answers.push(reply.http.header("x-request-id").to_owned());
     }
-    let rows = postern.audit("user_id = 'apikey:auditee'", json!([]), 2).await?;
+    let rows = postern
+        .audit("user_id = (SELECT 'key:' || id FROM api_keys WHERE name = 'auditee')", json!([]), 2)
+        .await?;
     for (row, request_id) in rows.iter().zip(answers) {
         assert_eq!(row["request_id"], request_id);
         let id = row["id"].as_str().context("no id")?;

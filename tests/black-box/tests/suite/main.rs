@@ -25,6 +25,7 @@ mod eras;
 mod errors;
 mod fixtures;
 mod health;
+mod keys;
 mod kill;
 mod leaving;
 mod lifecycle;

@@ -9,6 +9,7 @@ mod documents;
 mod feather;
 mod identity;
 mod interleaved;
+mod keys;
 mod kills;
 mod kontext;
 mod leaving;

@@ -33,6 +33,7 @@ async fn every_write_of_every_dialect_leaves_a_row() {
     let app = app();
     let user = app.key("someone", &["developer"], None).await;
     let admin = app.key("boss", &["admin"], None).await;
+    let subjects = (app.subject("boss").await, app.subject("someone").await);
     let writes = writes();
     let prefixes =
         ["/api/v1/admin", "/api/v1/integrations", "/integrations", "/mcp/integrations", "/v1/integrations"];
@@ -53,12 +54,12 @@ async fn every_write_of_every_dialect_leaves_a_row() {
             // The admin API refuses a key without the persona before it knows a caller.
             let unknown = template.starts_with("/api/v1/admin") && key == &user;
             if !unknown {
-                let name = if key == &admin { "boss" } else { "someone" };
+                let subject = if key == &admin { &subjects.0 } else { &subjects.1 };
                 let status = i64::from(reply.status.as_u16());
                 expected.insert((
                     reply.header("x-request-id").to_owned(),
                     format!("{method} {template}"),
-                    format!("apikey:{name}"),
+                    subject.clone(),
                     status,
                     i64::from(status < 400),
                     i64::from(status != 403),

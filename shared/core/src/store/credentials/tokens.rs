@@ -48,7 +48,7 @@ pub enum Renewal {
 }
 
 /// Stores the tokens of a new grant in place of their owner's former credential, if the integration is live and still
-/// uses OAuth. Returns `true` if the row was stored.
+/// uses OAuth, and the owner was not deleted. Returns `true` if the row was stored.
 pub async fn put_tokens(
     platform: &Platform,
     integration: &str,
@@ -61,6 +61,7 @@ pub async fn put_tokens(
         SELECT ?1 /* id */, i.id, ?2 /* owner */, 'oauth', ?3 /* sealed */, ?4 /* now */, ?4, ?5 /* end */, ?6 /* refresh */
         FROM integrations i
         WHERE i.id = ?7 /* integration */ AND i.archived_at IS NULL AND i.auth_mode = 'oauth'
+          AND NOT EXISTS (SELECT 1 FROM principals WHERE id = ?2 AND deleted_at IS NOT NULL)
         ON CONFLICT (integration_id, owner) DO UPDATE
         SET id = excluded.id, kind = 'oauth', sealed = excluded.sealed, updated_at = excluded.updated_at,
             expires_at = excluded.expires_at, refresh_at = excluded.refresh_at, status = 'active', lease_until = 0,

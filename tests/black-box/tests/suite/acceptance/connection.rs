@@ -78,9 +78,9 @@ async fn add_a_users_token() -> Result<()> {
         assert!(!answer.text.contains("canary"));
     }
     assert!(connected(&developer, &created.id).await?);
-    let rows = "SELECT owner FROM credentials WHERE integration_id = ?1";
+    let rows = "SELECT k.name FROM credentials c LEFT JOIN api_keys k ON c.owner = 'key:' || k.id WHERE integration_id = ?1";
     let rows = world.postern.sql(rows, json!([created.id])).await?;
-    assert_eq!(rows, [json!({"owner": "apikey:developer"})], "the last token replaced the others");
+    assert_eq!(rows, [json!({"name": "developer"})], "the last token replaced the others");
 
     for body in [
         json!({}),
