@@ -1,4 +1,5 @@
-//! Credentials that Postern presents to upstreams: their owner, their values, and the headers that carry them.
+//! Credentials that Postern presents to upstreams: their owner, and the headers that carry them. Their values are in
+//! `values`.
 //!
 //! A header template is a header's name and a value with placeholders: `{key}` stands for a value, `{base64(a:b)}`
 //! for the Base64 form of two values joined by a colon (RFC 7617). `{{` and `}}` stand for braces. Without templates a
@@ -6,8 +7,9 @@
 
 mod header;
 pub mod schema;
+mod values;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub use self::header::{HeaderNameError, check_header_name, is_header_value};
-use super::field::check_token;
+pub use self::values::Values;
+use self::values::is_key;
 use kernel::ports::Timestamp;
 use kernel::secret::Secret;
 use kernel::{Error, Result};
@@ -27,8 +30,7 @@ pub const ORGANIZATION: &str = "organization";
 pub const TOKEN: &str = "token";
 /// Most values of one credential, and most header templates of one integration.
 pub const MOST: usize = 16;
-/// Longest key of a value.
-const LONGEST_KEY: usize = 64;
+
 /// A credential as it is stored. It is opened for one request at a time.
 #[derive(Clone, Debug)]
 pub struct SealedCredential {
@@ -63,80 +65,6 @@ super::text_enum::text_enum! {
         /// An OAuth token set, as JSON.
         Oauth = "oauth",
     }
-}
-
-/// The values of an opened credential.
-pub struct Values(BTreeMap<String, Secret<String>>);
-
-impl Values {
-    /// Makes a credential of a single token.
-    pub fn token(token: String) -> Self {
-        Self(BTreeMap::from([(TOKEN.to_owned(), Secret::new(token))]))
-    }
-
-    /// Checks the values that a client sent: 1 to 16 keys, each with a token as its value.
-    pub fn check(given: BTreeMap<String, Secret<String>>) -> Result<Self> {
-        if given.is_empty() || given.len() > MOST {
-            return Err(Error::invalid(format!("credentials must have 1 to {MOST} keys")));
-        }
-        for (key, value) in &given {
-            if !is_key(key) {
-                return Err(Error::invalid(
-                    "a credential key must consist of 1 to 64 of A-Z, a-z, 0-9, _ and -",
-                ));
-            }
-            check_token("a credential", value.expose())?;
-        }
-        Ok(Self(given))
-    }
-
-    /// Reads the opened text of a credential; `None` if the text is not of this `kind`.
-    pub fn read(kind: Kind, text: &str) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct TokenSet {
-            access_token: String,
-        }
-        match kind {
-            Kind::Token => Some(Self::token(text.to_owned())),
-            Kind::Values => serde_json::from_str(text).ok().map(Self),
-            Kind::Oauth => {
-                serde_json::from_str::<TokenSet>(text).ok().map(|set| Self::token(set.access_token))
-            }
-        }
-    }
-
-    /// Returns the text to seal, and its kind.
-    pub fn to_text(&self) -> Result<(Kind, Zeroizing<String>)> {
-        if let (Some(token), 1) = (self.0.get(TOKEN), self.0.len()) {
-            return Ok((Kind::Token, Zeroizing::new(token.expose().clone())));
-        }
-        let values: BTreeMap<&str, &str> =
-            self.0.iter().map(|(key, value)| (key.as_str(), value.expose().as_str())).collect();
-        let text = serde_json::to_string(&values).map_err(|error| Error::internal(error.to_string()))?;
-        Ok((Kind::Values, Zeroizing::new(text)))
-    }
-
-    /// Returns the keys of the values.
-    pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
-    /// Adds the values of `other`. Where both have a key, the value of `other` wins.
-    #[must_use]
-    pub fn merged(mut self, other: Self) -> Self {
-        self.0.extend(other.0);
-        self
-    }
-
-    /// Returns the value of `key`. If the templates want one key only, the value of `token` may stand for that key.
-    fn get(&self, key: &str, wanted: &BTreeSet<&str>) -> Option<&Secret<String>> {
-        self.0.get(key).or_else(|| if wanted.len() == 1 { self.0.get(TOKEN) } else { None })
-    }
-}
-
-fn is_key(key: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(allowed)
 }
 
 /// One header to present.
@@ -368,26 +296,5 @@ mod tests {
         assert!(
             check_templates(&[HeaderTemplate::bearer(), template("DD-APPLICATION-KEY", "{app}")]).is_ok()
         );
-    }
-
-    #[test]
-    fn credentials_are_bounded_and_keep_their_keys_when_stored() {
-        let check = |key: &str, value: &str| {
-            Values::check(BTreeMap::from([(key.to_owned(), Secret::new(value.to_owned()))]))
-        };
-        for (key, value) in [("", "v"), ("a b", "v"), ("a", ""), ("a", "b c"), (&"k".repeat(65), "v")] {
-            assert!(check(key, value).is_err(), "{key:?}");
-        }
-        assert!(Values::check(BTreeMap::new()).is_err());
-        for (given, kind) in
-            [(values(&[("token", "{\"")]), Kind::Token), (values(&[("K", "v")]), Kind::Values)]
-        {
-            let (found, text) = given.to_text().unwrap();
-            assert_eq!(found, kind);
-            let back = Values::read(kind, &text).unwrap();
-            assert_eq!(back.keys().collect::<Vec<_>>(), given.keys().collect::<Vec<_>>());
-        }
-        let set = Values::read(Kind::Oauth, r#"{"access_token":"t","refresh_token":"r"}"#).unwrap();
-        assert_eq!(set.keys().collect::<Vec<_>>(), [TOKEN]);
     }
 }

@@ -8,7 +8,8 @@ use utoipa::openapi::schema::{AdditionalProperties, AllOfBuilder, ArrayBuilder, 
 
 use super::super::field::Token;
 use super::header::{FORBIDDEN, FORBIDDEN_PREFIXES, LONGEST_TEMPLATE};
-use super::{HeaderTemplate, LONGEST_KEY, MOST};
+use super::values::LONGEST_KEY;
+use super::{HeaderTemplate, MOST};
 
 schema_type! {
     /// The values of a credential by key.
