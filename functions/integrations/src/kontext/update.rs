@@ -95,7 +95,8 @@ struct UpdateRequest {
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     tool_policy: Option<ToolPolicy>,
-    /// `true` revives the integration if it is archived.
+    /// `true` revives the integration if it is archived. One with `authMode` `server_token` needs a new `serverToken`:
+    /// the former one was deleted.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     confirm_unarchive: Option<bool>,
@@ -166,6 +167,10 @@ async fn revive(platform: &Platform, body: &UpdateRequest, id: &str) -> Result<W
         return Err(IntegrationId::not_found());
     };
     let (content, credential) = apply(platform, body, &archived)?;
+    // The former token was deleted when the integration was archived.
+    if content.auth_mode == AuthMode::ServerToken && credential.is_none() {
+        return Err(token_missing());
+    }
     let is_back = place::revive(platform, id, &content, credential.as_ref()).await?;
     Ok(if is_back { Written::Done { probes: true } } else { Written::Overtaken })
 }

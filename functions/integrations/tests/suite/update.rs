@@ -263,3 +263,22 @@ async fn a_pasted_credential_must_match_the_schema_and_the_headers() {
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert!(refused.text.contains("user_token"));
 }
+
+#[tokio::test]
+async fn an_archived_integration_comes_back_with_a_new_token_only() {
+    let app = app();
+    let body = json!({ "name": "Phoenix", "url": "http://127.0.0.1:1/mcp", "authMode": "server_token",
+                       "serverToken": "canary-old" });
+    let id = create(&app, body).await;
+    let one = format!("{BASE}/{id}");
+    app.admin(Method::DELETE, &one, None).await;
+    let refused = app.admin(Method::PATCH, &one, json!({ "confirmUnarchive": true })).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text);
+    assert_eq!(refused.json()["message"], "serverToken is required when authMode is \"server_token\"");
+    assert_eq!(app.admin(Method::GET, &one, None).await.status, StatusCode::NOT_FOUND, "still archived");
+    let revived = patched(&app, &id, json!({ "confirmUnarchive": true, "serverToken": "canary-new" })).await;
+    assert_eq!(revived["serverTokenConfigured"], true);
+    app.admin(Method::DELETE, &one, None).await;
+    let open = patched(&app, &id, json!({ "confirmUnarchive": true, "authMode": "none" })).await;
+    assert_eq!((&open["authMode"], &open["serverTokenConfigured"]), (&json!("none"), &json!(false)));
+}

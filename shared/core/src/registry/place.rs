@@ -75,7 +75,7 @@ pub async fn revive(
 
 /// Stores the integration `name` under the slug `chosen`; without one, under the first slug of `name` that no other
 /// integration has. `store` tries one slug. Returns `true` if the integration was stored, `false` if `store` returned
-/// [`Inserted::NameArchived`].
+/// [`Inserted::NameArchived`] or [`Inserted::NotArchived`].
 async fn under_slug(
     chosen: Option<&str>,
     name: &str,
@@ -85,7 +85,7 @@ async fn under_slug(
         let slug = chosen.map_or_else(|| slug(name, attempt), ToOwned::to_owned);
         match store(&slug).await? {
             Inserted::Done => return Ok(true),
-            Inserted::NameArchived => return Ok(false),
+            Inserted::NameArchived | Inserted::NotArchived => return Ok(false),
             Inserted::NameTaken => {
                 return Err(Error::duplicate("an integration with this name already exists"));
             }

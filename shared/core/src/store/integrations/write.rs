@@ -47,8 +47,10 @@ pub enum Inserted {
     Done,
     /// A live integration has the name.
     NameTaken,
-    /// An archived integration has the name. From [`revive`]: the integration is not archived.
+    /// An archived integration has the name; only from [`insert`].
     NameArchived,
+    /// The integration is not archived; only from [`revive`].
+    NotArchived,
     /// A live integration has the slug; the next slug may be free.
     SlugTaken,
 }
@@ -80,7 +82,7 @@ pub async fn insert(platform: &Platform, new: &New<'_>) -> Result<Inserted> {
         WHERE NOT EXISTS (SELECT 1 FROM integrations WHERE name = ?3 AND archived_at IS NOT NULL)
         RETURNING id"
     ));
-    place(platform, statement, new).await
+    place(platform, statement, new, Inserted::NameArchived).await
 }
 
 /// Makes the archived integration `new.id` live again, with the new content and credential. Its validation starts
@@ -102,10 +104,16 @@ pub async fn revive(platform: &Platform, new: &New<'_>) -> Result<Inserted> {
         WHERE id = ?1 /* id */ AND archived_at IS NOT NULL
         RETURNING id"
     ));
-    place(platform, statement, new).await
+    place(platform, statement, new, Inserted::NotArchived).await
 }
 
-async fn place(platform: &Platform, statement: Statement, new: &New<'_>) -> Result<Inserted> {
+/// Runs `statement` and stores the credential in the same batch. Returns `refused` if the statement wrote no row.
+async fn place(
+    platform: &Platform,
+    statement: Statement,
+    new: &New<'_>,
+    refused: Inserted,
+) -> Result<Inserted> {
     let revision = revision(platform)?;
     let place = content(statement.bind(new.id).bind(new.slug), new.content)?;
     let mut batch = vec![place.bind(revision).bind(platform.now()).bind(new.state.as_str())];
@@ -125,7 +133,7 @@ async fn place(platform: &Platform, statement: Statement, new: &New<'_>) -> Resu
     platform.forget_integrations();
     match outcomes.first() {
         Some(placed) if !placed.is_empty() => Ok(Inserted::Done),
-        _ => Ok(Inserted::NameArchived),
+        _ => Ok(refused),
     }
 }
 
