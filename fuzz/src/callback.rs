@@ -92,6 +92,7 @@ impl World {
             return_url: None,
             browser: None,
             actor: "somebody".to_owned(),
+            origin: None,
         };
         let end = platform.now() + std::time::Duration::from_secs(600);
         let kept = oauth_flows::insert(platform, &self.integration, "somebody", STATE, &flow, end).await;

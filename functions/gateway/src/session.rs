@@ -44,5 +44,5 @@ impl AgentSession {
 }
 
 fn cell(subject: &str) -> Cell<'_> {
-    Cell { table: "mcp_session", row: "", column: "", owner: subject }
+    Cell { table: "mcp_session", row: "", column: "", owner: subject, within: &[] }
 }

@@ -103,6 +103,9 @@ fn unpresentable_text(reason: &Unpresentable) -> String {
             "the stored credential cannot be opened: store it again, or give back the key that sealed it"
                 .to_owned()
         }
+        Unpresentable::OtherOrigin => {
+            "the stored credential was given for another server: store it again".to_owned()
+        }
         Unpresentable::Missing(keys) => format!("credentials are missing: {}", keys.join(", ")),
     }
 }

@@ -22,7 +22,8 @@ fn ring() -> KeyRing {
     KeyRing::parse("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=").unwrap()
 }
 
-const CELL: Cell<'static> = Cell { table: "credentials", row: "1", column: "sealed", owner: "organization" };
+const CELL: Cell<'static> =
+    Cell { table: "credentials", row: "1", column: "sealed", owner: "organization", within: &[] };
 
 #[wasm_bindgen_test]
 fn a_sealed_value_opens_in_its_cell_only() {

@@ -2,8 +2,8 @@
 //!
 //! A sealed value is `v1.<key id>.<base64url(nonce ‖ ciphertext)>`: AES-256-GCM with a random 96-bit nonce. The
 //! associated data names the cell (table, row, column) and the owner, each length-prefixed, so a ciphertext that was
-//! moved to another cell or owner does not open. A key's id is derived from the key, so that no key can have a wrong
-//! id.
+//! moved to another cell or owner does not open. The associated data of a `v2.` value also names what else the value
+//! belongs to (see [`Cell::within`]). A key's id is derived from the key, so that no key can have a wrong id.
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Key, Nonce};
@@ -36,16 +36,44 @@ pub struct Cell<'a> {
     pub column: &'a str,
     /// The owner: `organization`, or a caller's subject.
     pub owner: &'a str,
+    /// What else the value belongs to, such as an integration and an origin; empty if nothing else.
+    pub within: &'a [&'a str],
 }
 
 impl Cell<'_> {
-    fn associated_data(&self) -> Vec<u8> {
+    fn associated_data(&self, version: Version) -> Vec<u8> {
+        let place = [self.table, self.row, self.column, self.owner];
+        let within = if version == Version::Two { self.within } else { &[] };
         let mut data = Vec::new();
-        for part in [self.table, self.row, self.column, self.owner] {
+        for part in place.iter().chain(within) {
             data.extend_from_slice(&(part.len() as u64).to_be_bytes());
             data.extend_from_slice(part.as_bytes());
         }
         data
+    }
+}
+
+/// What the associated data of a sealed value names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    /// Cell and owner.
+    One,
+    /// Cell, owner and what else the value belongs to.
+    Two,
+}
+
+impl Version {
+    /// Returns the version of a sealed value, and the value without the version's prefix.
+    fn of(sealed: &str) -> Option<(Self, &str)> {
+        let one = sealed.strip_prefix(Self::One.prefix()).map(|rest| (Self::One, rest));
+        one.or_else(|| sealed.strip_prefix(Self::Two.prefix()).map(|rest| (Self::Two, rest)))
+    }
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::One => "v1.",
+            Self::Two => "v2.",
+        }
     }
 }
 
@@ -77,25 +105,28 @@ impl KeyRing {
         let key = self.0.first().ok_or_else(|| Error::internal("empty key ring"))?;
         let mut nonce = [0; NONCE_BYTES];
         random.fill(&mut nonce)?;
-        let payload = Payload { msg: plain, aad: &cell.associated_data() };
+        let version = if cell.within.is_empty() { Version::One } else { Version::Two };
+        let payload = Payload { msg: plain, aad: &cell.associated_data(version) };
         let sealed = key
             .cipher
             .encrypt(&Nonce::from(nonce), payload)
             .map_err(|_| Error::internal("sealing failed"))?;
         let mut envelope = nonce.to_vec();
         envelope.extend_from_slice(&sealed);
-        Ok(format!("v1.{}.{}", key.id, URL_SAFE_NO_PAD.encode(envelope)))
+        Ok(format!("{}{}.{}", version.prefix(), key.id, URL_SAFE_NO_PAD.encode(envelope)))
     }
 
     /// Opens a value that [`KeyRing::seal`] made for the same cell. Returns `None` if the value was sealed for another
-    /// cell or owner or with a key that the ring does not have, or if it was changed.
+    /// cell or owner or with a key that the ring does not have, or if it was changed. A `v1.` value opens whatever the
+    /// cell is `within`: it was sealed before that was bound.
     pub fn open(&self, cell: Cell<'_>, sealed: &str) -> Option<Secret<Vec<u8>>> {
-        let (key_id, envelope) = sealed.strip_prefix("v1.")?.split_once('.')?;
+        let (version, rest) = Version::of(sealed)?;
+        let (key_id, envelope) = rest.split_once('.')?;
         let key = self.0.iter().find(|key| key.id == key_id)?;
         let envelope = URL_SAFE_NO_PAD.decode(envelope).ok()?;
         let (nonce, ciphertext) = envelope.split_at_checked(NONCE_BYTES)?;
         let nonce = <[u8; NONCE_BYTES]>::try_from(nonce).ok()?;
-        let payload = Payload { msg: ciphertext, aad: &cell.associated_data() };
+        let payload = Payload { msg: ciphertext, aad: &cell.associated_data(version) };
         key.cipher.decrypt(&Nonce::from(nonce), payload).ok().map(Secret::new)
     }
 
@@ -156,7 +187,7 @@ mod tests {
     }
 
     const CELL: Cell<'static> =
-        Cell { table: "credentials", row: "1", column: "sealed", owner: "organization" };
+        Cell { table: "credentials", row: "1", column: "sealed", owner: "organization", within: &[] };
 
     #[test]
     fn opens_only_in_its_own_cell_for_its_own_owner() {
@@ -174,6 +205,30 @@ mod tests {
         ] {
             assert!(ring.open(other, &sealed).is_none());
         }
+    }
+
+    #[test]
+    fn opens_only_within_what_it_was_sealed_for() {
+        let ring = ring(&[1]);
+        let cell = Cell { within: &["one", "https://a"], ..CELL };
+        let sealed = ring.seal(&Counter(0.into()), cell, b"canary").unwrap();
+        assert_eq!(ring.open(cell, &sealed).unwrap().expose(), b"canary");
+        for within in [&["two", "https://a"][..], &["one", "https://b"], &["onehttps://a"], &["one"], &[]] {
+            assert!(ring.open(Cell { within, ..CELL }, &sealed).is_none(), "{within:?}");
+        }
+        let relabelled = sealed.replacen("v2.", "v1.", 1);
+        assert_ne!(relabelled, sealed);
+        assert!(ring.open(cell, &relabelled).is_none());
+    }
+
+    #[test]
+    fn a_value_sealed_before_anything_else_was_bound_still_opens() {
+        let ring = ring(&[1]);
+        let old = ring.seal(&Counter(0.into()), CELL, b"canary").unwrap();
+        assert!(old.starts_with("v1."));
+        let cell = Cell { within: &["one", "https://a"], ..CELL };
+        assert_eq!(ring.open(cell, &old).unwrap().expose(), b"canary");
+        assert!(ring.open(cell, &old.replacen("v1.", "v2.", 1)).is_none());
     }
 
     #[test]

@@ -11,6 +11,7 @@
 
 mod audit;
 mod common;
+mod credentials;
 mod ended_keys;
 mod eras;
 mod failures;

@@ -12,6 +12,7 @@ use postern_core::model::oauth_client::{AuthMethod, OauthClient};
 use postern_core::model::token_set::TokenSet;
 use postern_core::oauth::refresh::renewed;
 use postern_core::store::credentials::{TokenTimes, put_tokens, resolve, wanted_scope};
+use postern_core::store::integrations as integrations_store;
 use postern_core::vault::seal_tokens;
 use serde_json::{Value, json};
 
@@ -76,8 +77,9 @@ async fn grant(app: &App, id: &str) {
             registered: false,
         },
     };
-    let credential = seal_tokens(&app.platform, OWNER, &set).unwrap();
-    assert!(put_tokens(&app.platform, id, &credential, TokenTimes::default()).await.unwrap());
+    let integration = integrations_store::find(&app.platform, OWNER, id).await.unwrap().expect("registered");
+    let credential = seal_tokens(&app.platform, &integration, OWNER, &set).unwrap();
+    assert!(put_tokens(&app.platform, &credential, TokenTimes::default()).await.unwrap());
 }
 
 /// Probes the integration and returns (`validationStatus`, `validationMessage`, whether the caller is connected).

@@ -175,7 +175,7 @@ async fn keep(
         Some(stored) => stored.merged(given),
         None => given,
     };
-    let credential = vault::seal(platform, ORGANIZATION, &values)?;
+    let credential = vault::seal(platform, &integration.id, &integration.content.url, ORGANIZATION, &values)?;
     if credentials::put(platform, &integration.id, integration.revision, &credential).await? {
         Ok(())
     } else {

@@ -88,7 +88,8 @@ async fn add(
         return Err(Error::invalid("a token can be added only when authMode is \"user_token\""));
     }
     let values = check(platform, &integration, body)?;
-    let credential = vault::seal(platform, &user.subject, &values)?;
+    let credential =
+        vault::seal(platform, &integration.id, &integration.content.url, &user.subject, &values)?;
     if !credentials::put(platform, &integration.id, integration.revision, &credential).await? {
         return Err(Error::conflict("the integration was changed meanwhile: try again"));
     }

@@ -3,7 +3,7 @@
 use kernel::{Error, Result};
 use postern_core::auth::{Admin, ApiKeys};
 use postern_core::model::integration::{AuthMode, Content, Integration, IntegrationId};
-use postern_core::registry::draft::{OauthInput, oauth_misplaced};
+use postern_core::registry::draft::{OauthInput, drops_credentials, oauth_misplaced};
 use postern_core::store::integrations::{self, Change};
 use postern_core::{Family, Platform};
 use web::{Json, NoContent, Path, Ruled};
@@ -20,7 +20,9 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .put("/{id}/oauth", replace)
         .summary("replaceOauth", "Replace an integration's OAuth configuration")
         .description(
-            "Replaces all of it, but for a `clientSecret` that is left out while `clientId` is the same.",
+            "Replaces all of it, but for a `clientSecret` that is left out while `clientId`, `issuer` and the origins of \
+             `authorizationUrl` and `tokenUrl` are the same. Another `grant` deletes the credentials of the users and of \
+             the organization.",
         )
         .returns("The configuration as it is now.")
         .error(400, "A field is not usable, or `authMode` is not `oauth`.")
@@ -77,8 +79,8 @@ async fn write(platform: &Platform, current: &Integration, content: &Content) ->
         content,
         credential: None,
         resets: false,
-        drop_organization_credential: false,
-        drop_user_credentials: false,
+        drops_credentials: drops_credentials(&current.content, content),
+        moves: false,
     };
     integrations::update(platform, current, &change).await
 }

@@ -14,8 +14,8 @@ use postern_core::model::field::{Description, DisplayName, Token, check_descript
 use postern_core::model::integration::{AuthMode, Category, Content, Integration, IntegrationId, ToolPolicy};
 use postern_core::model::oauth::OauthConfig;
 use postern_core::registry::draft::{
-    OauthInput, RuledOauth, check_capabilities, check_schema, check_url, oauth_misplaced, seal_headers,
-    server_token, token_misplaced, token_missing,
+    OauthInput, RuledOauth, check_capabilities, check_schema, check_url, drops_credentials, move_secrets,
+    oauth_misplaced, seal_headers, server_token, token_misplaced, token_missing,
 };
 use postern_core::registry::place;
 use postern_core::store::integrations::{self, Change};
@@ -35,7 +35,11 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .patch("/{id}", update)
         .summary("updateIntegration", "Change an integration, or revive an archived one")
         .description(
-            "Another `url` or `authMode` resets its validation, and the upstream is probed after the answer.",
+            "Another `url` or `authMode` resets its validation, and the upstream is probed after the answer. A `url` of \
+             another origin (scheme, host and port) is another server: every credential that was given for the former one, \
+             the organization's and the users', is deleted with the change, as are sign-ins under way, header templates \
+             without a placeholder, and the `clientSecret` unless the configuration names the authorization server; what \
+             is needed there is sent along or given again. Its tools are offered once they were found at the new server.",
         )
         .returns("As it is now.")
         .error(400, "A field, or a rule between two of them, is broken.")
@@ -59,7 +63,7 @@ struct UpdateRequest {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Description>)]
     description: Option<Option<String>>,
-    /// The upstream's MCP endpoint. Another one has to be validated anew.
+    /// The upstream's MCP endpoint. Another one has to be validated anew; one of another origin drops the credentials.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = UpstreamUrl, required = false)]
     url: Option<String>,
@@ -141,14 +145,13 @@ enum Written {
 
 async fn write(platform: &Platform, body: &UpdateRequest, current: &Integration) -> Result<Written> {
     let (content, credential) = apply(platform, body, current)?;
-    let mode_changes = content.auth_mode != current.content.auth_mode;
-    let resets = mode_changes || content.url != current.content.url;
+    let resets = content.auth_mode != current.content.auth_mode || content.url != current.content.url;
     let change = Change {
         content: &content,
         credential: credential.as_ref(),
         resets,
-        drop_organization_credential: content.auth_mode != AuthMode::ServerToken && mode_changes,
-        drop_user_credentials: mode_changes,
+        drops_credentials: drops_credentials(&current.content, &content),
+        moves: content.origin() != current.content.origin(),
     };
     if !integrations::update(platform, current, &change).await? {
         return Ok(Written::Overtaken);
@@ -205,10 +208,16 @@ fn apply(
     }
     apply_oauth(platform, body, &current.id, &mut content)?;
     apply_headers(platform, body, &current.id, &mut content)?;
+    if content.origin() != current.content.origin() {
+        let has_secret =
+            body.oauth.iter().flatten().any(|oauth| matches!(oauth.client_secret, Some(Some(_))));
+        let given = (body.credential_headers.is_some(), has_secret);
+        move_secrets(platform, &current.id, &mut content, given)?;
+    }
     let credential = match (&body.server_token, content.auth_mode) {
         (Some(token), AuthMode::ServerToken) => {
             let values = server_token(token)?;
-            Some(vault::seal(platform, ORGANIZATION, &values)?)
+            Some(vault::seal(platform, &current.id, &content.url, ORGANIZATION, &values)?)
         }
         (Some(_), _) => return Err(token_misplaced()),
         // An integration that was installed without its credentials may be changed before they are given.

@@ -68,7 +68,7 @@ pub(crate) struct IntegrationView {
     /// Failed probes since the last good one.
     #[schema(minimum = 0)]
     consecutive_failures: i64,
-    /// The caller's own; only with `authMode` `oauth` and `user_token`.
+    /// The caller's own; only with `authMode` `oauth` and `user_token`, and not with the grant `client_credentials`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     user_connection: Option<ConnectionView>,
@@ -81,7 +81,7 @@ pub(crate) struct IntegrationView {
 impl From<Integration> for IntegrationView {
     fn from(integration: Integration) -> Self {
         let content = integration.content;
-        let is_per_user = content.auth_mode.is_per_user();
+        let is_per_user = content.has_user_credentials();
         Self {
             id: integration.id,
             slug: integration.slug,

@@ -10,6 +10,7 @@
 )]
 
 mod anonymous;
+mod credentials;
 mod directory;
 mod hoziron;
 mod kontext;

@@ -169,8 +169,8 @@ async fn an_oauth_configuration_is_replaced_as_a_whole_but_for_its_secret() {
                            "clientId": "c1", "clientSecret": "canary-9" }));
     let full = full.await;
     assert_eq!(full.json()["oauth"]["clientSecretConfigured"], true, "{}", full.text);
-    let kept = put(json!({ "clientId": "c1" })).await.json()["oauth"].clone();
-    assert_eq!((&kept["clientSecretConfigured"], kept.get("issuer")), (&json!(true), None));
+    let kept = put(json!({ "clientId": "c1", "issuer": "https://github.com" })).await.json()["oauth"].clone();
+    assert_eq!((&kept["clientSecretConfigured"], kept.get("provider")), (&json!(true), None));
     for body in [json!({ "clientId": "c2" }), json!({ "clientId": "c1", "clientSecret": null })] {
         put(json!({ "clientId": "c1", "clientSecret": "canary-9" })).await;
         assert_eq!(put(body).await.json()["oauth"]["clientSecretConfigured"], false);

@@ -12,3 +12,4 @@
 mod connect_page;
 mod fuzz_regressions;
 mod hostile;
+mod moved;

@@ -1,5 +1,5 @@
-//! Credentials that Postern presents to upstreams: their owner, and the headers that carry them. Their values are in
-//! `values`.
+//! Credentials that Postern presents to upstreams: their owner, the origin that they were given for, and the headers
+//! that carry them. Their values are in `values`.
 //!
 //! A header template is a header's name and a value with placeholders: `{key}` stands for a value, `{base64(a:b)}`
 //! for the Base64 form of two values joined by a colon (RFC 7617). `{{` and `}}` stand for braces. Without templates a
@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
+use url::Url;
 use zeroize::Zeroizing;
 
 pub use self::header::{HeaderNameError, check_header_name, is_header_value};
@@ -36,6 +37,8 @@ pub const MOST: usize = 16;
 pub struct SealedCredential {
     /// Id of the row.
     pub id: String,
+    /// Id of the integration.
+    pub integration_id: String,
     /// `organization`, or a caller's subject.
     pub owner: String,
     /// What the envelope holds.
@@ -44,6 +47,21 @@ pub struct SealedCredential {
     pub sealed: String,
     /// When the credential ends, if its provider says so.
     pub expires_at: Option<Timestamp>,
+    /// Origin of the MCP endpoint that the credential was given for; it is presented to no other one. `None` if an
+    /// older version stored the credential.
+    pub origin: Option<String>,
+}
+
+impl SealedCredential {
+    /// Returns `true` unless the credential was given for another origin than that of `url`.
+    pub fn is_for(&self, url: &Url) -> bool {
+        self.origin.as_ref().is_none_or(|origin| *origin == url.origin().ascii_serialization())
+    }
+}
+
+/// Returns the origin of a URL (RFC 6454 §4); `None` if the text is no URL.
+pub fn origin_of(url: &str) -> Option<String> {
+    Url::parse(url).ok().map(|url| url.origin().ascii_serialization())
 }
 
 /// A user's own credential, without its secret.

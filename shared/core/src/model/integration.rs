@@ -5,7 +5,7 @@ use std::str::FromStr;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::credential::Connection;
+use super::credential::{Connection, origin_of};
 use super::field::check_slug;
 use super::oauth::OauthConfig;
 use super::text_enum::text_enum;
@@ -205,12 +205,31 @@ impl Integration {
 
     /// Returns `true` if each user brings a credential.
     pub fn has_user_credentials(&self) -> bool {
-        self.content.auth_mode.is_per_user()
+        self.content.has_user_credentials()
+    }
+}
+
+impl Content {
+    /// Returns `true` if each user brings a credential. By the client credentials grant the organization does.
+    pub fn has_user_credentials(&self) -> bool {
+        self.auth_mode.is_per_user() && !self.has_client_credentials()
+    }
+
+    /// Returns `true` if the organization gets its token by the client credentials grant.
+    pub fn has_client_credentials(&self) -> bool {
+        self.auth_mode == AuthMode::Oauth
+            && self.oauth.as_ref().is_some_and(OauthConfig::is_client_credentials)
+    }
+
+    /// Returns the origin of the URL.
+    pub fn origin(&self) -> Option<String> {
+        origin_of(&self.url)
     }
 }
 
 impl AuthMode {
-    /// Returns `true` if each user brings a credential.
+    /// Returns `true` if each user brings a credential, unless the grant of OAuth is the client credentials grant (see
+    /// [`Content::has_user_credentials`]).
     pub fn is_per_user(self) -> bool {
         matches!(self, Self::Oauth | Self::UserToken)
     }

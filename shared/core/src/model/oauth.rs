@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::credential::origin_of;
+
 use kernel::net::{Policy, SafeUrl};
 use kernel::schema::{CONTROL, schema_type, text};
 use kernel::{Error, Result};
@@ -66,6 +68,23 @@ impl OauthConfig {
     /// Returns `true` if the organization gets the token, by the client credentials grant.
     pub fn is_client_credentials(&self) -> bool {
         self.grant == Some(Grant::ClientCredentials)
+    }
+
+    /// Returns `true` if the operator says which authorization server is asked. Otherwise the MCP server names it.
+    pub fn names_server(&self) -> bool {
+        let has_endpoints =
+            self.token_url.is_some() && (self.authorization_url.is_some() || self.is_client_credentials());
+        self.issuer.is_some() || has_endpoints
+    }
+
+    /// Returns `true` if `other` has the same client at the same authorization server, so that a secret of one is a
+    /// secret of the other.
+    pub fn has_same_client(&self, other: &Self) -> bool {
+        let origin = |url: &Option<String>| url.as_deref().map(origin_of);
+        self.client_id == other.client_id
+            && self.issuer == other.issuer
+            && origin(&self.token_url) == origin(&other.token_url)
+            && origin(&self.authorization_url) == origin(&other.authorization_url)
     }
 
     /// Checks every field: URLs that may be dialled, texts within bounds, a bounded number of well-formed scopes.

@@ -34,6 +34,9 @@ pub struct Flow {
     pub browser: Option<String>,
     /// The subject that started the authorization.
     pub actor: String,
+    /// Origin of the MCP endpoint that the tokens will be for; `None` in flows that an older version began.
+    #[serde(default)]
+    pub origin: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -50,6 +53,7 @@ struct Wire<'a> {
     return_url: Option<&'a str>,
     browser: Option<&'a str>,
     actor: &'a str,
+    origin: Option<&'a str>,
 }
 
 impl Flow {
@@ -69,6 +73,7 @@ impl Flow {
             return_url: self.return_url.as_deref(),
             browser: self.browser.as_deref(),
             actor: &self.actor,
+            origin: self.origin.as_deref(),
         };
         serde_json::to_string(&wire).map(Zeroizing::new).map_err(broken)
     }

@@ -139,6 +139,9 @@ fn code<'a>(
     if integration.content.auth_mode != AuthMode::Oauth {
         return refused("The integration does not use OAuth any more.");
     }
+    if flow.origin.is_some() && flow.origin != integration.content.origin() {
+        return refused("The integration was moved to another server meanwhile. Start the sign-in again.");
+    }
     match parameters.code.as_deref() {
         Some(code) if !code.is_empty() => Ok(code),
         _ => refused("The authorization server's answer has no code."),

@@ -49,7 +49,9 @@ pub async fn acquire(platform: &Platform, integration: &Integration, actor: &str
     let times = schedule(platform, granted.expires_in);
     set.access_token = granted.access_token;
     set.scope = set.scope.or(granted.scope);
-    store_set(platform, integration, ORGANIZATION, &set, times).await?;
+    if !store_set(platform, integration, ORGANIZATION, &set, times).await? {
+        return Err(OauthError::transient("the integration was changed meanwhile"));
+    }
     let host = set.host();
     let event = EventType::ConnectCompleted;
     auth_events::record(platform, integration, ORGANIZATION, event, actor, host.as_deref(), None).await?;

@@ -18,6 +18,7 @@ use super::client::public_url;
 use super::discovery::{client, find_server, resource, scope};
 use crate::Platform;
 use crate::model::auth_event::EventType;
+use crate::model::credential::origin_of;
 use crate::model::integration::{AuthMode, Integration};
 use crate::model::oauth_flow::Flow;
 use crate::store::{auth_events, oauth_flows};
@@ -105,6 +106,7 @@ pub async fn begin(platform: &Platform, start: &Start<'_>) -> Result<Started, Oa
         return_url: start.return_url.clone(),
         browser: start.browser.map(|secret| sha256_hex(secret.as_bytes())),
         actor: start.actor.to_owned(),
+        origin: origin_of(&integration.content.url),
     };
     let expires_at = platform.now() + LIFETIME;
     oauth_flows::insert(platform, &integration.id, start.owner, &state, &flow, expires_at).await?;

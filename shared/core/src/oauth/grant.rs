@@ -22,8 +22,9 @@ pub(super) fn schedule(platform: &Platform, expires_in: Option<u64>) -> TokenTim
     TokenTimes { expires_at: Some(now + lifetime), refresh_at: Some(now + until_refresh) }
 }
 
-/// Stores the tokens of a new grant for `owner`. Returns `true` if they were stored, `false` if the integration was
-/// archived or no longer uses OAuth.
+/// Stores the tokens of a new grant for `owner`, for the origin of the URL that `integration` was read with. Returns
+/// `true` if they were stored, `false` if the integration was archived, no longer uses OAuth or has moved to another
+/// origin.
 pub(super) async fn store_set(
     platform: &Platform,
     integration: &Integration,
@@ -34,6 +35,6 @@ pub(super) async fn store_set(
     if set.refresh_token.is_none() && !set.is_client_credentials {
         times.refresh_at = None;
     }
-    let credential = vault::seal_tokens(platform, owner, set)?;
-    credentials::put_tokens(platform, &integration.id, &credential, times).await
+    let credential = vault::seal_tokens(platform, integration, owner, set)?;
+    credentials::put_tokens(platform, &credential, times).await
 }

@@ -19,7 +19,7 @@ use web::json::present;
 use web::{Ruled, Rules};
 
 /// An OAuth configuration as clients send it. An absent `clientSecret` leaves the stored secret unchanged, as long as
-/// the client id is the same; `null` removes it.
+/// it is the same client at the same authorization server; `null` removes it.
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 #[schema(description = "An OAuth configuration. What is missing is discovered (RFC 9728, RFC 8414).")]
@@ -36,7 +36,8 @@ pub struct OauthInput {
     /// The client identifier that was registered with the authorization server.
     #[schema(value_type = Option<OauthText>)]
     pub client_id: Option<String>,
-    /// Its secret: sealed at once, never returned. Left out, it stays as long as `clientId` does; `null` removes it.
+    /// Its secret: sealed at once, never returned. Left out, it stays as long as `clientId`, `issuer` and the
+    /// origins of `authorizationUrl` and `tokenUrl` do; `null` removes it.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Token>)]
     pub client_secret: Option<Option<Secret<String>>>,
@@ -75,8 +76,8 @@ impl Rules for OauthInput {
 
 impl OauthInput {
     /// Checks the configuration and replaces the one in `content`, which belongs to the integration `id`. A client
-    /// secret that is left out is kept if the client id stays the same. Fails with the first rule that a field
-    /// breaks.
+    /// secret that is left out is kept if the client and its authorization server stay the same. Fails with the first
+    /// rule that a field breaks.
     pub fn apply(&self, platform: &Platform, id: &str, content: &mut Content) -> Result<()> {
         let config = OauthConfig {
             provider: self.provider.clone(),
@@ -90,8 +91,7 @@ impl OauthInput {
             grant: self.grant,
         };
         config.check(platform.settings.net)?;
-        let former_client = content.oauth.as_ref().and_then(|oauth| oauth.client_id.as_deref());
-        let is_same_client = former_client == config.client_id.as_deref();
+        let is_same_client = content.oauth.as_ref().is_some_and(|former| former.has_same_client(&config));
         match &self.client_secret {
             Some(Some(secret)) => {
                 if config.client_id.is_none() {
@@ -166,12 +166,45 @@ impl Draft {
             content.headers = Some(seal_headers(platform, id, self.auth_mode, headers)?);
         }
         let credential = match (&self.credential, self.auth_mode) {
-            (Some(values), AuthMode::ServerToken) => Some(vault::seal(platform, ORGANIZATION, values)?),
+            (Some(values), AuthMode::ServerToken) => {
+                Some(vault::seal(platform, id, &content.url, ORGANIZATION, values)?)
+            }
             (Some(_), _) => return Err(token_misplaced()),
             (None, _) => None,
         };
         Ok((content, credential))
     }
+}
+
+/// Returns `true` if the credentials that were given for an integration as it is in `former` must not be used for it as it
+/// is in `next`: another origin would receive them, or somebody else has to bring them.
+pub fn drops_credentials(former: &Content, next: &Content) -> bool {
+    former.origin() != next.origin()
+        || former.auth_mode != next.auth_mode
+        || former.has_client_credentials() != next.has_client_credentials()
+}
+
+/// Removes what must not go along to the new origin of `content.url`: header templates that are a value by themselves
+/// and not a place for a credential, and the client secret, if its authorization server is one that the MCP server
+/// names. `is_given` says which of both the operator gave anew (headers, client secret).
+pub fn move_secrets(
+    platform: &Platform,
+    id: &str,
+    content: &mut Content,
+    (headers_given, secret_given): (bool, bool),
+) -> Result<()> {
+    if !secret_given && !content.oauth.as_ref().is_some_and(OauthConfig::names_server) {
+        content.oauth_client_secret = None;
+    }
+    let Some(sealed) = content.headers.as_deref().filter(|_| !headers_given) else { return Ok(()) };
+    // Templates that do not open any more are of no use at the new server either.
+    let mut kept = vault::open_templates(platform, id, Some(sealed)).unwrap_or_default();
+    kept.retain(|template| !wanted_keys(std::slice::from_ref(template)).is_empty());
+    content.headers = match kept.as_slice() {
+        [] => None,
+        kept => Some(vault::seal_templates(platform, id, kept)?),
+    };
+    Ok(())
 }
 
 /// Checks an MCP endpoint and returns its normal form.

@@ -16,7 +16,7 @@ use kernel::ports::{Reader, Statement};
 
 macro_rules! columns {
     () => {
-        "id, owner, kind, sealed, expires_at"
+        "id, integration_id, owner, kind, sealed, expires_at, origin"
     };
 }
 use columns;
@@ -78,14 +78,14 @@ pub(super) fn put_statement(
 ) -> Statement {
     let statement = Statement::new(
         "-- credentials.put
-        INSERT INTO credentials (id, integration_id, owner, kind, sealed, created_at, updated_at)
-        SELECT ?1 /* id */, i.id, ?2 /* owner */, ?3 /* kind */, ?4 /* sealed */, ?5 /* now */, ?5
+        INSERT INTO credentials (id, integration_id, owner, kind, sealed, created_at, updated_at, origin)
+        SELECT ?1 /* id */, i.id, ?2 /* owner */, ?3 /* kind */, ?4 /* sealed */, ?5 /* now */, ?5, ?8 /* origin */
         FROM integrations i
         WHERE i.id = ?6 /* integration */ AND i.revision = ?7 /* revision */ AND i.archived_at IS NULL
           AND NOT EXISTS (SELECT 1 FROM principals WHERE id = ?2 AND deleted_at IS NOT NULL)
         ON CONFLICT (integration_id, owner) DO UPDATE
         SET id = excluded.id, kind = excluded.kind, sealed = excluded.sealed, expires_at = NULL, refresh_at = NULL,
-            status = 'active', lease_until = 0, updated_at = excluded.updated_at
+            status = 'active', lease_until = 0, updated_at = excluded.updated_at, origin = excluded.origin
         RETURNING id",
     );
     statement
@@ -96,14 +96,31 @@ pub(super) fn put_statement(
         .bind(platform.now())
         .bind(integration)
         .bind(revision)
+        .bind(credential.origin.as_deref())
+}
+
+/// Marks a credential that was given for another origin than its integration has: its owner has to give a new one.
+/// Changes nothing if the credential has been replaced since it was read.
+pub async fn mark_refused(platform: &Platform, seen: &SealedCredential) -> Result<()> {
+    let statement = Statement::new(
+        "-- credentials.mark_refused
+        UPDATE credentials SET status = 'needs_reauth', refresh_at = NULL, lease_until = 0, updated_at = ?3 /* now */
+        WHERE id = ?1 /* id */ AND sealed = ?2 /* seen */ AND status = 'active'",
+    );
+    let statement = statement.bind(seen.id.as_str()).bind(seen.sealed.as_str()).bind(platform.now());
+    platform.sql.execute(statement).await?;
+    platform.forget_credentials();
+    Ok(())
 }
 
 fn from_row(row: &mut Reader) -> Result<SealedCredential> {
     Ok(SealedCredential {
         id: row.text()?,
+        integration_id: row.text()?,
         owner: row.text()?,
         kind: row.text()?.parse()?,
         sealed: row.text()?,
         expires_at: row.optional_time()?,
+        origin: row.optional_text()?,
     })
 }

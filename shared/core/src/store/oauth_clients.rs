@@ -56,5 +56,5 @@ pub async fn forget(platform: &Platform, issuer: &str) -> Result<()> {
 }
 
 fn cell(issuer: &str) -> Cell<'_> {
-    Cell { table: "oauth_clients", row: issuer, column: "sealed", owner: ORGANIZATION }
+    Cell { table: "oauth_clients", row: issuer, column: "sealed", owner: ORGANIZATION, within: &[] }
 }

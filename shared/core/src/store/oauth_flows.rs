@@ -28,8 +28,9 @@ pub async fn insert(
 ) -> Result<()> {
     let hash = sha256_hex(state.as_bytes());
     let json = flow.to_json()?;
-    let sealed =
-        platform.settings.keys.seal(platform.random.as_ref(), cell(&hash, owner), json.as_bytes())?;
+    let within = [integration];
+    let cell = cell(&hash, owner, &within);
+    let sealed = platform.settings.keys.seal(platform.random.as_ref(), cell, json.as_bytes())?;
     let statement = Statement::new(
         "-- oauth_flows.insert
         INSERT INTO oauth_flows (state_hash, integration_id, owner, sealed, created_at, expires_at)
@@ -56,7 +57,9 @@ pub async fn take(platform: &Platform, state: &str) -> Result<Option<Taken>> {
     if row.time()? <= platform.now() {
         return Ok(None);
     }
-    let Some(opened) = platform.settings.keys.open(cell(&hash, &owner), &sealed) else { return Ok(None) };
+    let within = [integration_id.as_str()];
+    let cell = cell(&hash, &owner, &within);
+    let Some(opened) = platform.settings.keys.open(cell, &sealed) else { return Ok(None) };
     let flow = serde_json::from_slice(opened.expose()).map_err(|error| Error::internal(error.to_string()))?;
     Ok(Some(Taken { integration_id, owner, flow }))
 }
@@ -71,6 +74,6 @@ pub async fn purge(platform: &Platform) -> Result<()> {
     Ok(platform.sql.execute(statement.bind(platform.now())).await?)
 }
 
-fn cell<'a>(hash: &'a str, owner: &'a str) -> Cell<'a> {
-    Cell { table: "oauth_flows", row: hash, column: "sealed", owner }
+fn cell<'a>(hash: &'a str, owner: &'a str, within: &'a [&'a str]) -> Cell<'a> {
+    Cell { table: "oauth_flows", row: hash, column: "sealed", owner, within }
 }

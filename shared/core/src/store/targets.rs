@@ -59,7 +59,7 @@ pub async fn find(platform: &Platform, key: Key) -> Result<Option<Rc<Target>>> {
     let statement = Statement::new(
         "-- targets.find
         SELECT i.id, i.slug, i.url, i.era, i.transport, i.protocol_version, i.auth_mode, i.headers, c.id, c.owner, c.kind, c.sealed,
-               c.expires_at, c.status, t.name, t.param_headers
+               c.expires_at, c.origin, c.status, t.name, t.param_headers
         FROM integrations i
         JOIN catalogue_entries t ON t.integration_id = i.id AND t.kind = 'tool' AND t.name = ?2 /* tool */
                                 AND t.status = 'approved'
@@ -164,13 +164,22 @@ fn from_row(platform: &Platform, row: Row) -> Result<Target> {
     let credential =
         match (row.optional_text()?, row.optional_text()?, row.optional_text()?, row.optional_text()?) {
             (Some(id), Some(owner), Some(kind), Some(sealed)) => {
-                Some(SealedCredential { id, owner, kind: kind.parse()?, sealed, expires_at: None })
+                let (integration_id, kind) = (integration_id.clone(), kind.parse()?);
+                Some(SealedCredential {
+                    id,
+                    integration_id,
+                    owner,
+                    kind,
+                    sealed,
+                    expires_at: None,
+                    origin: None,
+                })
             }
             _ => None,
         };
-    let expires_at = row.optional_time()?;
+    let (expires_at, origin) = (row.optional_time()?, row.optional_text()?);
     let needs_reauth = row.optional_text()?.as_deref() == Some("needs_reauth");
-    let credential = credential.map(|credential| SealedCredential { expires_at, ..credential });
+    let credential = credential.map(|credential| SealedCredential { expires_at, origin, ..credential });
     // The URL was checked when it was stored. The policy may have become stricter since, so the URL is checked again.
     let url = SafeUrl::parse(&url, platform.settings.net)
         .map_err(|refused| Error::new(kernel::Code::Upstream, refused.to_string()))?;

@@ -1,8 +1,8 @@
 //! Makes exchanges with an upstream under a credential, for agents' calls and for probes.
 //!
-//! (1) The credential is checked, and renewed if it would expire during the exchange; (2) the exchange is made; (3)
-//! if the upstream refuses the token, the token is renewed and the exchange is made once more, since a refused
-//! request never ran.
+//! (1) The credential is checked, and renewed if it would expire during the exchange: one that was given for another
+//! origin is not presented; (2) the exchange is made; (3) if the upstream refuses the token, the token is renewed and the
+//! exchange is made once more, since a refused request never ran.
 
 use std::rc::Rc;
 
@@ -10,10 +10,11 @@ use async_recursion::async_recursion;
 
 use crate::Platform;
 use crate::client::CallError;
-use crate::model::credential::{Kind, SealedCredential};
+use crate::model::credential::{Kind, ORGANIZATION, SealedCredential};
 use crate::model::target::Upstream;
 use crate::oauth::refresh::{Stale, ended, usable};
 use crate::oauth::rejected_token::{NotReady, after_rejection};
+use crate::store::credentials::mark_refused;
 use crate::store::integrations;
 
 /// What [`dial`] does if an upstream needs a user's credential and there is none that could be presented.
@@ -42,6 +43,11 @@ pub async fn dial<T>(
     exchange: impl AsyncFn(&Upstream) -> Result<T, CallError>,
 ) -> Result<Dialled<T>, NotReady> {
     // (1)
+    let upstream = match moved(platform, &upstream).await {
+        None => upstream,
+        Some(reason) if without == WithoutCredential::Stop => return Err(reason),
+        Some(_) => with_credential(&upstream, None),
+    };
     let upstream = match without {
         WithoutCredential::Stop => ready(platform, subject, upstream).await?,
         WithoutCredential::Ask => ready_or_none(platform, upstream).await?,
@@ -60,6 +66,25 @@ pub async fn dial<T>(
             Ok(Dialled { upstream, outcome })
         }
     }
+}
+
+/// Returns why the credential must not be presented if it was given for another origin than the upstream's, and marks
+/// the credential.
+async fn moved(platform: &Platform, upstream: &Upstream) -> Option<NotReady> {
+    let credential = upstream.credential.as_ref()?;
+    if credential.is_for(upstream.url.as_url()) {
+        return None;
+    }
+    if let Err(error) = mark_refused(platform, credential).await {
+        log::error!("{}: {}", upstream.slug, error.report());
+    }
+    Some(if credential.owner == ORGANIZATION {
+        NotReady::Failed(
+            "the organization's credential was given for another server: give it again".to_owned(),
+        )
+    } else {
+        NotReady::Connect("you connected it at another server: connect it again")
+    })
 }
 
 /// Returns `upstream` with a credential that lasts for an exchange. Fails if the credential's owner has to connect,

@@ -18,6 +18,7 @@ mod audit;
 mod bad_input;
 mod clients;
 mod control;
+mod credentials;
 mod dialects;
 mod documents;
 mod drift;

@@ -13,6 +13,7 @@ mod keys;
 mod kills;
 mod kontext;
 mod leaving;
+mod moved;
 mod page;
 mod refresh;
 mod servers;

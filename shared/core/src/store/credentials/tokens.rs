@@ -47,25 +47,28 @@ pub enum Renewal {
     Superseded,
 }
 
-/// Stores the tokens of a new grant in place of their owner's former credential, if the integration is live and still
-/// uses OAuth, and the owner was not deleted. Returns `true` if the row was stored.
+/// Stores the tokens of a new grant in place of their owner's former credential, if the integration is live, still
+/// uses OAuth and still has the origin that the tokens were granted for, and the owner was not deleted. Returns `true` if
+/// the row was stored.
 pub async fn put_tokens(
     platform: &Platform,
-    integration: &str,
     credential: &SealedCredential,
     times: TokenTimes,
 ) -> Result<bool> {
     let statement = Statement::new(
         "-- credentials.put_tokens
-        INSERT INTO credentials (id, integration_id, owner, kind, sealed, created_at, updated_at, expires_at, refresh_at)
-        SELECT ?1 /* id */, i.id, ?2 /* owner */, 'oauth', ?3 /* sealed */, ?4 /* now */, ?4, ?5 /* end */, ?6 /* refresh */
+        INSERT INTO credentials (id, integration_id, owner, kind, sealed, created_at, updated_at, expires_at, refresh_at,
+                                 origin)
+        SELECT ?1 /* id */, i.id, ?2 /* owner */, 'oauth', ?3 /* sealed */, ?4 /* now */, ?4, ?5 /* end */, ?6 /* refresh */,
+               ?8 /* origin */
         FROM integrations i
         WHERE i.id = ?7 /* integration */ AND i.archived_at IS NULL AND i.auth_mode = 'oauth'
           AND NOT EXISTS (SELECT 1 FROM principals WHERE id = ?2 AND deleted_at IS NOT NULL)
+          AND instr(i.url, ?8 || '/') = 1
         ON CONFLICT (integration_id, owner) DO UPDATE
         SET id = excluded.id, kind = 'oauth', sealed = excluded.sealed, updated_at = excluded.updated_at,
             expires_at = excluded.expires_at, refresh_at = excluded.refresh_at, status = 'active', lease_until = 0,
-            last_refreshed_at = NULL
+            last_refreshed_at = NULL, origin = excluded.origin
         RETURNING id",
     );
     let statement = statement
@@ -75,7 +78,8 @@ pub async fn put_tokens(
         .bind(platform.now())
         .bind(times.expires_at)
         .bind(times.refresh_at)
-        .bind(integration);
+        .bind(credential.integration_id.as_str())
+        .bind(credential.origin.as_deref());
     let stored = platform.sql.query(statement).await?;
     platform.forget_integrations();
     Ok(!stored.is_empty())
@@ -178,14 +182,14 @@ pub async fn mark_needs_reauth(platform: &Platform, leased: &Leased) -> Result<(
 pub async fn due(platform: &Platform, limit: u32) -> Result<Vec<(String, SealedCredential)>> {
     let statement = Statement::new(
         "-- credentials.due
-        SELECT c.integration_id, c.id, c.owner, c.kind, c.sealed, c.expires_at
+        SELECT c.id, c.integration_id, c.owner, c.kind, c.sealed, c.expires_at, c.origin
         FROM credentials c JOIN integrations i ON i.id = c.integration_id AND i.archived_at IS NULL
         WHERE c.refresh_at <= ?1 /* now */ AND c.status = 'active' AND c.lease_until <= ?1
         ORDER BY c.refresh_at LIMIT ?2 /* limit */",
     );
     let read = |row: Row| {
-        let mut row = row.read();
-        Ok((row.text()?, from_row(&mut row)?))
+        let credential = from_row(&mut row.read())?;
+        Ok((credential.integration_id.clone(), credential))
     };
     let rows = platform.sql.query(statement.bind(platform.now()).bind(i64::from(limit))).await?;
     rows.into_iter().map(read).collect()

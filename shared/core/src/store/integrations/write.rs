@@ -63,10 +63,11 @@ pub struct Change<'a> {
     pub credential: Option<&'a SealedCredential>,
     /// Whether validation starts anew, because earlier results say nothing about the new content.
     pub resets: bool,
-    /// Whether the organization's credential is deleted.
-    pub drop_organization_credential: bool,
-    /// Whether the users' credentials are deleted.
-    pub drop_user_credentials: bool,
+    /// Whether the credentials that are stored, the organization's and the users', and the pending authorizations are
+    /// deleted: what they were given for is not what the new content is.
+    pub drops_credentials: bool,
+    /// Whether the URL has another origin: what is offered there is not known yet.
+    pub moves: bool,
 }
 
 /// Stores a new integration with its credential. Stores nothing if the name or the slug is taken.
@@ -164,21 +165,11 @@ pub async fn update(platform: &Platform, current: &Integration, change: &Change<
         .bind(current.revision)
         .bind(change.resets);
     let mut batch = vec![write];
-    if change.drop_organization_credential {
-        let statement = Statement::new(
-            "-- integrations.update: organization's credential
-            DELETE FROM credentials WHERE integration_id = ?1 /* id */ AND owner = 'organization'
-              AND EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND revision = ?2 /* revision */)",
-        );
-        batch.push(statement.bind(id).bind(revision));
+    if change.drops_credentials {
+        batch.extend(drop_credentials().map(|statement| statement.bind(id).bind(revision)));
     }
-    if change.drop_user_credentials {
-        let statement = Statement::new(
-            "-- integrations.update: users' credentials
-            DELETE FROM credentials WHERE integration_id = ?1 /* id */ AND owner <> 'organization'
-              AND EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND revision = ?2 /* revision */)",
-        );
-        batch.push(statement.bind(id).bind(revision));
+    if change.moves {
+        batch.extend(set_catalogue_aside().map(|statement| statement.bind(id).bind(revision)));
     }
     if let Some(credential) = change.credential {
         batch.push(put_statement(platform, id, revision, credential));
@@ -192,6 +183,43 @@ pub async fn update(platform: &Platform, current: &Integration, change: &Change<
     };
     platform.forget_integrations();
     Ok(outcomes.first().is_some_and(|written| !written.is_empty()))
+}
+
+/// The statements of `update` that delete what was given for the former content. `?1` is the integration, `?2` the
+/// revision that `update` wrote.
+fn drop_credentials() -> [Statement; 2] {
+    [
+        Statement::new(
+            "-- integrations.update: credentials
+            DELETE FROM credentials WHERE integration_id = ?1 /* id */
+              AND EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND revision = ?2 /* revision */)",
+        ),
+        Statement::new(
+            "-- integrations.update: flows
+            DELETE FROM oauth_flows WHERE integration_id = ?1 /* id */
+              AND EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND revision = ?2 /* revision */)",
+        ),
+    ]
+}
+
+/// The statements of `update` that take the former server's entries out of the offer, bound as in `drop_credentials`.
+/// What was approved counts as removed, so that it is approved again if the new server has it with the same definition;
+/// what was rejected stays rejected.
+fn set_catalogue_aside() -> [Statement; 2] {
+    [
+        Statement::new(
+            "-- integrations.update: entries under review
+            DELETE FROM catalogue_entries WHERE integration_id = ?1 /* id */ AND approved_at IS NULL AND status <> 'rejected'
+              AND EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND revision = ?2 /* revision */)",
+        ),
+        Statement::new(
+            "-- integrations.update: approved entries
+            UPDATE catalogue_entries
+            SET status = 'removed', found_definition = NULL, found_param_headers = NULL, found_hash = NULL, found_by = 'shared'
+            WHERE integration_id = ?1 /* id */ AND status IN ('approved', 'changed')
+              AND EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND revision = ?2 /* revision */)",
+        ),
+    ]
 }
 
 /// Archives a live integration: removes it from every list, and deletes its secrets, its catalogue entries and its
