@@ -10,7 +10,7 @@ use postern_core::oauth::callback::{Finished, Parameters, finish};
 use postern_core::oauth::client::CALLBACKS;
 #[cfg(not(target_family = "wasm"))]
 use postern_core::oauth::flow::state_schema;
-use postern_core::upstream::validation::validate_later;
+use postern_core::upstream::validation::try_later;
 use postern_core::{Family, Platform};
 use web::html::{Action, connected, page};
 use web::{Anyone, Head, Html, Public, Query, QueryParams, Redirect};
@@ -106,7 +106,7 @@ async fn end(platform: &Platform, returned: &Parameters, head: &Head, default: &
     };
     let Finished { integration, owner, return_url } = finished;
     // The upstream may list its tools only to connected users.
-    validate_later(platform, integration, owner);
+    try_later(platform, integration, owner);
     Ok(Redirect::To(return_url.unwrap_or_else(|| default.to_owned())))
 }
 

@@ -5,13 +5,11 @@
 
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::Platform;
 use crate::auth::Caller;
 use crate::model::entry::Kind;
 use crate::policy::authorize;
-use crate::store::entries::{self, CONNECT, Listed, Offer, Wanted};
+use crate::store::entries::{self, CONNECT, Listed, Offer, Place, Wanted};
 use kernel::Result;
 use kernel::memory::{FRESH, Family, Topic};
 use mcp::message::raw;
@@ -108,12 +106,6 @@ impl Family for OwnPages {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Place {
-    slug: String,
-    name: String,
-}
-
 /// Returns the page of `scope` after `cursor`, with the tools that `caller` may use. Fails if this list did not
 /// return the cursor.
 pub async fn list(
@@ -151,15 +143,14 @@ async fn render(platform: &Platform, caller: &Caller, scope: &Scope, cursor: Opt
     };
     let mut place = match (cursor, scope) {
         (Some(cursor), _) => paging::decode(&platform.settings.keys, &purpose, cursor)?,
-        (None, Scope::All) => Place { slug: String::new(), name: String::new() },
-        (None, Scope::One(slug)) => Place { slug: slug.clone(), name: String::new() },
+        (None, Scope::All) => Place::before(""),
+        (None, Scope::One(slug)) => Place::before(slug),
     };
     let mut page = Page { tools: "[".to_owned(), next_cursor: None, is_own: false };
     let mut shown = 0;
     for _ in 0..MOST_READS {
-        let after = (place.slug.as_str(), place.name.as_str());
         let viewer = caller.subject.as_str();
-        let wanted = Wanted { kind: Kind::Tool, after, viewer, limit: PAGE, bytes: PAGE_BYTES };
+        let wanted = Wanted { kind: Kind::Tool, after: &place, viewer, limit: PAGE, bytes: PAGE_BYTES };
         let read = match scope {
             Scope::All => entries::page(platform, wanted).await?,
             Scope::One(_) => entries::page_of(platform, wanted).await?,
@@ -168,8 +159,7 @@ async fn render(platform: &Platform, caller: &Caller, scope: &Scope, cursor: Opt
         let is_last = read.len() < PAGE as usize && !was_cut;
         let mut is_full = false;
         for offer in read {
-            let (slug, name) = offer.place();
-            place = Place { slug: slug.to_owned(), name: name.to_owned() };
+            place = offer.place();
             page.is_own |= matches!(offer, Offer::Unconnected { .. });
             if let Some(tool) = tool(platform, caller, offer).filter(|tool| is_offered(caller, scope, tool)) {
                 push(&mut page.tools, scope, &tool);
@@ -216,7 +206,7 @@ fn connect_tool(slug: String, title: &str) -> Listed {
         "inputSchema": { "type": "object", "properties": {}, "additionalProperties": false },
         "annotations": { "readOnlyHint": true, "openWorldHint": false },
     }));
-    Listed { slug, name: CONNECT.to_owned(), definition: definition.get().to_owned() }
+    Listed { slug, name: CONNECT.to_owned(), definition: definition.get().to_owned(), position: 0 }
 }
 
 fn is_offered(caller: &Caller, scope: &Scope, tool: &Listed) -> bool {
@@ -259,8 +249,12 @@ mod tests {
 
     #[test]
     fn the_exposed_name_becomes_the_first_member_of_a_definition() {
-        let tool =
-            Listed { slug: "v".into(), name: "t\"".into(), definition: r#"{"inputSchema":{}}"#.into() };
+        let tool = Listed {
+            slug: "v".into(),
+            name: "t\"".into(),
+            definition: r#"{"inputSchema":{}}"#.into(),
+            position: 0,
+        };
         let mut tools = String::from("[");
         push(&mut tools, &Scope::All, &tool);
         push(&mut tools, &Scope::One("v".into()), &tool);

@@ -228,3 +228,31 @@ async fn the_migration_knows_the_origin_of_every_url() {
         assert_eq!(origin, origin_of(&url), "{url}");
     }
 }
+
+#[tokio::test]
+async fn the_tools_of_one_integration_are_listed_in_its_upstreams_order_over_all_pages() {
+    let app = app(&[]);
+    let stub = Stub::start(stub_upstream::Options { extra_tools: 600, ..Default::default() }).unwrap();
+    crate::common::register(&app, "Ordered", &stub.url("/modern")).await;
+    for (path, prefix) in [("/integrations/ordered/mcp", ""), ("/mcp", "ordered__")] {
+        let mut names: Vec<String> = Vec::new();
+        let mut params = json!({});
+        loop {
+            let page = last(&modern(&app, &app.admin, path, "tools/list", params).await)["result"].clone();
+            let tools = page["tools"].as_array().unwrap();
+            names.extend(tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()));
+            match page.get("nextCursor") {
+                Some(cursor) => params = json!({ "cursor": cursor }),
+                None => break,
+            }
+        }
+        let real = ["echo", "add", "slow_progress", "gated_progress", "fail", "protocol_error", "mirrored"];
+        let expected: Vec<String> = real
+            .iter()
+            .map(ToString::to_string)
+            .chain((0..600).map(|number| format!("tool_{number:03}")))
+            .map(|name| format!("{prefix}{name}"))
+            .collect();
+        assert_eq!(names, expected, "{path}");
+    }
+}

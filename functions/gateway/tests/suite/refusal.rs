@@ -3,16 +3,21 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use http::Method;
+use kernel::net::SafeUrl;
 use kernel::secret::Secret;
 use native::App;
+use postern_core::client::CallError;
 use postern_core::model::oauth_client::{AuthMethod, OauthClient};
+use postern_core::model::target::{Transport, Upstream};
 use postern_core::model::token_set::TokenSet;
 use postern_core::oauth::refresh::renewed;
 use postern_core::store::credentials::{TokenTimes, put_tokens, resolve, wanted_scope};
 use postern_core::store::integrations as integrations_store;
+use postern_core::upstream::dial::{WithoutCredential, dial};
 use postern_core::vault::seal_tokens;
 use serde_json::{Value, json};
 
@@ -94,6 +99,30 @@ async fn validate(app: &App, id: &str) -> (String, String, bool) {
     )
 }
 
+/// Makes an exchange with the owner's credential that the upstream refuses with 403 and this challenge. Returns why there
+/// is no token for it.
+async fn refused(app: &App, id: &str, challenge: &str) -> String {
+    let found = integrations_store::find(&app.platform, OWNER, id).await.unwrap().expect("registered");
+    let upstream = Upstream {
+        integration_id: found.id.clone(),
+        slug: found.slug.clone(),
+        url: SafeUrl::parse(&found.content.url, app.platform.settings.net)
+            .expect("a URL that may be dialled"),
+        era: None,
+        transport: Transport::Http,
+        protocol_version: None,
+        auth_mode: found.content.auth_mode,
+        headers: None,
+        needs_reauth: false,
+        credential: resolve(&app.platform, id, OWNER).await.unwrap(),
+    };
+    let exchange = async |_: &Upstream| -> Result<(), CallError> {
+        Err(CallError::AuthorizationRequired { status: 403, challenge: Some(challenge.to_owned()) })
+    };
+    let made = dial(&app.platform, OWNER, Rc::new(upstream), WithoutCredential::Stop, exchange).await;
+    format!("{:?}", made.err().expect("no token"))
+}
+
 fn app() -> App {
     App::new(integrations::families(), &[])
 }
@@ -106,8 +135,8 @@ async fn a_token_that_is_refused_ends_the_connection_and_not_the_integration() {
     let (status, message, is_connected) = validate(&app, &id).await;
     assert_eq!(status, "valid", "{message}");
     assert_eq!(
-        message,
-        "reachable, authorization required: the connection has ended and has to be made again"
+        message, "reachable, authorization required: its tools are read once a user has connected",
+        "how the integration is, is asked without the user's token"
     );
     assert!(!is_connected);
 }
@@ -127,26 +156,24 @@ async fn a_refused_former_token_does_not_end_a_newer_connection() {
 
 #[tokio::test]
 async fn more_rights_are_asked_for_a_bounded_number_of_times() {
-    const MORE: &str = "reachable, authorization required: the upstream wants more rights than were granted";
+    const MORE: &str = "Connect(\"the upstream wants more rights than were granted\")";
     let (app, upstream) = (app(), Refusing::start());
     let id = connected(&app, &upstream.url).await;
-    upstream.answers(403, "Bearer error=\"insufficient_scope\", scope=\"write\"");
+    let challenge = "Bearer error=\"insufficient_scope\", scope=\"write\"";
     for attempt in 1..=3 {
-        let found = validate(&app, &id).await;
-        assert_eq!(found, ("valid".to_owned(), MORE.to_owned(), true), "attempt {attempt}");
+        assert_eq!(refused(&app, &id, challenge).await, MORE, "attempt {attempt}");
         let wanted = wanted_scope(&app.platform, &id, OWNER).await.unwrap();
         assert_eq!(wanted.as_deref(), Some("read write"));
         // The user consents again and is granted the same scope, so the upstream asks for more again.
         grant(&app, &id).await;
     }
-    let (status, message, _) = validate(&app, &id).await;
     assert_eq!(
-        (status.as_str(), message.as_str()),
-        ("invalid", "the upstream keeps asking for more rights than it is granted")
+        refused(&app, &id, challenge).await,
+        "Failed(\"the upstream keeps asking for more rights than it is granted\")"
     );
     // A challenge for another scope is counted from zero.
-    upstream.answers(403, "Bearer error=\"insufficient_scope\", scope=\"admin\"");
-    assert_eq!(validate(&app, &id).await.1, MORE);
+    let challenge = "Bearer error=\"insufficient_scope\", scope=\"admin\"";
+    assert_eq!(refused(&app, &id, challenge).await, MORE);
     assert_eq!(wanted_scope(&app.platform, &id, OWNER).await.unwrap().as_deref(), Some("admin read"));
 }
 

@@ -36,7 +36,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .error(404, "No such integration is installed.")
         .get("/{id}/tools", tools)
         .summary("listInstalledTools", "List an installed integration's tools")
-        .description("Those that are approved, also while it is stopped.")
+        .description("Those that are approved, in the upstream's own order, also while it is stopped.")
         .returns("All of them.")
         .error(400, "`id` cannot be a slug.")
         .error(404, "No such integration is installed.")
@@ -162,7 +162,7 @@ struct ToolLine {
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = InstalledTools, description = "The tools of an installed integration.")]
 struct ToolList {
-    /// By name.
+    /// In the upstream's own order.
     tools: Vec<ToolLine>,
 }
 

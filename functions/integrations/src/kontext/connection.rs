@@ -16,7 +16,7 @@ use postern_core::model::integration::{AuthMode, Integration, IntegrationId};
 use postern_core::oauth::disconnect::disconnect;
 use postern_core::policy::authorize_connection;
 use postern_core::store::credentials;
-use postern_core::upstream::validation::validate_later;
+use postern_core::upstream::validation::try_later;
 use postern_core::{Family, Platform, vault};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -30,7 +30,9 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .post("/{id}/connection", add)
         .summary("addConnection", "Store the caller's own credential")
         .description(
-            "Open to every caller who may use the integration, but for service accounts. Replaces a former one.",
+            "Open to every caller who may use the integration, but for service accounts. Replaces a former one. The \
+             upstream is asked after the answer: a credential that it refuses is no connection, and says nothing about \
+             the integration.",
         )
         .returns("Stored.")
         .error(
@@ -40,7 +42,7 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .error(404, "No such integration, or one that the caller may not use.")
         .error(409, "The integration was changed meanwhile: try again.")
         .get("/{id}/connection", get)
-        .summary("getConnection", "Whether the caller has a credential stored")
+        .summary("getConnection", "Whether the caller has a credential that can be used")
         .returns("The connection, also where there is none.")
         .error(404, "No such integration, or one that the caller may not use.")
         .delete("/{id}/connection", revoke)
@@ -96,7 +98,7 @@ async fn add(
     let stored = load(platform, &user, id).await?;
     let body = OneConnection::of(&stored);
     // An upstream may list its tools only to a user, so this credential may be the first that can read them.
-    validate_later(platform, stored, user.subject.clone());
+    try_later(platform, stored, user.subject.clone());
     Ok(Created { body, location: None })
 }
 

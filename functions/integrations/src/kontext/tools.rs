@@ -21,7 +21,8 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .get("/{id}/tools", list)
         .summary("listTools", "List an integration's tools for review")
         .description(
-            "In order of discovery, each with its approved definition and with what the upstream changed since. \
+            "In the upstream's own order, each with its approved definition and with what the upstream changed since. \
+             `status=changed` also lists approved tools of which a user's account was shown another definition. \
              A page may have fewer tools than `limit`, as large definitions fill it.",
         )
         .returns("A page of them.")
@@ -29,13 +30,14 @@ pub(super) fn routes(family: Family<ApiKeys>) -> Family<ApiKeys> {
         .error(404, "No such integration.")
         .post("/{id}/tools/{tool}/approve", approve)
         .summary("approveTool", "Approve a tool as it is now")
-        .description("What the last probe found is offered from now on. A tool that is gone is forgotten.")
+        .description("What the last probe found is offered from now on. For an approved tool that is `found`, if it has one. A tool that is gone is forgotten.")
         .returns("The tool as it stands now.")
         .error(404, "No such integration, or no such tool.")
         .error(409, "The tool was changed meanwhile: look at it again.")
         .post("/{id}/tools/{tool}/reject", reject)
         .summary("rejectTool", "Reject a tool as it is now")
-        .description("It stays out of lists and calls until its upstream changes it again.")
+        .description("It stays out of lists and calls until its upstream changes it again. For an approved tool with a `found` \
+             definition only that definition is rejected, and the tool stays approved.")
         .returns("The tool as it stands now.")
         .error(404, "No such integration, or no such tool.")
         .error(409, "The tool is gone, or was changed meanwhile: look at it again.")
@@ -90,7 +92,7 @@ async fn list(
         entries::review(platform, Kind::Tool, &integration.id, status, after.as_ref(), page.limit + 1)
             .await?;
     let limit = fitting(&found, page.limit as usize);
-    let place = |last: &Reviewed| Keyset { created_at: last.first_seen_at.millis(), id: last.id.clone() };
+    let place = |last: &Reviewed| Keyset { created_at: last.position, id: last.id.clone() };
     let Page { rows, next } = Page::cut(keys, &list, found, limit, place)?;
     let items = rows.into_iter().map(ToolView::of).collect::<Result<_>>()?;
     Ok(Json(ToolPage { items, next_cursor: next }))
@@ -115,7 +117,7 @@ async fn approve(
     Path(tool): Path<ToolId>,
 ) -> Result<Json<OneTool>> {
     let (integration, tool) = find(platform, &admin, id, &tool).await?;
-    let is_settled = tool.status == Status::Approved;
+    let is_settled = tool.status == Status::Approved && tool.found.is_none();
     if !is_settled && !entries::approve(platform, &integration, &tool).await? {
         return Err(changed());
     }

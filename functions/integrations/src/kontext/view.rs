@@ -173,7 +173,8 @@ impl OneOauth {
 pub(crate) enum ConnectionStatus {
     /// The caller has a credential that can be used.
     Connected,
-    /// The caller has no credential, or one whose grant has ended at the provider.
+    /// The caller has no credential, or one that is of no use any more: its grant has ended at the provider, or the
+    /// upstream refused the token.
     Disconnected,
 }
 
@@ -194,7 +195,7 @@ pub(crate) struct ConnectionView {
 
 impl From<Option<Connection>> for ConnectionView {
     fn from(connection: Option<Connection>) -> Self {
-        // A credential whose grant the provider no longer honours is no connection.
+        // A credential that is not accepted any more is no connection.
         let connection = connection.filter(|connection| !connection.needs_reauth);
         let status =
             if connection.is_some() { ConnectionStatus::Connected } else { ConnectionStatus::Disconnected };
@@ -236,7 +237,8 @@ pub(crate) struct ToolView {
     /// The approved definition; of a tool that was never approved the one found.
     #[schema(value_type = Object)]
     definition: Box<RawValue>,
-    /// What the upstream has now, where that is something else.
+    /// What the upstream has now, where that is something else. With the status `approved`: what one user's account was
+    /// shown, while agents are offered `definition`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>, nullable = false)]
     found: Option<Box<RawValue>>,
@@ -341,7 +343,7 @@ pub(crate) struct OneTool {
 #[serde(rename_all = "camelCase")]
 #[schema(description = "A page of tools.")]
 pub(crate) struct ToolPage {
-    /// In order of discovery.
+    /// In the upstream's own order.
     pub(crate) items: Vec<ToolView>,
     /// The `cursor` of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -221,6 +221,45 @@ async fn what_was_approved_at_one_server_is_offered_at_another_only_once_it_was_
 }
 
 #[tokio::test]
+async fn a_users_wrong_token_says_nothing_about_the_integration() {
+    let app = app();
+    let stub =
+        Stub::start(Options { require_bearer: Some("right".to_owned()), ..Options::default() }).unwrap();
+    let body = json!({ "name": "Theirs", "url": stub.url("/modern"), "authMode": "user_token" });
+    let id = create(&app, body).await;
+    let before = integration(&app, &id).await;
+    assert_eq!(before["validationStatus"], "valid", "{before}");
+    let (ann, bob) = (app.key("ann", &["user"], None).await, app.key("bob", &["user"], None).await);
+    let root = app.key("root", &["admin"], None).await;
+    let by_root = async |path: &str| app.send(Method::GET, path, &[("x-api-key", &root)], "").await.json();
+    connect(&app, &ann, &id, "right").await;
+    assert!(is_connected(&app, &ann, &id).await);
+    let known = by_root(&format!("{BASE}/{id}")).await;
+    for attempt in 1..=3 {
+        connect(&app, &bob, &id, &format!("wrong-{attempt}")).await;
+        assert!(!is_connected(&app, &bob, &id).await, "attempt {attempt}");
+        assert_eq!(by_root(&format!("{BASE}/{id}")).await, known, "attempt {attempt}");
+        let status = by_root("/integrations/theirs/status").await;
+        assert_eq!((&status["status"], status.get("last_error")), (&json!("running"), None), "{status}");
+    }
+    assert!(is_connected(&app, &ann, &id).await, "another user's connection is not touched");
+    connect(&app, &bob, &id, "right").await;
+    assert!(is_connected(&app, &bob, &id).await);
+}
+
+#[tokio::test]
+async fn the_organizations_credential_decides_how_the_integration_is() {
+    let app = app();
+    let stub =
+        Stub::start(Options { require_bearer: Some("right".to_owned()), ..Options::default() }).unwrap();
+    let body = json!({ "name": "Org", "url": stub.url("/modern"), "authMode": "server_token", "serverToken": "wrong" });
+    let id = create(&app, body).await;
+    assert_eq!(integration(&app, &id).await["validationStatus"], "invalid");
+    patched(&app, &id, json!({ "serverToken": "right" })).await;
+    assert_eq!(integration(&app, &id).await["validationStatus"], "valid");
+}
+
+#[tokio::test]
 async fn users_credentials_go_when_the_organization_becomes_the_client() {
     let app = app();
     let id =

@@ -9,6 +9,7 @@
     reason = "a test may panic, also in the functions that it calls"
 )]
 
+mod accounts;
 mod anonymous;
 mod credentials;
 mod directory;

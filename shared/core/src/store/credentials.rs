@@ -99,13 +99,26 @@ pub(super) fn put_statement(
         .bind(credential.origin.as_deref())
 }
 
-/// Marks a credential that was given for another origin than its integration has: its owner has to give a new one.
+/// Marks a credential that its upstream refused, or that was given for another origin: its owner has to give a new one.
 /// Changes nothing if the credential has been replaced since it was read.
 pub async fn mark_refused(platform: &Platform, seen: &SealedCredential) -> Result<()> {
     let statement = Statement::new(
         "-- credentials.mark_refused
         UPDATE credentials SET status = 'needs_reauth', refresh_at = NULL, lease_until = 0, updated_at = ?3 /* now */
         WHERE id = ?1 /* id */ AND sealed = ?2 /* seen */ AND status = 'active'",
+    );
+    let statement = statement.bind(seen.id.as_str()).bind(seen.sealed.as_str()).bind(platform.now());
+    platform.sql.execute(statement).await?;
+    platform.forget_credentials();
+    Ok(())
+}
+
+/// Takes back [`mark_refused`]: the upstream accepted the token after all.
+pub async fn mark_accepted(platform: &Platform, seen: &SealedCredential) -> Result<()> {
+    let statement = Statement::new(
+        "-- credentials.mark_accepted
+        UPDATE credentials SET status = 'active', updated_at = ?3 /* now */
+        WHERE id = ?1 /* id */ AND sealed = ?2 /* seen */ AND status = 'needs_reauth' AND kind <> 'oauth'",
     );
     let statement = statement.bind(seen.id.as_str()).bind(seen.sealed.as_str()).bind(platform.now());
     platform.sql.execute(statement).await?;

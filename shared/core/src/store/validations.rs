@@ -1,6 +1,9 @@
 //! What a probe writes: the validation columns of `integrations` and, in the same batch, the catalogue in
 //! `catalogue_entries`.
 //!
+//! Probes with the organization's credential, or without one, decide what everybody sees. A probe with one user's
+//! credential (`record_seen_by_user`) fills an empty catalogue; after that it only leaves entries for review.
+//!
 //! Scheduling: `next_validation_at` says when an integration is due, `validation_lease_until` until when a tick of
 //! the job `validate` has claimed the integration. A tick claims integrations in one statement, so two ticks never
 //! hold the same one. If a tick dies, its integrations are due again when the lease ends.
@@ -79,6 +82,14 @@ macro_rules! still_newest {
     };
 }
 
+/// The condition that the organization has no credential for the integration.
+macro_rules! no_organization_credential {
+    () => {
+        " NOT EXISTS (SELECT 1 FROM credentials WHERE integration_id = ?1 /* integration */ AND owner = 'organization')"
+    };
+}
+use no_organization_credential;
+
 /// Binds `?1` to `?4`, which are the same in every statement that records a probe.
 fn bound(statement: Statement, probed: Probed<'_>, now: Timestamp) -> Statement {
     statement.bind(probed.id).bind(probed.url).bind(now).bind(probed.began_at)
@@ -98,6 +109,32 @@ pub async fn record_valid(platform: &Platform, probed: Probed<'_>, found: &Found
         batch.extend(catalogue::replace(probed, now, found.tools)?);
         platform.sql.batch(batch).await?;
     }
+    platform.forget_integrations();
+    Ok(())
+}
+
+/// Records a successful probe with one user's credential, and for review what it found new or changed. Records nothing
+/// if the organization has a credential: that one's probes say how the integration is.
+pub async fn record_seen_by_user(platform: &Platform, probed: Probed<'_>, found: &Found<'_>) -> Result<()> {
+    let now = platform.now();
+    let statement = Statement::new(concat!(
+        "-- validations.record_seen_by_user
+        UPDATE integrations
+        SET era = ?5 /* era */, protocol_version = ?6 /* version */, transport = ?7 /* transport */,
+            validation_status = 'valid', validation_message = ?8 /* message */, last_validated_at = ?4 /* began */,
+            consecutive_failures = 0, catalogue_hash = coalesce(catalogue_hash, 'seen by a user')",
+        still_newest!(),
+        " AND",
+        no_organization_credential!()
+    ));
+    let seen = bound(statement, probed, now)
+        .bind(found.era.as_str())
+        .bind(found.protocol_version)
+        .bind(found.transport.as_str())
+        .bind(found.message);
+    let mut batch = vec![seen];
+    batch.extend(catalogue::propose(probed, now, found.tools)?);
+    platform.sql.batch(batch).await?;
     platform.forget_integrations();
     Ok(())
 }

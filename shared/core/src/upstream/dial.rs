@@ -2,7 +2,8 @@
 //!
 //! (1) The credential is checked, and renewed if it would expire during the exchange: one that was given for another
 //! origin is not presented; (2) the exchange is made; (3) if the upstream refuses the token, the token is renewed and the
-//! exchange is made once more, since a refused request never ran.
+//! exchange is made once more, since a refused request never ran. Whether the upstream took a token that a user pasted is
+//! recorded with the token.
 
 use std::rc::Rc;
 
@@ -14,7 +15,7 @@ use crate::model::credential::{Kind, ORGANIZATION, SealedCredential};
 use crate::model::target::Upstream;
 use crate::oauth::refresh::{Stale, ended, usable};
 use crate::oauth::rejected_token::{NotReady, after_rejection};
-use crate::store::credentials::mark_refused;
+use crate::store::credentials::{mark_accepted, mark_refused};
 use crate::store::integrations;
 
 /// What [`dial`] does if an upstream needs a user's credential and there is none that could be presented.
@@ -55,6 +56,7 @@ pub async fn dial<T>(
     // (2)
     let outcome = exchange(&upstream).await;
     // (3)
+    record(platform, &upstream, outcome.as_ref().err()).await;
     let (Err(error), Some(credential)) = (&outcome, &upstream.credential) else {
         return Ok(Dialled { upstream, outcome });
     };
@@ -85,6 +87,25 @@ async fn moved(platform: &Platform, upstream: &Upstream) -> Option<NotReady> {
     } else {
         NotReady::Connect("you connected it at another server: connect it again")
     })
+}
+
+/// Marks a token that a user pasted if the upstream refused it, and takes the mark back if the upstream accepted it.
+/// An OAuth token is marked when its renewal fails; the organization's token says what it is by the validation status.
+async fn record(platform: &Platform, upstream: &Upstream, error: Option<&CallError>) {
+    let Some(credential) = &upstream.credential else { return };
+    if credential.kind == Kind::Oauth || credential.owner == ORGANIZATION {
+        return;
+    }
+    let recorded = match (error, upstream.needs_reauth) {
+        (Some(CallError::AuthorizationRequired { status: 401, .. }), false) => {
+            mark_refused(platform, credential).await
+        }
+        (None, true) => mark_accepted(platform, credential).await,
+        _ => return,
+    };
+    if let Err(error) = recorded {
+        log::error!("{}: {}", upstream.slug, error.report());
+    }
 }
 
 /// Returns `upstream` with a credential that lasts for an exchange. Fails if the credential's owner has to connect,

@@ -1,5 +1,9 @@
 //! Validates integrations: probes an integration's upstream and records the result. Used by the validate route, after a
-//! write, by start and restart, and by the scheduled job.
+//! write, by start and restart, by the scheduled job, and after a user connected.
+//!
+//! How an integration is follows from probes with the organization's credential or, if it has none, without one. A probe
+//! with one user's credential says something about that credential, and is recorded there; only its success says that the
+//! upstream is usable, and what it finds fills an empty catalogue or waits for a review.
 
 use std::rc::Rc;
 
@@ -10,7 +14,7 @@ use super::dial::{WithoutCredential, dial};
 use crate::Platform;
 use crate::client::CallError;
 use crate::client::probe::{Probe, probe};
-use crate::model::credential::SealedCredential;
+use crate::model::credential::{ORGANIZATION, SealedCredential};
 use crate::model::integration::{AuthMode, Category, Integration};
 use crate::model::oauth::OauthConfig;
 use crate::model::target::{Transport, Upstream};
@@ -18,7 +22,9 @@ use crate::oauth::refresh;
 use crate::oauth::rejected_token::NotReady;
 use crate::oauth::{OauthError, client_credentials, protected_resource};
 use crate::store::credentials;
-use crate::store::validations::{Found, Probed, record_invalid, record_reachable, record_valid};
+use crate::store::validations::{
+    Found, Probed, record_invalid, record_reachable, record_seen_by_user, record_valid,
+};
 use crate::vault::Unpresentable;
 use kernel::Result;
 use kernel::net::SafeUrl;
@@ -35,26 +41,116 @@ pub enum Verdict {
     CredentialsMissing(Vec<String>),
 }
 
-/// Probes with the credential that `owner` may use, and records the result. An unusable upstream is a verdict, not an
-/// error; an error means that nothing was recorded.
-pub async fn validate(platform: &Platform, integration: &Integration, owner: &str) -> Result<Verdict> {
-    validate_since(platform, integration, owner, platform.now()).await
+/// Probes for `asker`, and records the result. If users bring the credentials, the organization has none and `asker` has
+/// one, that one is tried first, because an upstream may show its tools only to users. An unusable upstream is a
+/// verdict, not an error; an error means that nothing was recorded.
+pub async fn validate(platform: &Platform, integration: &Integration, asker: &str) -> Result<Verdict> {
+    validate_since(platform, integration, asker, platform.now()).await
 }
 
 #[async_recursion(?Send)]
 async fn validate_since(
     platform: &Platform,
     integration: &Integration,
+    asker: &str,
+    began_at: Timestamp,
+) -> Result<Verdict> {
+    let has_users_only = integration.has_user_credentials() && !integration.has_organization_credential;
+    if has_users_only && try_connection(platform, integration, asker, began_at).await? {
+        return Ok(Verdict::Usable);
+    }
+    validate_shared(platform, integration, asker, began_at).await
+}
+
+/// Probes with the own credential of `owner`. Returns `true` if the upstream accepted it and what it showed was recorded,
+/// `false` also if there is none.
+#[async_recursion(?Send)]
+async fn try_connection(
+    platform: &Platform,
+    integration: &Integration,
     owner: &str,
+    began_at: Timestamp,
+) -> Result<bool> {
+    let content = &integration.content;
+    let is_proxied = content.category == Category::GatewayRemoteMcp;
+    let Some(url) = SafeUrl::parse(&content.url, platform.settings.net).ok().filter(|_| is_proxied) else {
+        return Ok(false);
+    };
+    let found = credentials::resolve(platform, &integration.id, owner).await?;
+    let Some(own) = found.filter(|found| found.owner == owner && owner != ORGANIZATION) else {
+        return Ok(false);
+    };
+    let upstream = upstream(integration, url, Some(own));
+    let probing = async |upstream: &Upstream| probe(platform, upstream).await;
+    let dialled = match dial(platform, owner, upstream, WithoutCredential::Stop, probing).await {
+        Ok(dialled) => dialled,
+        Err(reason) => {
+            log::info!("connection to {}: {reason:?}", integration.slug);
+            return Ok(false);
+        }
+    };
+    match dialled.outcome {
+        Ok(found) => {
+            if let Some(accepted) = &dialled.upstream.credential {
+                credentials::mark_accepted(platform, accepted).await?;
+            }
+            let message = describe(&found);
+            record_seen_by_user(platform, probed(integration, began_at), &as_found(&found, &message)).await?;
+            Ok(true)
+        }
+        Err(CallError::Internal(error)) => Err(error),
+        Err(error) => {
+            log::info!("connection to {}: {error}", integration.slug);
+            Ok(false)
+        }
+    }
+}
+
+fn probed(integration: &Integration, began_at: Timestamp) -> Probed<'_> {
+    Probed {
+        id: &integration.id,
+        url: &integration.content.url,
+        catalogue_hash: integration.catalogue_hash.as_deref(),
+        began_at,
+    }
+}
+
+/// Returns the integration's upstream, of which nothing is known yet.
+fn upstream(integration: &Integration, url: SafeUrl, credential: Option<SealedCredential>) -> Rc<Upstream> {
+    Rc::new(Upstream {
+        integration_id: integration.id.clone(),
+        slug: integration.slug.clone(),
+        url,
+        era: None,
+        transport: Transport::Http,
+        protocol_version: None,
+        auth_mode: integration.content.auth_mode,
+        headers: integration.content.headers.clone(),
+        needs_reauth: false,
+        credential,
+    })
+}
+
+fn as_found<'a>(probe: &'a Probe, message: &'a str) -> Found<'a> {
+    Found {
+        era: probe.era,
+        transport: probe.transport,
+        protocol_version: &probe.protocol_version,
+        tools: &probe.tools,
+        message,
+    }
+}
+
+/// Probes with the organization's credential, or without one, and records the result.
+#[async_recursion(?Send)]
+async fn validate_shared(
+    platform: &Platform,
+    integration: &Integration,
+    asker: &str,
     began_at: Timestamp,
 ) -> Result<Verdict> {
     let content = &integration.content;
-    let probed = Probed {
-        id: &integration.id,
-        url: &content.url,
-        catalogue_hash: integration.catalogue_hash.as_deref(),
-        began_at,
-    };
+    let probed = probed(integration, began_at);
     let url = match SafeUrl::parse(&content.url, platform.settings.net) {
         Ok(url) => url,
         Err(refused) => return unusable(platform, probed, refused.to_string()).await,
@@ -63,24 +159,13 @@ async fn validate_since(
         record_reachable(platform, probed, "credentials only: the endpoint is not dialled").await?;
         return Ok(Verdict::Usable);
     }
-    let credential = match credential(platform, integration, owner).await? {
+    let credential = match credential(platform, integration, asker).await? {
         Ok(credential) => credential,
         Err(reason) => return unusable(platform, probed, reason).await,
     };
-    let upstream = Rc::new(Upstream {
-        integration_id: integration.id.clone(),
-        slug: integration.slug.clone(),
-        url,
-        era: None,
-        transport: Transport::Http,
-        protocol_version: None,
-        auth_mode: content.auth_mode,
-        headers: content.headers.clone(),
-        needs_reauth: false,
-        credential,
-    });
+    let upstream = upstream(integration, url, credential);
     let probing = async |upstream: &Upstream| probe(platform, upstream).await;
-    let dialled = match dial(platform, owner, upstream, WithoutCredential::Ask, probing).await {
+    let dialled = match dial(platform, ORGANIZATION, upstream, WithoutCredential::Ask, probing).await {
         Err(NotReady::Connect(reason)) => return not_connected(platform, probed, reason).await,
         Err(NotReady::Failed(reason)) => return unusable(platform, probed, reason).await,
         Ok(dialled) => dialled,
@@ -88,31 +173,24 @@ async fn validate_since(
     match dialled.outcome {
         Ok(found) => {
             let message = describe(&found);
-            let found = Found {
-                era: found.era,
-                transport: found.transport,
-                protocol_version: &found.protocol_version,
-                tools: &found.tools,
-                message: &message,
-            };
-            record_valid(platform, probed, &found).await?;
+            record_valid(platform, probed, &as_found(&found, &message)).await?;
             Ok(Verdict::Usable)
         }
         Err(error) => failed(platform, probed, &dialled.upstream, error).await,
     }
 }
 
-/// Returns the credential to probe with; the inner error says why there is none. If the organization is the OAuth
+/// Returns the organization's credential, if there is one; the inner error says why there is none. If the organization is the OAuth
 /// client itself (grant `client_credentials`) and has no valid token, a token is acquired here.
 async fn credential(
     platform: &Platform,
     integration: &Integration,
-    owner: &str,
+    asker: &str,
 ) -> Result<Result<Option<SealedCredential>, String>> {
     if integration.content.auth_mode == AuthMode::None {
         return Ok(Ok(None));
     }
-    let found = credentials::resolve(platform, &integration.id, owner).await?;
+    let found = credentials::of_organization(platform, &integration.id).await?;
     if !integration.content.oauth.as_ref().is_some_and(OauthConfig::is_client_credentials) {
         return Ok(Ok(found));
     }
@@ -121,7 +199,7 @@ async fn credential(
     {
         return Ok(Ok(Some(fresh)));
     }
-    match client_credentials::acquire(platform, integration, owner).await {
+    match client_credentials::acquire(platform, integration, asker).await {
         Ok(()) => Ok(Ok(credentials::of_organization(platform, &integration.id).await?)),
         Err(OauthError::Internal(error)) => Err(error),
         Err(error) => Ok(Err(error.to_string())),
@@ -130,11 +208,26 @@ async fn credential(
 
 /// Validates after the response was sent; a failure is logged. The probe counts as begun now, so that a validation
 /// which a client requests after this response counts as the later one.
-pub fn validate_later(platform: &Platform, integration: Integration, owner: String) {
+pub fn validate_later(platform: &Platform, integration: Integration, asker: String) {
     let (later, began_at) = (platform.clone(), platform.now());
     let probe = async move {
-        if let Err(error) = validate_since(&later, &integration, &owner, began_at).await {
+        if let Err(error) = validate_since(&later, &integration, &asker, began_at).await {
             log::error!("validation of {}: {}", integration.slug, error.report());
+        }
+    };
+    platform.background.spawn(probe.boxed_local());
+}
+
+/// Tries the new credential of `owner` after the response was sent: the organization's as in [`validate_later`], a
+/// user's without asking how the integration is.
+pub fn try_later(platform: &Platform, integration: Integration, owner: String) {
+    if owner == ORGANIZATION {
+        return validate_later(platform, integration, owner);
+    }
+    let (later, began_at) = (platform.clone(), platform.now());
+    let probe = async move {
+        if let Err(error) = try_connection(&later, &integration, &owner, began_at).await {
+            log::error!("connection to {}: {}", integration.slug, error.report());
         }
     };
     platform.background.spawn(probe.boxed_local());
@@ -190,8 +283,8 @@ fn waiting_for(mode: AuthMode, has_metadata: bool) -> Option<&'static str> {
     }
 }
 
-/// Records that the upstream is reachable but this owner's credential cannot be used any more: the owner has to connect
-/// again.
+/// Records that the upstream is reachable but the organization's credential cannot be used any more: somebody has to
+/// connect it again.
 async fn not_connected(platform: &Platform, probed: Probed<'_>, reason: &str) -> Result<Verdict> {
     let message = format!("reachable, authorization required: {reason}");
     record_reachable(platform, probed, &message).await?;

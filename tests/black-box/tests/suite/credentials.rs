@@ -1,9 +1,9 @@
-//! Credentials when an integration moves to another server.
+//! Credentials when something changes: an integration that moves to another server, and users whose tokens are wrong.
 
 use anyhow::{Result, ensure};
-use black_box::api::Api;
-use serde_json::json;
-use stub_upstream::Stub;
+use black_box::{Upstream, api::Api};
+use serde_json::{Value, json};
+use stub_upstream::{Options, Stub};
 
 use crate::{
     agent_by_hand::{Agent, Modern},
@@ -68,4 +68,46 @@ async fn a_new_server_does_not_get_the_credentials_of_the_former_one() -> Result
         Ok(was_sent(&new, "second-of-the-organization").then_some(()))
     })
     .await
+}
+
+/// Three wrong tokens of one user: that user's connection is of no use, and nothing else changes in either dialect.
+#[tokio::test]
+async fn wrong_tokens_of_one_user_say_nothing_about_the_integration() -> Result<()> {
+    let postern = fixtures::postern_with(registry::settings()?).await?;
+    let stub = Upstream::stub(Options { require_bearer: Some("right".into()), ..Options::default() })?;
+    let body = json!({"name": "Theirs", "url": stub.url("/modern"), "authMode": "user_token"});
+    let integration = postern.register_with(body).await?;
+    let (admin, connection) = (postern.admin()?, path(&integration.id, "connection"));
+    let ada = postern.caller(&postern.insert_key("ada", &["developer"], None).await?)?;
+    let bob = postern.caller(&postern.insert_key("bob", &["developer"], None).await?)?;
+    ada.post(&connection, &json!({"token": "right"})).await?.expect(201)?;
+    black_box::eventually("the tools are known", async || {
+        let tools = admin.get(&format!("/integrations/{}/tools", integration.slug)).await?;
+        Ok((tools.status == 200 && tools.json()?["tools"].as_array().is_some_and(|tools| tools.len() == 7))
+            .then_some(()))
+    })
+    .await?;
+    let views = async || -> Result<(Value, Value)> {
+        let kontext = postern.integration(&integration.id).await?.object;
+        let mut hoziron =
+            admin.get(&format!("/integrations/{}/status", integration.slug)).await?.expect(200)?;
+        hoziron["uptime_secs"] = Value::Null;
+        Ok((kontext, hoziron))
+    };
+    let before = views().await?;
+    ensure!(before.0["validationStatus"] == "valid" && before.1["status"] == "running", "{before:?}");
+    for attempt in 1..=3 {
+        bob.post(&connection, &json!({"token": format!("wrong-{attempt}")})).await?.expect(201)?;
+        black_box::eventually("the connection is of no use", async || {
+            Ok((!is_connected(&bob, &integration.id).await?).then_some(()))
+        })
+        .await?;
+        let now = views().await?;
+        ensure!(now == before, "attempt {attempt}: {before:?}, then {now:?}");
+    }
+    ensure!(is_connected(&ada, &integration.id).await?, "another user's connection was touched");
+    registry::echo(&ada, &integration.slug, "still").await?;
+    bob.post(&connection, &json!({"token": "right"})).await?.expect(201)?;
+    ensure!(is_connected(&bob, &integration.id).await?);
+    Ok(())
 }

@@ -91,7 +91,9 @@ impl World {
         })
         .await?;
         let hoziron = Hoziron::of(&self.postern)?;
-        ensure!(hoziron.tools(&self.integration.slug).await? == expected);
+        let mut tools = hoziron.tools(&self.integration.slug).await?;
+        tools.sort_unstable();
+        ensure!(tools == expected, "{tools:?}");
         ensure!(hoziron.status(&self.integration.slug).await?["tools_count"] == expected.len());
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! Real MCP servers through the whole life of an integration in the Hoziron dialect: installed, started, listed,
 //! called, stopped, restarted, removed.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result, ensure};
 use black_box::{Upstream, mcp};
 use serde_json::{Value, json};
@@ -27,7 +29,7 @@ async fn whole_life(id: &str, upstream: &Upstream, call: Call) -> Result<()> {
         .install_probed(json!({"source": {"url": upstream.url(), "name": id}, "id": id}), tools.len())
         .await?;
     ensure!(
-        client.tools(id).await?.iter().eq(&tools),
+        client.tools(id).await?.into_iter().collect::<BTreeSet<_>>() == tools,
         "the catalogue differs from the upstream before the start"
     );
     ensure!(fixtures::modern_tools(&admin, "/mcp").await?.is_empty(), "tools are offered before the start");

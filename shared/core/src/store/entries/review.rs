@@ -18,6 +18,8 @@ pub struct Reviewed {
     pub definition: String,
     /// The definition that the last probe found, if it differs from `definition`.
     pub found: Option<String>,
+    /// The entry's place in the upstream's own list.
+    pub position: i64,
     /// When a probe first found the entry.
     pub first_seen_at: Timestamp,
     /// When the last probe that found the entry was recorded; a probe that finds nothing changed in the whole catalogue is
@@ -31,13 +33,14 @@ pub struct Reviewed {
 
 macro_rules! columns {
     () => {
-        "t.id, t.name, t.status, t.definition, t.found_definition, t.first_seen_at, t.last_seen_at, t.changed_at,
+        "t.id, t.name, t.status, t.definition, t.found_definition, t.position, t.first_seen_at, t.last_seen_at, t.changed_at,
          t.approved_at"
     };
 }
 
-/// Returns at most `limit` entries of a live integration in order of discovery, after `after`: those with this
-/// `status`, or all.
+/// Returns at most `limit` entries of a live integration in the upstream's order, after `after`, whose time is a
+/// position: those with this `status`, or all. To the changed ones belong approved entries of which a user's account
+/// was shown another definition.
 pub async fn review(
     platform: &Platform,
     kind: Kind,
@@ -51,15 +54,15 @@ pub async fn review(
         SELECT ",
         columns!(),
         " FROM catalogue_entries t JOIN integrations i ON i.id = t.integration_id AND t.kind = ?6 /* kind */
-        WHERE i.id = ?1 /* integration */ AND i.archived_at IS NULL AND (?2 /* status */ IS NULL OR t.status = ?2)
-          AND (t.first_seen_at, t.id) > (?3 /* first_seen_at */, ?4 /* id */)
-        ORDER BY t.first_seen_at, t.id LIMIT ?5 /* limit */"
+        WHERE i.id = ?1 /* integration */ AND i.archived_at IS NULL AND (?2 /* status */ IS NULL OR t.status = ?2 OR ?2 = 'changed' AND t.status = 'approved' AND t.found_hash IS NOT NULL)
+          AND (t.position, t.id) > (?3 /* position */, ?4 /* id */)
+        ORDER BY t.position, t.id LIMIT ?5 /* limit */"
     ));
-    let (first_seen_at, id) = Keyset::start(after);
+    let (position, id) = Keyset::start(after);
     let statement = statement
         .bind(integration)
         .bind(status.map(Status::as_str))
-        .bind(first_seen_at)
+        .bind(position)
         .bind(id)
         .bind(i64::from(limit))
         .bind(kind.as_str());
@@ -97,7 +100,7 @@ pub async fn approve(platform: &Platform, integration: &str, seen: &Reviewed) ->
             param_headers = iif(found_hash IS NULL, param_headers, found_param_headers),
             found_definition = NULL, found_param_headers = NULL, found_hash = NULL
         WHERE integration_id = ?1 /* integration */ AND id = ?2 /* id */ AND status = ?3 /* seen status */
-          AND status IN ('new', 'changed', 'rejected')
+          AND (status IN ('new', 'changed', 'rejected') OR status = 'approved' AND found_hash IS NOT NULL)
           AND coalesce(found_definition, definition) = ?5 /* seen definition */
         RETURNING id",
     );
@@ -113,12 +116,18 @@ pub async fn approve(platform: &Platform, integration: &str, seen: &Reviewed) ->
 }
 
 /// Rejects an entry as the last probe found it: the entry stays hidden until its upstream changes the definition again.
+/// If it is approved and a user's account was shown another definition, only that definition is rejected.
 /// Returns `true` if the decision was stored, `false` if the entry is no longer as the reviewer saw it, is rejected
 /// already, or is no longer offered by the upstream.
 pub async fn reject(platform: &Platform, integration: &str, seen: &Reviewed) -> Result<bool> {
     let statement = Statement::new(
         "-- entries.reject
-        UPDATE catalogue_entries SET status = 'rejected', rejected_hash = coalesce(found_hash, hash), changed_at = ?4 /* now */
+        UPDATE catalogue_entries
+        SET status = iif(status = 'approved' AND found_hash IS NOT NULL, 'approved', 'rejected'),
+            rejected_hash = coalesce(found_hash, hash), changed_at = ?4 /* now */,
+            found_definition = iif(status = 'approved', NULL, found_definition),
+            found_param_headers = iif(status = 'approved', NULL, found_param_headers),
+            found_hash = iif(status = 'approved', NULL, found_hash)
         WHERE integration_id = ?1 /* integration */ AND id = ?2 /* id */ AND status = ?3 /* seen status */
           AND status IN ('new', 'changed', 'approved')
           AND coalesce(found_definition, definition) = ?5 /* seen definition */
@@ -144,6 +153,7 @@ fn from_row(row: Row) -> Result<Reviewed> {
         status: row.text()?.parse()?,
         definition: row.text()?,
         found: row.optional_text()?,
+        position: row.integer()?,
         first_seen_at: row.time()?,
         last_seen_at: row.time()?,
         changed_at: row.optional_time()?,

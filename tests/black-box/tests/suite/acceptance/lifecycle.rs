@@ -259,14 +259,14 @@ async fn the_tools_of_an_integration() -> Result<()> {
     let client = Hoziron::of(&world.postern)?;
     client.install_probed(json!({"source": stub.url("/modern?tools=2"), "id": "tools"}), 2).await?;
     let expected = json!({"tools": [
-        {"name": "add", "description": "Adds two numbers."},
         {"name": "echo", "description": "Echoes the message back."},
+        {"name": "add", "description": "Adds two numbers."},
     ]});
     let tools = async || client.api.get("/integrations/tools/tools").await;
     assert_eq!(
         tools().await?.expect(200)?,
         expected,
-        "sorted by name, also while the integration is stopped"
+        "in the upstream's order, also while the integration is stopped"
     );
     client.run("tools", "start").await?;
     assert_eq!(tools().await?.expect(200)?, expected);
@@ -274,7 +274,7 @@ async fn the_tools_of_an_integration() -> Result<()> {
     // A tool that the upstream gives no description has none here either.
     stub.set_tool(json!({"name": "add", "inputSchema": {"type": "object"}}));
     client.run("tools", "restart").await?;
-    assert_eq!(tools().await?.expect(200)?["tools"][0], json!({"name": "add"}));
+    assert_eq!(tools().await?.expect(200)?["tools"][1], json!({"name": "add"}));
 
     let dead = fixtures::stub()?.url("/modern");
     let id = client.install(json!({"source": dead, "id": "tools-dead"})).await?;
