@@ -156,11 +156,15 @@ pub struct Events {
 impl Events {
     /// The next JSON-RPC message; `None` at the end of the stream. Comments and empty events are passed over.
     pub async fn next(&mut self) -> Result<Option<Value>> {
-        const LIMIT: Duration = Duration::from_secs(20);
+        self.next_within(Duration::from_secs(20)).await
+    }
+
+    /// Like [`next`](Self::next), with `limit` as the longest time for one event.
+    pub async fn next_within(&mut self, limit: Duration) -> Result<Option<Value>> {
         loop {
-            let event = tokio::time::timeout(LIMIT, self.events.next())
+            let event = tokio::time::timeout(limit, self.events.next())
                 .await
-                .with_context(|| format!("nothing arrived within {LIMIT:?}"))?;
+                .with_context(|| format!("nothing arrived within {limit:?}"))?;
             match event {
                 None => return Ok(None),
                 Some(event) => match event?.data {

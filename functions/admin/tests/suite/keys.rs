@@ -238,7 +238,9 @@ async fn nothing_is_stored_for_a_deleted_principal() {
     let rows = app.rows("SELECT id FROM principals WHERE name = 'late'").await.unwrap();
     let owner = rows[0].clone().read().text().unwrap();
     let revision = integrations::find(&app.platform, &owner, &id).await.unwrap().unwrap().revision;
-    let sealed = postern_core::vault::seal(&app.platform, &owner, &Values::token("t".to_owned())).unwrap();
+    let values = Values::token("t".to_owned());
+    let sealed =
+        postern_core::vault::seal(&app.platform, &id, "http://127.0.0.1:9", &owner, &values).unwrap();
     assert!(credentials::put(&app.platform, &id, revision, &sealed).await.unwrap());
     delete(&app, "late").await;
     app.settle().await;

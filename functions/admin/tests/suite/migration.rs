@@ -4,6 +4,7 @@ use http::Method;
 use http::header::{AUTHORIZATION, HeaderMap};
 use kernel::digest::sha256_hex;
 use kernel::ports::Statement;
+use kernel::seal::Cell;
 use native::{App, OsRandom, Sqlite};
 use postern_core::auth::caller::{authenticate, name_of};
 use postern_core::model::api_key::generate;
@@ -22,10 +23,15 @@ async fn run(app: &App, sql: &'static str, values: &[&str]) {
 }
 
 async fn store(app: &App, integration: &str, owner: &str) {
-    let sealed = vault::seal(&app.platform, owner, &Values::token("canary".to_owned())).unwrap();
+    // As earlier versions sealed, which bound neither the integration nor the origin.
+    let id = app.platform.uuid().unwrap().to_string();
+    let cell = Cell { table: "credentials", row: &id, column: "sealed", owner, within: &[] };
+    let (_, text) = Values::token("canary".to_owned()).to_text().unwrap();
+    let sealed = app.platform.settings.keys.seal(&OsRandom, cell, text.as_bytes()).unwrap();
+    assert!(sealed.starts_with("v1."), "{sealed}");
     let sql = "INSERT INTO credentials (id, integration_id, owner, sealed, created_at, updated_at)
                VALUES (?1, ?2, ?3, ?4, 0, 0)";
-    run(app, sql, &[&sealed.id, integration, owner, &sealed.sealed]).await;
+    run(app, sql, &[&id, integration, owner, &sealed]).await;
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use postern_core::vault;
 use serde_json::{Value, json};
 use stub_upstream::Stub;
 
-use crate::common::{app, last, modern, stub};
+use crate::common::{app, last, modern, register, stub};
 
 const OWNER: &str = "apikey:bootstrap";
 
@@ -255,4 +255,29 @@ async fn the_tools_of_one_integration_are_listed_in_its_upstreams_order_over_all
             .collect();
         assert_eq!(names, expected, "{path}");
     }
+}
+
+/// Nobody is connected to the new server, so its tools are not known: those of the former one do not stand for them.
+#[tokio::test]
+async fn a_server_that_has_moved_is_offered_for_connecting() {
+    let (app, stub) = (app(&[("PUBLIC_URL", "https://postern.test")]), stub());
+    let id = register(&app, "Moved", &stub.url("/modern")).await;
+    app.settle().await;
+    app.rows("UPDATE integrations SET auth_mode = 'oauth' RETURNING id").await.unwrap();
+    let tools = async || {
+        app.platform.forget_integrations();
+        let reply = modern(&app, &app.admin, "/mcp", "tools/list", json!({})).await;
+        let tools = last(&reply)["result"]["tools"].as_array().expect("tools").clone();
+        tools.iter().map(|tool| tool["name"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
+    };
+    let known = tools().await;
+    assert!(
+        known.contains(&"moved__echo".to_owned()) && !known.contains(&"moved__connect".to_owned()),
+        "{known:?}"
+    );
+    let url = stub.url("/guarded/modern").replace("127.0.0.1", "localhost");
+    let moved = app.admin(Method::PATCH, &format!("/api/v1/integrations/{id}"), json!({ "url": url })).await;
+    assert_eq!(moved.status, 200, "{}", moved.text);
+    app.settle().await;
+    assert_eq!(tools().await, ["moved__connect"]);
 }

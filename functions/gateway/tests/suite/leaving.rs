@@ -18,6 +18,7 @@ use native::{App, TestClock};
 use postern_core::audit::LONGEST;
 use postern_core::model::credential::SealedCredential;
 use postern_core::store::credentials::{self, TokenTimes};
+use postern_core::store::integrations;
 use postern_core::vault;
 use serde_json::json;
 use stub_upstream::Stub;
@@ -140,9 +141,10 @@ async fn connect(app: &App, integration: &str, refresh_token: &str) {
         "revocation_endpoint": "https://as.example.com/revoke",
         "client": { "client_id": "c", "auth_method": "none" },
     }));
-    let credential = vault::seal_tokens(&app.platform, OWNER, &set.unwrap()).unwrap();
+    let integration = integrations::find(&app.platform, OWNER, integration).await.unwrap().unwrap();
+    let credential = vault::seal_tokens(&app.platform, &integration, OWNER, &set.unwrap()).unwrap();
     let times = TokenTimes { expires_at: Some(app.platform.now()), refresh_at: None };
-    assert!(credentials::put_tokens(&app.platform, integration, &credential, times).await.unwrap());
+    assert!(credentials::put_tokens(&app.platform, &credential, times).await.unwrap());
 }
 
 async fn stored(app: &App, integration: &str) -> Option<SealedCredential> {

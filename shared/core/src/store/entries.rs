@@ -74,7 +74,9 @@ impl Offer {
     pub fn place(&self) -> Place {
         match self {
             Self::Entry(entry) => entry.place(),
-            Self::Unconnected { slug, .. } => Place { slug: slug.clone(), position: 0, name: CONNECT.to_owned() },
+            Self::Unconnected { slug, .. } => {
+                Place { slug: slug.clone(), position: 0, name: CONNECT.to_owned() }
+            }
         }
     }
 
@@ -128,7 +130,8 @@ macro_rules! offered {
                       AND (t.name IS NOT NULL
                            OR ?4 = 'tool' AND i.auth_mode = 'oauth' AND i.catalogue_hash IS NULL
                               AND i.oauth ->> '$.grant' IS NOT 'client_credentials'
-                              AND NOT EXISTS (SELECT 1 FROM catalogue_entries WHERE integration_id = i.id))
+                              AND NOT EXISTS (SELECT 1 FROM catalogue_entries
+                                              WHERE integration_id = i.id AND status IN ('approved', 'new', 'changed')))
                     ORDER BY i.slug, t.position, t.name LIMIT ?3 /* limit */))
         WHERE total - bytes < ?6 /* bytes */
         ORDER BY slug, position, name"
