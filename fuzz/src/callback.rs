@@ -15,6 +15,8 @@ use postern_core::store::oauth_flows;
 use serde_json::json;
 
 const STATE: &str = "known-state";
+/// A user whose key exists.
+const OWNER: &str = "apikey:bootstrap";
 const ISSUER: &str = "https://as.example.com";
 const ERRORS: [&str; 12] = [
     "invalid_request",
@@ -91,11 +93,11 @@ impl World {
             client,
             return_url: None,
             browser: None,
-            actor: "somebody".to_owned(),
+            actor: OWNER.to_owned(),
             origin: None,
         };
         let end = platform.now() + std::time::Duration::from_secs(600);
-        let kept = oauth_flows::insert(platform, &self.integration, "somebody", STATE, &flow, end).await;
+        let kept = oauth_flows::insert(platform, &self.integration, OWNER, STATE, &flow, end).await;
         kept.expect("a database");
     }
 }

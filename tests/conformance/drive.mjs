@@ -45,7 +45,7 @@ async function validate({ id }) {
   return integration.validationMessage;
 }
 
-/** Connects as a person does: opens the authorization server, which consents by itself, and returns to Postern. */
+/** Connects as a person does: opens the authorization server, which consents by itself, returns and confirms. */
 async function authorize({ id }) {
   const { authorizationUrl } = await admin("POST", `/mcp/integrations/${id}/oauth/init`);
   const consent = await fetch(authorizationUrl, { redirect: "manual" });
@@ -53,8 +53,17 @@ async function authorize({ id }) {
   if (!callback?.startsWith(`${POSTERN_URL}/`)) {
     throw new Error(`the authorization server answered HTTP ${consent.status}, Location ${callback}`);
   }
-  const answer = await fetch(callback, { redirect: "manual" });
-  if (answer.status !== 302) throw new Error(`the callback answered HTTP ${answer.status}: ${await answer.text()}`);
+  const page = await fetch(callback, { redirect: "manual" });
+  const text = await page.text();
+  const grant = /name="grant" value="([0-9a-f]+)"/.exec(text)?.[1];
+  if (!grant) throw new Error(`the callback answered HTTP ${page.status}: ${text}`);
+  const answer = await fetch(`${POSTERN_URL}/oauth/confirm`, {
+    method: "POST",
+    redirect: "manual",
+    headers: { Cookie: page.headers.get("Set-Cookie").split(";")[0], Origin: new URL(POSTERN_URL).origin },
+    body: new URLSearchParams({ grant }),
+  });
+  if (answer.status !== 302) throw new Error(`the confirmation answered HTTP ${answer.status}: ${await answer.text()}`);
 }
 
 /** Connects, and repeats that for as long as Postern says that the upstream wants an authorization. */

@@ -1,10 +1,9 @@
 //! `GET /portal/admin/connections`: the page on which a sign-in ends that an administrator started.
 
-use http::StatusCode;
 use kernel::Result;
+use postern_core::oauth::receipt;
 use postern_core::{Family, Platform};
-use web::html::connected;
-use web::{Anyone, Html, Public};
+use web::{Anyone, Head, Html, Public};
 
 pub(super) fn routes(family: Family<Public>) -> Family<Public> {
     family
@@ -15,6 +14,6 @@ pub(super) fn routes(family: Family<Public>) -> Family<Public> {
 }
 
 #[allow(clippy::unused_async)] // handlers are async
-async fn page(_platform: &Platform, _: Anyone) -> Result<Html> {
-    Ok(connected(StatusCode::OK))
+async fn page(platform: &Platform, _: Anyone, head: Head) -> Result<Html> {
+    Ok(receipt::page(platform, &head))
 }

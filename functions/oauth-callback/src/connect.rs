@@ -7,21 +7,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::SET_COOKIE;
 use http::{HeaderValue, StatusCode};
-use kernel::net::without_query;
 use kernel::{Error, Result};
-use postern_core::auth::caller::name_of;
 use postern_core::model::integration::Integration;
 use postern_core::oauth::client::CALLBACKS;
 use postern_core::oauth::flow::{Start, begin, check_connectable};
 use postern_core::oauth::ticket::{self, Ticket};
+use postern_core::oauth::{browser, receipt};
 use postern_core::store::integrations;
 use postern_core::{Family, Platform};
 use url::Url;
 use web::extract::{Form, FormField};
 use web::html::{Action, page};
 use web::{Anyone, Head, Html, Public, Query, QueryParams};
-
-use crate::browser;
 
 pub(super) fn routes(family: Family<Public>) -> Family<Public> {
     let path = ticket::PATH.trim_start_matches("/oauth");
@@ -69,11 +66,12 @@ impl QueryParams for Token {
 
 /// Answers 200 with a page that has a button; 400 for a ticket that is forged or has expired.
 async fn ask(platform: &Platform, _: Anyone, Query(Token(token)): Query<Token>) -> Result<Html> {
-    let Some((_, name, integration)) = redeem(platform, &token).await? else { return Ok(expired()) };
+    let Some(Redeemed { owner, integration, .. }) = redeem(platform, &token).await? else {
+        return Ok(expired());
+    };
     let text = format!(
-        "Postern's user “{name}” will be connected to “{}” ({}). Go on only if that is you and you asked for it.",
-        integration.content.name,
-        without_query(&integration.content.url)
+        "{owner} will be connected to {}. Go on only if that is you and you asked for it.",
+        receipt::integration_name(&integration)
     );
     let action = Action::Form { path: ticket::PATH, field: (Token::NAME, &token), label: "Connect" };
     Ok(Html(page(StatusCode::OK, "Connect", &text, &action)))
@@ -82,7 +80,9 @@ async fn ask(platform: &Platform, _: Anyone, Query(Token(token)): Query<Token>) 
 /// Answers 200 with a page that leads to the authorization server, and with a cookie; 400 for a ticket that is forged
 /// or has expired, or when the authorization server cannot be used.
 async fn start(platform: &Platform, _: Anyone, Form(Token(token)): Form<Token>) -> Result<Html> {
-    let Some((ticket, _, integration)) = redeem(platform, &token).await? else { return Ok(expired()) };
+    let Some(Redeemed { ticket, integration, .. }) = redeem(platform, &token).await? else {
+        return Ok(expired());
+    };
     let secret = URL_SAFE_NO_PAD.encode(platform.random::<32>()?);
     let start = Start {
         integration: &integration,
@@ -105,19 +105,31 @@ async fn start(platform: &Platform, _: Anyone, Form(Token(token)): Form<Token>) 
     let label = format!("Continue at {host}");
     let action = Action::GoTo { url: &started.authorization_url, label: &label };
     let mut response = page(StatusCode::OK, "Connect", "You are being sent to sign in.", &action);
-    if let Ok(cookie) = HeaderValue::from_str(&browser::cookie(platform, &secret)) {
+    if let Ok(cookie) = HeaderValue::from_str(&browser::cookie(platform, browser::CONNECT, &secret)) {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
     Ok(Html(response))
 }
 
-/// Returns the ticket, its user's name and the integration; `None` if the ticket is forged or has expired, if the user's key
-/// was deleted or has expired, or if nobody can connect to the integration.
-async fn redeem(platform: &Platform, token: &str) -> Result<Option<(Ticket, String, Integration)>> {
+/// What a ticket names.
+struct Redeemed {
+    ticket: Ticket,
+    /// The user in words.
+    owner: String,
+    integration: Integration,
+}
+
+/// Returns what the ticket names; `None` for a ticket that is forged or has expired, whose integration nobody can connect
+/// to any more, or whose user's key was deleted or has expired since.
+async fn redeem(platform: &Platform, token: &str) -> Result<Option<Redeemed>> {
     let Some(ticket) = ticket::read(platform, token) else { return Ok(None) };
-    let Some(name) = name_of(platform, &ticket.subject).await? else { return Ok(None) };
+    let Some(owner) = receipt::user_name(platform, &ticket.subject).await? else { return Ok(None) };
     let integration = integrations::find(platform, &ticket.subject, &ticket.integration_id).await?;
-    Ok(integration.filter(|found| check_connectable(found).is_ok()).map(|found| (ticket, name, found)))
+    Ok(integration.filter(|found| check_connectable(found).is_ok()).map(|integration| Redeemed {
+        ticket,
+        owner,
+        integration,
+    }))
 }
 
 fn expired() -> Html {

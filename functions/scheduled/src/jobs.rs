@@ -5,7 +5,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use kernel::Result;
 use postern_core::Platform;
 use postern_core::model::credential::ORGANIZATION;
-use postern_core::oauth::{ended_owners, refresh};
+use postern_core::oauth::{confirmation, ended_owners, refresh};
 use postern_core::store::{integrations, oauth_flows, validations};
 use postern_core::upstream::validation::validate;
 
@@ -76,8 +76,11 @@ async fn validate_one(platform: &Platform, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the authorizations that expired unfinished, and renews the tokens that are due. Returns how many were due.
+/// Deletes the authorizations that expired unfinished or unconfirmed, and renews the tokens that are due. Returns how many
+/// were due.
 async fn refresh_due(platform: &Platform) -> Result<usize> {
     oauth_flows::purge(platform).await?;
-    refresh::sweep(platform, RENEWALS).await
+    let count = refresh::sweep(platform, RENEWALS).await?;
+    confirmation::purge(platform).await?;
+    Ok(count)
 }

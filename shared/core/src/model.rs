@@ -15,3 +15,4 @@ pub mod redaction;
 pub mod target;
 mod text_enum;
 pub mod token_set;
+pub mod unconfirmed_grant;

@@ -2,20 +2,25 @@
 //! 2026-07-28).
 //!
 //! How a grant comes about: `discovery` finds the authorization server (`protected_resource`, `server_metadata`) and
-//! Postern's client there (`client`); `flow` sends a person to the server; `callback` exchanges the code that comes
-//! back for tokens (`tokens`); `refresh` renews the tokens. `rejected_token` says what follows when an upstream refuses a
-//! token.
+//! Postern's client there (`client`) and its redirect URI (`redirect`); `flow` sends a person to the server; `callback`
+//! exchanges the code that comes back for tokens (`tokens`); `confirmation` asks the person where no browser was bound;
+//! `refresh` renews the tokens. `rejected_token` says what follows when an upstream refuses a token.
 
+pub mod browser;
 pub mod callback;
 pub mod client;
 pub mod client_credentials;
+pub mod confirmation;
 pub mod disconnect;
 pub mod discovery;
 pub mod ended_owners;
 pub mod flow;
 mod grant;
 pub mod http;
+pub mod outcome;
 pub mod protected_resource;
+pub mod receipt;
+mod redirect;
 pub mod refresh;
 pub mod rejected_token;
 pub mod server_metadata;

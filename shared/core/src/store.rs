@@ -16,4 +16,5 @@ pub mod oauth_flows;
 pub mod principals;
 pub mod schema;
 pub mod targets;
+pub mod unconfirmed_grants;
 pub mod validations;

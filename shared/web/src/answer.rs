@@ -2,7 +2,7 @@
 //! OpenAPI document.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, LOCATION};
+use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
 use kernel::{Error, Result};
 use serde::Serialize;
@@ -89,8 +89,13 @@ impl Answer for Html {
 
 /// 302 to another URL, or a page that says why there is no redirect.
 pub enum Redirect {
-    /// The URL.
-    To(String),
+    /// The URL, and the cookie that the browser gets.
+    To {
+        /// The URL.
+        place: String,
+        /// The value of `Set-Cookie`.
+        cookie: String,
+    },
     /// The page.
     Page(Html),
 }
@@ -99,11 +104,13 @@ impl Answer for Redirect {
     fn into_response(self) -> Result<Response> {
         match self {
             Self::Page(page) => page.into_response(),
-            Self::To(place) => {
+            Self::To { place, cookie } => {
                 let mut response = empty(StatusCode::FOUND);
-                let place =
-                    HeaderValue::from_str(&place).map_err(|error| Error::internal(error.to_string()))?;
-                response.headers_mut().insert(LOCATION, place);
+                for (name, value) in [(LOCATION, place), (SET_COOKIE, cookie)] {
+                    let value =
+                        HeaderValue::from_str(&value).map_err(|error| Error::internal(error.to_string()))?;
+                    response.headers_mut().insert(name, value);
+                }
                 Ok(response)
             }
         }

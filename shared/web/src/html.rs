@@ -21,6 +21,15 @@ pub enum Action<'a> {
         /// The text of the button.
         label: &'a str,
     },
+    /// A form with one hidden field and two buttons that send the form to different paths.
+    Choice {
+        /// The hidden field: its name and value.
+        field: (&'a str, &'a str),
+        /// The first button: the path and the text.
+        yes: (&'a str, &'a str),
+        /// The second button: the path and the text.
+        no: (&'a str, &'a str),
+    },
     /// A link that the browser also follows without a click.
     GoTo {
         /// The URL that the link leads to.
@@ -36,14 +45,17 @@ pub fn page(status: StatusCode, title: &str, text: &str, action: &Action<'_>) ->
     let (mut head, mut body) = (String::new(), String::new());
     match action {
         Action::None => {}
-        Action::Form { path, field: (name, value), label } => {
-            body = format!(
-                "<form method=\"post\" action=\"{}\"><input type=\"hidden\" name=\"{}\" value=\"{}\"><button>{}</button></form>",
-                escape(path),
-                escape(name),
-                escape(value),
-                escape(label)
+        Action::Form { path, field, label } => {
+            body = form(path, *field, &format!("<button>{}</button>", escape(label)));
+        }
+        Action::Choice { field, yes: (path, label), no: (other_path, other_label) } => {
+            let buttons = format!(
+                "<button>{}</button> <button formaction=\"{}\">{}</button>",
+                escape(label),
+                escape(other_path),
+                escape(other_label)
             );
+            body = form(path, *field, &buttons);
         }
         Action::GoTo { url, label } => {
             head = format!("<meta http-equiv=\"refresh\" content=\"0;url={}\">", escape(url));
@@ -65,10 +77,22 @@ pub fn page(status: StatusCode, title: &str, text: &str, action: &Action<'_>) ->
     response
 }
 
-/// Returns the page at the end of a completed authorization.
-pub fn connected(status: StatusCode) -> Html {
-    let text = "The connection is stored. You can close this window and go on where you came from.";
-    Html(page(status, "Connected", text, &Action::None))
+/// Returns a form that is sent by POST, with one hidden field. `buttons` is markup.
+fn form(path: &str, (name, value): (&str, &str), buttons: &str) -> String {
+    let escape = html_escape::encode_quoted_attribute::<str>;
+    format!(
+        "<form method=\"post\" action=\"{}\"><input type=\"hidden\" name=\"{}\" value=\"{}\">{buttons}</form>",
+        escape(path),
+        escape(name),
+        escape(value)
+    )
+}
+
+/// Returns the page at the end of a completed authorization. `what` says who is connected to what, if that is known.
+pub fn connected(what: Option<&str>) -> Html {
+    let what = what.unwrap_or("The connection is stored.");
+    let text = format!("{what} You can close this window and go on where you came from.");
+    Html(page(StatusCode::OK, "Connected", &text, &Action::None))
 }
 
 #[cfg(test)]
@@ -89,6 +113,7 @@ mod tests {
         for action in [
             Action::None,
             Action::Form { path: evil, field: (evil, evil), label: evil },
+            Action::Choice { field: (evil, evil), yes: (evil, evil), no: (evil, evil) },
             Action::GoTo { url: evil, label: evil },
         ] {
             let response = page(StatusCode::BAD_REQUEST, evil, evil, &action);

@@ -23,13 +23,18 @@ impl ApiKey {
 
     /// The hash of the key, which the table `api_keys` stores.
     pub fn hash(&self) -> String {
-        hex(&Sha256::digest(&self.text))
+        sha256(&self.text)
     }
 }
 
 /// A fresh value for the setting `ENCRYPTION_KEY`.
 pub fn encryption_key() -> Result<String> {
     Ok(STANDARD.encode(random::<32>()?))
+}
+
+/// The SHA-256 of a text in lowercase hex.
+pub fn sha256(text: &str) -> String {
+    hex(&Sha256::digest(text))
 }
 
 fn random<const N: usize>() -> Result<[u8; N]> {

@@ -14,16 +14,18 @@ use serde_json::{Value, json};
 use crate::{
     api::{Answer, Api, IDLE},
     environment,
-    key::ApiKey,
+    key::{ApiKey, sha256},
     process::{Process, lock},
 };
 
 /// The setting `PUBLIC_URL` of the tests. [`Browser`] sends requests for this origin to Postern's real address.
 pub const PUBLIC_URL: &str = "https://postern.test";
 
-/// The paths of Postern's redirect URIs.
-const CALLBACKS: [&str; 3] =
+/// The paths of the redirect URIs that authorization servers share. Each server has one of its own below each of them.
+pub const CALLBACKS: [&str; 3] =
     ["/oauth/callback", "/v1/integrations/oauth/callback", "/api/v1/admin/oauth/callback"];
+/// Where the form of the page goes that asks for a confirmation.
+const CONFIRM: &str = "/oauth/confirm";
 
 /// An authorization server with MCP servers behind it; see `tests/peers/oauth/main.mjs`.
 pub struct Provider {
@@ -82,6 +84,11 @@ impl Provider {
     /// A token endpoint in front of the real one that loses answers on demand.
     pub fn lossy(&self) -> String {
         format!("{}/token", self.lossy)
+    }
+
+    /// The redirect URI below a callback path that belongs to this authorization server alone.
+    pub fn redirect_uri(&self, callback: &str) -> String {
+        format!("{PUBLIC_URL}{callback}/{:.32}", sha256(&self.issuer))
     }
 
     /// What the servers have recorded.
@@ -159,6 +166,16 @@ impl Browser {
         self.send(url, |client, place| client.get(place)).await
     }
 
+    /// Opens the redirect URL that leads back to Postern, and confirms on the page that a sign-in ends with which was
+    /// begun through an API.
+    pub async fn finish(&self, back: &str) -> Result<Answer> {
+        let page = self.open(back).await?;
+        match asked(&page) {
+            Some(grant) => self.submit(&format!("{PUBLIC_URL}{CONFIRM}"), &[("grant", grant)]).await,
+            None => bail!("no confirmation is asked for: {} {}", page.status, page.text),
+        }
+    }
+
     /// Sends a form from a page of the same origin.
     pub async fn submit(&self, url: &str, fields: &[(&str, &str)]) -> Result<Answer> {
         let origin = Url::parse(url)?.origin().ascii_serialization();
@@ -227,6 +244,12 @@ impl Browser {
             }
         }
     }
+}
+
+/// The grant that a page asks to confirm; `None` if the answer is no such page.
+pub fn asked(page: &Answer) -> Option<&str> {
+    let form = page.text.split_once(&format!("action=\"{CONFIRM}\""))?.1;
+    form.split_once("name=\"grant\" value=\"")?.1.split('"').next()
 }
 
 /// The value of a query parameter of a URL.

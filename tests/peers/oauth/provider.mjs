@@ -5,8 +5,9 @@
 
 import * as oidc from "oidc-provider";
 import { exportJWK, generateKeyPair } from "jose";
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 
+// The paths of Postern's redirect URIs that all servers share. Below each of them there is one for each server.
 const CALLBACKS = ["/oauth/callback", "/v1/integrations/oauth/callback", "/api/v1/admin/oauth/callback"];
 const SCOPES = ["mcp:read", "mcp:write"];
 
@@ -70,7 +71,13 @@ async function keys() {
   return { keys: [await generate("RS256"), await generate("ES256")] };
 }
 
-function clients(start) {
+/** The redirect URIs of a client that was registered by hand: those that servers share, and this server's own. */
+function redirectUris(start, issuer) {
+  const own = createHash("sha256").update(issuer).digest("hex").slice(0, 32);
+  return CALLBACKS.flatMap((path) => [start.publicUrl + path, `${start.publicUrl}${path}/${own}`]);
+}
+
+function clients(start, issuer) {
   const secret = { client_secret: start.clientSecret, token_endpoint_auth_method: "client_secret_basic" };
   const none = { redirect_uris: [], response_types: [] };
   return [
@@ -78,7 +85,7 @@ function clients(start) {
       ...secret,
       client_id: "confidential",
       application_type: start.publicUrl.startsWith("http:") ? "native" : "web",
-      redirect_uris: CALLBACKS.map((path) => start.publicUrl + path),
+      redirect_uris: redirectUris(start, issuer),
       grant_types: ["authorization_code", "refresh_token"],
       response_types: ["code"],
     },
@@ -163,7 +170,7 @@ async function watch(state, ctx, next) {
 export async function provider(state, issuer, start, resources) {
   const as = new oidc.Provider(issuer, {
     adapter: Adapter,
-    clients: clients(start),
+    clients: clients(start, issuer),
     jwks: await keys(),
     cookies: { keys: [randomUUID()] },
     scopes: ["openid", "offline_access", ...SCOPES],

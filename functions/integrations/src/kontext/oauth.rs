@@ -86,6 +86,6 @@ async fn write(platform: &Platform, current: &Integration, content: &Content) ->
 }
 
 fn answer(integration: Integration) -> Result<Json<OneOauth>> {
-    let oauth = OneOauth::of(integration.content);
+    let oauth = OneOauth::of(integration);
     oauth.map(Json).ok_or_else(|| Error::not_found("this integration has no OAuth configuration"))
 }

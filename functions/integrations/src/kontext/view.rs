@@ -6,7 +6,7 @@ use kernel::{Error, Result};
 use postern_core::model::credential::Connection;
 use postern_core::model::entry::Status;
 use postern_core::model::integration::{
-    AuthMode, Category, Content, Integration, State, ToolPolicy, ValidationStatus,
+    AuthMode, Category, Integration, State, ToolPolicy, ValidationStatus,
 };
 use postern_core::model::oauth::OauthConfig;
 use postern_core::store::entries::Reviewed;
@@ -90,7 +90,11 @@ impl From<Integration> for IntegrationView {
             url: content.url,
             category: content.category,
             auth_mode: content.auth_mode,
-            oauth: OauthView::of(content.oauth, content.oauth_client_secret.as_deref()),
+            oauth: OauthView::of(
+                content.oauth,
+                integration.discovered_issuer,
+                content.oauth_client_secret.as_deref(),
+            ),
             capabilities: content.capabilities,
             credential_schema: content.credential_schema,
             server_token_configured: content.auth_mode == AuthMode::ServerToken
@@ -147,8 +151,11 @@ pub(crate) struct OauthView {
 }
 
 impl OauthView {
-    fn of(config: Option<OauthConfig>, sealed_secret: Option<&str>) -> Option<Self> {
-        config.map(|config| Self { config, client_secret_configured: sealed_secret.is_some() })
+    /// `issuer` is the one that was discovered; a configured one comes first.
+    fn of(config: Option<OauthConfig>, issuer: Option<String>, sealed_secret: Option<&str>) -> Option<Self> {
+        let mut config = config?;
+        config.issuer = config.issuer.or(issuer);
+        Some(Self { config, client_secret_configured: sealed_secret.is_some() })
     }
 }
 
@@ -161,8 +168,9 @@ pub(crate) struct OneOauth {
 
 impl OneOauth {
     /// Returns the configuration; `None` if there is none.
-    pub(crate) fn of(content: Content) -> Option<Self> {
-        let oauth = OauthView::of(content.oauth, content.oauth_client_secret.as_deref());
+    pub(crate) fn of(integration: Integration) -> Option<Self> {
+        let Integration { content, discovered_issuer, .. } = integration;
+        let oauth = OauthView::of(content.oauth, discovered_issuer, content.oauth_client_secret.as_deref());
         oauth.map(|oauth| Self { oauth })
     }
 }

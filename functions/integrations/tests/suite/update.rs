@@ -170,7 +170,7 @@ async fn an_oauth_configuration_is_replaced_as_a_whole_but_for_its_secret() {
     let full = full.await;
     assert_eq!(full.json()["oauth"]["clientSecretConfigured"], true, "{}", full.text);
     let kept = put(json!({ "clientId": "c1", "issuer": "https://github.com" })).await.json()["oauth"].clone();
-    assert_eq!((&kept["clientSecretConfigured"], kept.get("provider")), (&json!(true), None));
+    assert_eq!((&kept["clientSecretConfigured"], kept.get("provider")), (&json!(true), Some(&Value::Null)));
     for body in [json!({ "clientId": "c2" }), json!({ "clientId": "c1", "clientSecret": null })] {
         put(json!({ "clientId": "c1", "clientSecret": "canary-9" })).await;
         assert_eq!(put(body).await.json()["oauth"]["clientSecretConfigured"], false);

@@ -6,4 +6,4 @@ mod corpus;
 mod discovered;
 mod entered;
 mod redirects;
-mod web;
+pub(crate) mod web;

@@ -9,7 +9,10 @@
     reason = "a test may panic, also in the functions that it calls"
 )]
 
+mod confirmation;
 mod connect_page;
 mod fuzz_regressions;
 mod hostile;
+mod mix_up;
 mod moved;
+mod person;

@@ -32,11 +32,11 @@ async fn come_back(app: &App, integration: &str, origin: &str) -> (String, bool)
         },
         return_url: None,
         browser: None,
-        actor: "apikey:ann".to_owned(),
+        actor: "apikey:bootstrap".to_owned(),
         origin: Some(origin.to_owned()),
     };
     let end = app.platform.now() + Duration::from_secs(60);
-    oauth_flows::insert(&app.platform, integration, "apikey:ann", "s", &flow, end).await.unwrap();
+    oauth_flows::insert(&app.platform, integration, "apikey:bootstrap", "s", &flow, end).await.unwrap();
     let page = app.send(Method::GET, "/oauth/callback?state=s&code=c", &[], "").await;
     (page.text, !server.requests().is_empty())
 }

@@ -166,6 +166,8 @@ pub struct Integration {
     pub updated_at: Timestamp,
     /// A random number, another one after each write of content. A write names the revision that was read before.
     pub revision: i64,
+    /// The issuer that was last discovered for the integration's URL.
+    pub discovered_issuer: Option<String>,
 }
 
 /// What an operator decides about an integration; a write replaces all of it.

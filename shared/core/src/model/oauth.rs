@@ -18,12 +18,12 @@ const LONGEST_SCOPE: usize = 256;
 #[serde(rename_all = "camelCase")]
 pub struct OauthConfig {
     /// The provider's name, for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[serde(default)]
+    #[schema(required = true)]
     pub provider: Option<String>,
     /// The authorization server's issuer identifier (RFC 8414 §2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[serde(default)]
+    #[schema(required = true)]
     pub issuer: Option<String>,
     /// Scopes to ask for (RFC 6749 §3.3).
     #[serde(default)]
@@ -48,6 +48,9 @@ pub struct OauthConfig {
     /// Leaves `resource` (RFC 8707) out of every request, for servers that refuse it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub omit_resource: bool,
+    /// Whether `clientId` was registered with the redirect URIs that belong to its authorization server alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redirect_per_issuer: bool,
     /// How tokens are got; each user's consent when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -73,4 +73,11 @@ impl TokenSet {
     pub fn host(&self) -> Option<String> {
         url::Url::parse(&self.token_endpoint).ok()?.host_str().map(ToOwned::to_owned)
     }
+
+    /// Returns the host that people know the authorization server by: that of the issuer, else that of the token
+    /// endpoint.
+    pub fn server_host(&self) -> Option<String> {
+        let issuer = self.issuer.as_deref().and_then(|issuer| url::Url::parse(issuer).ok());
+        issuer.as_ref().and_then(url::Url::host_str).map(ToOwned::to_owned).or_else(|| self.host())
+    }
 }

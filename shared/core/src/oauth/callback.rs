@@ -3,20 +3,27 @@
 //! (1) The flow of the state is taken, once: a second callback with the same state finds none; (2) the callback must
 //! arrive at the path of its redirect URI and, if the authorization is bound to a browser, from that browser; (3)
 //! `iss` must be the recorded issuer, also in error responses, before any other parameter counts; (4) an error ends
-//! the authorization; (5) the code is exchanged for tokens; (6) the tokens are sealed and stored.
+//! the authorization; (5) the code is exchanged for tokens; (6) the tokens are sealed and stored: as the owner's
+//! credential if the authorization is bound to this browser, else as a grant that waits for a confirmation.
 
 use super::OauthError;
+use super::confirmation::{Unconfirmed, ask};
 use super::grant::{schedule, store_set};
-use super::tokens::request;
+use super::outcome::{Finished, Unfinished};
+use super::receipt::owner_name;
+use super::tokens::{refuses_client, request};
 use crate::Platform;
 use crate::model::auth_event::EventType;
 use crate::model::integration::{AuthMode, Integration};
 use crate::model::oauth_flow::Flow;
 use crate::model::token_set::TokenSet;
+use crate::model::unconfirmed_grant::UnconfirmedGrant;
+use crate::store::credentials::TokenTimes;
 use crate::store::integrations::{NOBODY, find};
 use crate::store::{auth_events, oauth_clients, oauth_flows};
 use kernel::Result;
 use kernel::digest::{constant_time_eq, sha256_hex};
+use kernel::ports::Timestamp;
 use url::Url;
 
 /// The query parameters of a callback.
@@ -32,43 +39,24 @@ pub struct Parameters {
     pub iss: Option<String>,
 }
 
-/// A finished authorization.
-pub struct Finished {
-    /// The integration that is connected now.
-    pub integration: Integration,
-    /// Owner of the new credential.
-    pub owner: String,
-    /// Where the person is sent.
-    pub return_url: Option<String>,
-}
-
-/// Why an authorization was not finished; the text is shown to the person.
-#[derive(Debug)]
-pub struct Unfinished(pub String);
-
-impl From<OauthError> for Unfinished {
-    fn from(error: OauthError) -> Self {
-        if let OauthError::Internal(error) = &error {
-            log::error!("callback: {}", error.report());
-        }
-        Self(error.to_string())
-    }
-}
-
-impl From<kernel::Error> for Unfinished {
-    fn from(error: kernel::Error) -> Self {
-        OauthError::Internal(error).into()
-    }
+/// What a callback led to.
+pub enum Outcome {
+    /// The credential is stored.
+    Finished(Finished),
+    /// The person has to confirm first.
+    Unconfirmed(Unconfirmed),
 }
 
 /// Finishes the authorization that `parameters` belong to. `browser` is the secret in the cookie of the browser that
-/// sent the callback, `path` the path that was called. Fails with a text for the person.
+/// sent the callback, `path` the path that was called, `place` where the person is sent if the authorization was started
+/// without a return URL. Fails with a text for the person.
 pub async fn finish(
     platform: &Platform,
     parameters: &Parameters,
     browser: Option<&str>,
     path: &str,
-) -> Result<Finished, Unfinished> {
+    place: &str,
+) -> Result<Outcome, Unfinished> {
     let refused = |text: &str| Err(Unfinished(text.to_owned()));
     // (1)
     let state = parameters.state.as_deref().unwrap_or_default();
@@ -81,38 +69,56 @@ pub async fn finish(
     };
     // (2), (3), (4)
     let code = code(&flow, &integration, parameters, browser, path)?;
-    // (5)
     let owner = taken.owner;
-    let return_url = flow.return_url.clone();
-    let actor = flow.actor.clone();
-    let registered_at = flow.issuer.clone().filter(|_| flow.client.registered);
-    let set = match (exchange(platform, flow, code).await, registered_at) {
-        (Err(OauthError::Terminal("invalid_client")), Some(issuer)) => {
-            // The server may have deleted the client, so the next authorization registers a new one.
-            oauth_clients::forget(platform, &issuer).await?;
-            return refused(
-                "The token endpoint of the authorization server refused the client that Postern has registered there \
-                 (invalid_client). Start the sign-in again: Postern registers anew.",
-            );
-        }
-        (exchanged, _) => exchanged?,
+    let Some(owner_name) = owner_name(platform, &owner).await? else {
+        return refused("The user who is to be connected is not there any more.");
     };
+    // (5)
+    let place = flow.return_url.clone().unwrap_or_else(|| place.to_owned());
+    let (actor, is_bound) = (flow.actor.clone(), flow.browser.is_some());
+    let (set, times) = granted(platform, flow, code).await?;
     // (6)
-    let host = set.set.host();
-    if !store_set(platform, &integration, &owner, &set.set, schedule(platform, set.expires_in)).await? {
+    if !is_bound {
+        let grant = unconfirmed(set, times, place, actor);
+        return Ok(Outcome::Unconfirmed(ask(platform, integration, &owner, owner_name, &grant).await?));
+    }
+    let host = set.server_host();
+    if !store_set(platform, &integration, &owner, &set, times).await? {
         return refused("The integration was changed meanwhile. Start the sign-in again.");
     }
-    auth_events::record(
-        platform,
-        &integration,
-        &owner,
-        EventType::ConnectCompleted,
-        &actor,
-        host.as_deref(),
-        None,
-    )
-    .await?;
-    Ok(Finished { integration, owner, return_url })
+    let event = EventType::ConnectCompleted;
+    auth_events::record(platform, &integration, &owner, event, &actor, set.host().as_deref(), None).await?;
+    Ok(Outcome::Finished(Finished { integration, owner, owner_name, host, place }))
+}
+
+fn unconfirmed(set: TokenSet, times: TokenTimes, place: String, actor: String) -> UnconfirmedGrant {
+    let millis = |time: Option<Timestamp>| time.map(Timestamp::millis);
+    UnconfirmedGrant {
+        token_expires_at: millis(times.expires_at),
+        refresh_at: millis(times.refresh_at).filter(|_| set.refresh_token.is_some()),
+        set,
+        place,
+        actor,
+    }
+}
+
+/// Exchanges the code for tokens. Forgets the client that Postern has registered if the server refuses it.
+async fn granted(platform: &Platform, flow: Flow, code: &str) -> Result<(TokenSet, TokenTimes), Unfinished> {
+    let registered_at = flow.issuer.clone().filter(|_| flow.client.registered);
+    match (exchange(platform, flow, code).await, registered_at) {
+        (Err(error), Some(issuer)) if refuses_client(&error) => {
+            // The server may have deleted the client, so the next authorization registers a new one.
+            oauth_clients::forget(platform, &issuer).await?;
+            Err(Unfinished(format!(
+                "The token endpoint refused the client that Postern has registered there: {error}. Start the sign-in \
+                 again: Postern registers anew."
+            )))
+        }
+        (exchanged, _) => {
+            let Exchanged { set, expires_in } = exchanged?;
+            Ok((set, schedule(platform, expires_in)))
+        }
+    }
 }
 
 /// Returns the code, if the callback passes the checks (2) to (4).

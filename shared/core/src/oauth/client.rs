@@ -1,7 +1,7 @@
 //! Postern's OAuth client at an authorization server. In order of preference: the client that the operator
 //! registered; the URL of Postern's Client ID Metadata Document, if the server accepts one; the client that Postern
 //! registered there before; a new registration (RFC 7591). Clients are stored by issuer, and no other issuer ever
-//! sees them.
+//! sees them; they are registered with redirect URIs that belong to the issuer alone (see [`super::redirect`]).
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,14 +13,18 @@ use super::server_metadata::ServerMetadata;
 use crate::Platform;
 use crate::model::oauth_client::{AuthMethod, OauthClient};
 use crate::store::oauth_clients;
+use kernel::digest::sha256_hex;
 use kernel::net::SafeUrl;
 use kernel::ports::Timestamp;
 use kernel::secret::Secret;
 use kernel::{Code, Error, Result};
 
-/// Paths that authorization servers redirect people to, one per dialect that can start an authorization.
+/// Paths that authorization servers redirect people to, one per dialect that can start an authorization. Below each of
+/// them there is a path for each authorization server, see [`redirect_uri`].
 pub const CALLBACKS: [&str; 3] =
     ["/oauth/callback", "/v1/integrations/oauth/callback", "/api/v1/admin/oauth/callback"];
+/// Length of the last segment of a redirect URI that belongs to one authorization server: 128 bits in hex.
+pub const SEGMENT: usize = 32;
 /// Path of Postern's Client ID Metadata Document.
 pub const DOCUMENT: &str = "/oauth/client-metadata.json";
 
@@ -43,6 +47,19 @@ pub fn public_url(platform: &Platform) -> Result<&str> {
     })
 }
 
+/// Returns the redirect URI below the callback path `callback` that belongs to one authorization server alone. `server`
+/// is the server's issuer, or its token endpoint where the operator configured no issuer.
+pub(super) fn redirect_uri(origin: &str, callback: &str, server: &str) -> String {
+    let mut segment = sha256_hex(server.as_bytes());
+    segment.truncate(SEGMENT);
+    format!("{origin}{callback}/{segment}")
+}
+
+/// Returns `true` if `client` is Postern's Client ID Metadata Document.
+pub(super) fn is_document(platform: &Platform, client: &OauthClient) -> bool {
+    document_url(platform).as_deref() == Some(client.client_id.as_str())
+}
+
 /// Returns the client to use at the issuer of `metadata` if the operator configured none. Registers a new one if need
 /// be.
 pub async fn identify(platform: &Platform, metadata: &ServerMetadata) -> Result<OauthClient, OauthError> {
@@ -53,10 +70,12 @@ pub async fn identify(platform: &Platform, metadata: &ServerMetadata) -> Result<
         return Ok(OauthClient { client_id: url, client_secret: None, auth_method, registered: false });
     }
     let origin = public_url(platform)?;
-    if let Some(known) = oauth_clients::find(platform, &metadata.issuer, origin).await? {
+    let redirect_uris = CALLBACKS.map(|path| redirect_uri(origin, path, &metadata.issuer));
+    let [first, ..] = &redirect_uris;
+    if let Some(known) = oauth_clients::find(platform, &metadata.issuer, first).await? {
         return Ok(known);
     }
-    register(platform, metadata, origin).await
+    register(platform, metadata, origin, &redirect_uris).await
 }
 
 /// Returns the URL of Postern's Client ID Metadata Document; `None` if the URL is not https, which authorization
@@ -74,7 +93,9 @@ pub fn document(platform: &Platform) -> Result<Value> {
     let url = document_url(platform).ok_or_else(|| {
         Error::not_found("there is no client metadata document: PUBLIC_URL must be an https origin")
     })?;
-    let mut document = description(public_url(platform)?, AuthMethod::None);
+    let origin = public_url(platform)?;
+    let redirect_uris = CALLBACKS.map(|path| format!("{origin}{path}"));
+    let mut document = description(origin, &redirect_uris, AuthMethod::None);
     if let Some(members) = document.as_object_mut() {
         members.insert("client_id".to_owned(), url.into());
     }
@@ -82,8 +103,7 @@ pub fn document(platform: &Platform) -> Result<Value> {
 }
 
 /// Returns the client metadata of Postern (RFC 7591 §2).
-fn description(origin: &str, auth_method: AuthMethod) -> Value {
-    let redirect_uris: Vec<String> = CALLBACKS.iter().map(|path| format!("{origin}{path}")).collect();
+fn description(origin: &str, redirect_uris: &[String], auth_method: AuthMethod) -> Value {
     let is_loopback = Url::parse(origin).is_ok_and(|url| url.scheme() == "http");
     json!({
         "client_name": "Postern",
@@ -100,6 +120,7 @@ async fn register(
     platform: &Platform,
     metadata: &ServerMetadata,
     origin: &str,
+    redirect_uris: &[String; CALLBACKS.len()],
 ) -> Result<OauthClient, OauthError> {
     let Some(endpoint) = &metadata.registration_endpoint else {
         return Err(OauthError::unusable(
@@ -109,7 +130,7 @@ async fn register(
     let endpoint = SafeUrl::parse(endpoint, platform.settings.net)
         .map_err(|_| OauthError::unusable("the registration endpoint is not a URL that may be dialled"))?;
     let auth_method = registered_method(metadata);
-    let answer = post_json(platform, endpoint, &description(origin, auth_method))
+    let answer = post_json(platform, endpoint, &description(origin, redirect_uris, auth_method))
         .await
         .map_err(|_| OauthError::transient("the authorization server cannot be reached"))?;
     let refused =
@@ -132,7 +153,8 @@ async fn register(
     };
     let expires_at = registration.client_secret_expires_at.filter(|seconds| *seconds > 0);
     let expires_at = expires_at.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)));
-    oauth_clients::put(platform, &metadata.issuer, origin, &client, expires_at).await?;
+    let [first, ..] = redirect_uris;
+    oauth_clients::put(platform, &metadata.issuer, first, &client, expires_at).await?;
     Ok(client)
 }
 
@@ -177,6 +199,14 @@ fn secret_method(metadata: Option<&ServerMetadata>) -> AuthMethod {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_server_has_a_redirect_uri_of_its_own() {
+        let of = |server: &str| redirect_uri("https://postern.example", "/oauth/callback", server);
+        let one = of("https://as.example");
+        assert_eq!(one, "https://postern.example/oauth/callback/93e20fbd9d9436f74c252dbad30ec732");
+        assert_ne!(one, of("https://as.example/"));
+    }
 
     #[test]
     fn the_first_listed_method_with_a_secret_is_registered() {

@@ -15,7 +15,7 @@ use crate::client::probe::challenge;
 use crate::model::integration::Integration;
 use crate::model::oauth::OauthConfig;
 use crate::model::oauth_client::OauthClient;
-use crate::store::credentials;
+use crate::store::{credentials, integrations};
 use crate::{Platform, vault};
 use kernel::net::SafeUrl;
 
@@ -28,7 +28,7 @@ pub(super) struct Server {
     pub(super) token_endpoint: String,
 }
 
-/// Finds the authorization server. No request is sent if the operator configured the endpoints and no issuer. Fails
+/// Finds the authorization server, and records its issuer if it was discovered. No request is sent if the operator configured the endpoints and no issuer. Fails
 /// if the server cannot be found or has no token endpoint.
 #[async_recursion(?Send)]
 pub(super) async fn find_server(
@@ -53,6 +53,10 @@ pub(super) async fn find_server(
     let resource = protected_resource::discover(platform, &endpoint, challenge.as_deref()).await?;
     let issuer = issuer(config, resource.as_ref(), &endpoint);
     let metadata = server_metadata::discover(platform, &issuer).await?;
+    if config.issuer.is_none() && integration.discovered_issuer.as_ref() != Some(&metadata.issuer) {
+        let (id, url) = (&integration.id, &integration.content.url);
+        integrations::record_issuer(platform, id, url, &metadata.issuer).await?;
+    }
     let token_endpoint = config.token_url.clone().or_else(|| metadata.token_endpoint.clone());
     Ok(Server {
         authorization_endpoint: config

@@ -1,7 +1,7 @@
 //! Starting an authorization (RFC 6749 §4.1.1 with PKCE, RFC 8707 and the rules of MCP).
 //!
 //! (1) A request without a credential gets the upstream's challenge; (2) the authorization server is discovered, as
-//! far as the operator has not configured it; (3) the client is found or registered; (4) the scope is put together;
+//! far as the operator has not configured it; (3) the client is found or registered, and its redirect URI chosen; (4) the scope is put together;
 //! (5) everything that the callback needs is stored under a fresh state, for one use within ten minutes; (6) the
 //! authorization URL is built.
 
@@ -16,6 +16,7 @@ use url::Url;
 use super::OauthError;
 use super::client::public_url;
 use super::discovery::{client, find_server, resource, scope};
+use super::redirect;
 use crate::Platform;
 use crate::model::auth_event::EventType;
 use crate::model::credential::origin_of;
@@ -71,7 +72,7 @@ pub struct Started {
 pub async fn begin(platform: &Platform, start: &Start<'_>) -> Result<Started, OauthError> {
     let integration = start.integration;
     let config = integration.content.oauth.clone().unwrap_or_default();
-    let redirect_uri = format!("{}{}", public_url(platform)?, start.callback);
+    let origin = public_url(platform)?;
     // (1), (2)
     let server = find_server(platform, integration, &config).await?;
     let endpoint = server.authorization_endpoint.as_deref();
@@ -85,6 +86,7 @@ pub async fn begin(platform: &Platform, start: &Start<'_>) -> Result<Started, Oa
         .clone();
     // (3)
     let client = client(platform, integration, &config, server.metadata.as_ref()).await?;
+    let redirect_uri = redirect::uri(platform, origin, start.callback, &config, &client, &server)?;
     // (4)
     let scope = scope(platform, integration, &config, start.owner, &server).await?;
     let resource = resource(&config, integration, &server);

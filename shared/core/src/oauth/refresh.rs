@@ -13,7 +13,7 @@ use async_recursion::async_recursion;
 use super::OauthError;
 use super::client_credentials;
 use super::grant::{AHEAD, schedule};
-use super::tokens::{Granted, request};
+use super::tokens::{Granted, refuses_client, request};
 use crate::model::auth_event::EventType;
 use crate::model::credential::{Kind, SealedCredential};
 use crate::model::token_set::TokenSet;
@@ -177,8 +177,8 @@ async fn renew(
             Err(Stale::Unavailable("the renewed token could not be stored".to_owned()))
         }
         // (4)
-        Err(OauthError::Terminal(code)) if wider.is_none() => {
-            if code == "invalid_client" && set.client.registered {
+        Err(error @ OauthError::Terminal(code)) if wider.is_none() => {
+            if refuses_client(&error) && set.client.registered {
                 forget_client(platform, &set).await;
             }
             event(EventType::RefreshFailedRevoked, Some(code.to_owned())).await;

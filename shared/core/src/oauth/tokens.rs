@@ -18,6 +18,8 @@ use kernel::net::SafeUrl;
 use kernel::ports::FetchError;
 use kernel::secret::Secret;
 
+/// What [`OauthError::Terminal`] holds where the token endpoint answered 401 without an error code that Postern knows.
+const UNNAMED: &str = "HTTP 401 without a known error code";
 /// Longest token that is accepted, in bytes.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
@@ -144,6 +146,11 @@ fn is_usable(token: &Secret<String>) -> bool {
     (1..=LONGEST_TOKEN).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+/// Returns `true` if the token endpoint refused the client, and not only the grant.
+pub(super) fn refuses_client(error: &OauthError) -> bool {
+    matches!(error, OauthError::Terminal("invalid_client" | UNNAMED))
+}
+
 /// RFC 6749 §5.2. Without a known code, 5xx and 429 may pass; any other status does not.
 fn failure(status: u16, code: Option<&str>) -> OauthError {
     match code {
@@ -154,7 +161,8 @@ fn failure(status: u16, code: Option<&str>) -> OauthError {
         Some("invalid_scope") => OauthError::terminal("invalid_scope"),
         Some("invalid_target") => OauthError::terminal("invalid_target"),
         Some("invalid_request") => OauthError::unusable("the token endpoint answered invalid_request"),
-        _ if status == 401 => OauthError::terminal("invalid_client"),
+        // RFC 6749 §5.2: 401 means that the server refuses the client.
+        _ if status == 401 => OauthError::terminal(UNNAMED),
         _ if status == 429 || status >= 500 => {
             OauthError::transient(format!("the token endpoint answered HTTP {status}"))
         }
@@ -179,6 +187,8 @@ mod tests {
         for (status, json, terminal, transient) in [
             (400, r#"{"error":"invalid_grant","error_description":"canary"}"#, true, false),
             (401, "{}", true, false),
+            (401, "", true, false),
+            (401, r#"{"error":"canary"}"#, true, false),
             (200, r#"{"error":"invalid_client"}"#, true, false),
             (400, r#"{"error":"invalid_request"}"#, false, false),
             (503, "", false, true),
@@ -191,6 +201,20 @@ mod tests {
             assert_eq!((error.is_terminal(), error.is_transient()), (terminal, transient), "{status} {json}");
             assert!(!error.to_string().contains("canary"));
         }
+    }
+
+    #[test]
+    fn an_answer_without_an_error_code_is_reported_as_what_it_is() {
+        for (json, expected) in [
+            ("", "the authorization server answered HTTP 401 without a known error code"),
+            (r#"{"error":"invalid_client"}"#, "the authorization server answered invalid_client"),
+        ] {
+            let Err(error) = read(answer(401, json)) else { panic!("{json}") };
+            assert_eq!(error.to_string(), expected);
+            assert!(refuses_client(&error));
+        }
+        let Err(error) = read(answer(400, r#"{"error":"invalid_grant"}"#)) else { panic!("tokens") };
+        assert!(!refuses_client(&error));
     }
 
     #[test]

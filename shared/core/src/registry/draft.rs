@@ -52,6 +52,9 @@ pub struct OauthInput {
     pub prompt: Option<String>,
     /// Leaves `resource` out of every request.
     pub omit_resource: Option<bool>,
+    /// Says that `clientId` was registered with the redirect URIs that belong to its authorization server alone: the
+    /// callback paths, each followed by `/` and the first 32 hex digits of the issuer's SHA-256.
+    pub redirect_per_issuer: Option<bool>,
     /// How tokens are got; each user's consent when absent.
     pub grant: Option<Grant>,
 }
@@ -88,6 +91,7 @@ impl OauthInput {
             token_url: self.token_url.clone(),
             prompt: self.prompt.clone(),
             omit_resource: self.omit_resource.unwrap_or_default(),
+            redirect_per_issuer: self.redirect_per_issuer.unwrap_or_default(),
             grant: self.grant,
         };
         config.check(platform.settings.net)?;

@@ -6,8 +6,8 @@
 mod tokens;
 
 pub use self::tokens::{
-    Leased, Renewal, Standing, TokenTimes, due, lease, mark_needs_reauth, put_tokens, release, renew,
-    standing, want_scope, wanted_scope,
+    Confirmation, Leased, Renewal, Standing, TokenTimes, due, lease, mark_needs_reauth, put_confirmed_tokens,
+    put_tokens, release, renew, standing, want_scope, wanted_scope,
 };
 use crate::Platform;
 use crate::model::credential::{ORGANIZATION, SealedCredential};

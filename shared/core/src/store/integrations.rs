@@ -9,7 +9,7 @@ mod write;
 use serde_json::value::RawValue;
 
 pub use self::lifecycle::{restart, start, stop};
-pub use self::write::{Change, Inserted, New, archive, insert, revive, update};
+pub use self::write::{Change, Inserted, New, archive, insert, record_issuer, revive, update};
 use crate::Platform;
 use crate::model::credential::Connection;
 use crate::model::integration::{Content, Integration};
@@ -26,7 +26,8 @@ macro_rules! columns {
          i.capabilities, i.credential_schema, i.headers, i.tool_policy, i.source, i.state, i.started_at, i.generation,
          EXISTS (SELECT 1 FROM credentials c WHERE c.integration_id = i.id AND c.owner = 'organization') AS has_token,
          u.id IS NOT NULL AS connected, u.expires_at, u.status, i.era, i.validation_status, i.validation_message,
-         i.last_validated_at, i.consecutive_failures, i.catalogue_hash, i.created_at, i.updated_at, i.revision
+         i.last_validated_at, i.consecutive_failures, i.catalogue_hash, i.created_at, i.updated_at, i.revision,
+         i.discovered_issuer
          FROM integrations i
          LEFT JOIN credentials u ON u.integration_id = i.id AND u.owner = ?1 /* viewer */"
     };
@@ -184,6 +185,7 @@ fn read(row: &mut Reader) -> Result<Integration> {
         created_at: row.time()?,
         updated_at: row.time()?,
         revision: row.integer()?,
+        discovered_issuer: row.optional_text()?,
     })
 }
 

@@ -1,5 +1,5 @@
 //! Table `oauth_clients`: the clients that Postern registered at authorization servers, by issuer and redirect
-//! origin.
+//! URI, so that Postern registers anew when its redirect URIs change.
 
 use crate::Platform;
 use crate::model::credential::ORGANIZATION;
@@ -8,15 +8,15 @@ use kernel::Result;
 use kernel::ports::{Statement, Timestamp};
 use kernel::seal::Cell;
 
-/// Returns the client at `issuer` for redirects to `origin`; `None` if there is none or its secret has expired.
-pub async fn find(platform: &Platform, issuer: &str, origin: &str) -> Result<Option<OauthClient>> {
+/// Returns the client at `issuer` with this redirect URI; `None` if there is none or its secret has expired.
+pub async fn find(platform: &Platform, issuer: &str, redirect_uri: &str) -> Result<Option<OauthClient>> {
     let statement = Statement::new(
         "-- oauth_clients.find
         SELECT sealed FROM oauth_clients
-        WHERE issuer = ?1 /* issuer */ AND redirect_origin = ?2 /* origin */
+        WHERE issuer = ?1 /* issuer */ AND redirect_origin = ?2 /* redirect URI */
           AND (expires_at IS NULL OR expires_at > ?3 /* now */)",
     );
-    let rows = platform.sql.query(statement.bind(issuer).bind(origin).bind(platform.now())).await?;
+    let rows = platform.sql.query(statement.bind(issuer).bind(redirect_uri).bind(platform.now())).await?;
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
     let opened = platform.settings.keys.open(cell(issuer), &row.read().text()?);
     // A client that does not open counts as none, so that Postern registers a new one.
@@ -27,7 +27,7 @@ pub async fn find(platform: &Platform, issuer: &str, origin: &str) -> Result<Opt
 pub async fn put(
     platform: &Platform,
     issuer: &str,
-    origin: &str,
+    redirect_uri: &str,
     client: &OauthClient,
     expires_at: Option<Timestamp>,
 ) -> Result<()> {
@@ -36,11 +36,11 @@ pub async fn put(
     let statement = Statement::new(
         "-- oauth_clients.put
         INSERT INTO oauth_clients (issuer, redirect_origin, sealed, created_at, expires_at)
-        VALUES (?1 /* issuer */, ?2 /* origin */, ?3 /* sealed */, ?4 /* now */, ?5 /* end */)
+        VALUES (?1 /* issuer */, ?2 /* redirect URI */, ?3 /* sealed */, ?4 /* now */, ?5 /* end */)
         ON CONFLICT (issuer, redirect_origin) DO UPDATE
         SET sealed = excluded.sealed, created_at = excluded.created_at, expires_at = excluded.expires_at",
     );
-    let statement = statement.bind(issuer).bind(origin).bind(sealed).bind(platform.now());
+    let statement = statement.bind(issuer).bind(redirect_uri).bind(sealed).bind(platform.now());
     platform.sql.execute(statement.bind(expires_at)).await?;
     Ok(())
 }

@@ -103,12 +103,12 @@ impl World {
         Integration::of(&self.admin()?.post(INTEGRATIONS, &body).await?.expect(201)?)
     }
 
-    /// Connects `user` with `account`: init, consent, callback. Only the end of the sign-in is checked.
+    /// Connects `user` with `account`: init, consent, callback, confirmation. Only the end of the sign-in is checked.
     async fn connect(&self, user: &Api, account: &str, integration: &Integration) -> Result<()> {
         let started = init(user, &integration.id).await?;
         let browser = self.browser(account)?;
         let back = browser.consent(text(&started, "authorizationUrl")?).await?;
-        arrived(&browser.open(&back).await?, CONNECTED)
+        arrived(&browser.finish(&back).await?, CONNECTED)
     }
 
     /// Connects `user` with `account`, and waits until the integration's tools are listed.

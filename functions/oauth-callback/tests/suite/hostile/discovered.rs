@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::corpus::sample;
 use super::web::{ISSUER, Slot, UPSTREAM, Web, postern};
+use crate::person;
 
 /// Most hostile URLs of each class that a test tries.
 const MOST: usize = 2;
@@ -27,9 +28,7 @@ async fn init(app: &App, id: &str) -> Reply {
 async fn round(app: &App, id: &str) -> [StatusCode; 3] {
     let started = init(app, id).await;
     assert_eq!(started.status, StatusCode::OK, "{}", started.text);
-    let state = started.json()["state"].as_str().unwrap().to_owned();
-    let callback = format!("/oauth/callback?state={state}&code=c");
-    let finished = app.send(Method::GET, &callback, &[], "").await;
+    let finished = person::finish(app, &started.json()).await;
     app.settle().await;
     let ended = app.admin(Method::DELETE, &format!("/mcp/integrations/{id}/oauth/connection"), None).await;
     [started.status, finished.status, ended.status]

@@ -45,6 +45,8 @@ pub(crate) enum Slot {
 
 /// The simulated internet.
 pub(crate) struct Web {
+    /// Members that the authorization server's metadata has besides the usual ones.
+    pub(crate) announced: RefCell<Value>,
     planted: RefCell<Option<(Slot, String)>>,
     redirect: Cell<u16>,
     /// Every URL that was requested.
@@ -60,6 +62,7 @@ pub(crate) fn postern() -> (App, Rc<Web>) {
     let settings = [("ALLOW_LOOPBACK_UPSTREAMS", "false"), ("PUBLIC_URL", "https://postern.example.com")];
     let mut app = App::new(tables, &settings);
     let web = Rc::new(Web {
+        announced: RefCell::new(json!({})),
         planted: RefCell::default(),
         redirect: Cell::new(302),
         asked: RefCell::default(),
@@ -141,17 +144,20 @@ impl Web {
         }
         let at = |slot, path: &str| self.planted(slot).unwrap_or_else(|| format!("{ISSUER}{path}"));
         match request.url.as_url().path() {
-            "/.well-known/oauth-authorization-server" => json_answer(
-                200,
-                &json!({
+            "/.well-known/oauth-authorization-server" => {
+                let mut metadata = json!({
                     "issuer": ISSUER,
                     "authorization_endpoint": at(Slot::Authorization, "/authorize"),
                     "token_endpoint": at(Slot::Token, "/token"),
                     "registration_endpoint": at(Slot::Registration, "/register"),
                     "revocation_endpoint": at(Slot::Revocation, "/revoke"),
                     "code_challenge_methods_supported": ["S256"],
-                }),
-            ),
+                });
+                for (name, value) in self.announced.borrow().as_object().into_iter().flatten() {
+                    metadata[name] = value.clone();
+                }
+                json_answer(200, &metadata)
+            }
             "/register" => json_answer(201, &json!({ "client_id": "c" })),
             "/token" => json_answer(
                 200,

@@ -55,6 +55,51 @@ pub async fn put_tokens(
     credential: &SealedCredential,
     times: TokenTimes,
 ) -> Result<bool> {
+    let stored = platform.sql.query(put_statement(platform, credential, times, None)).await?;
+    platform.forget_integrations();
+    Ok(!stored.is_empty())
+}
+
+/// What became of an unconfirmed grant.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// Its tokens are the owner's credential now.
+    Stored,
+    /// It was deleted, because it has expired or the integration was changed meanwhile.
+    Dropped,
+    /// There was none: another request has confirmed or cancelled it.
+    Gone,
+}
+
+/// Stores the tokens of the unconfirmed grant with this `hash` as [`put_tokens`] does, if the grant is there, has not
+/// expired and was given for the integration's present URL. Deletes the grant in the same batch, in any case.
+pub async fn put_confirmed_tokens(
+    platform: &Platform,
+    credential: &SealedCredential,
+    times: TokenTimes,
+    hash: &str,
+) -> Result<Confirmation> {
+    let put = put_statement(platform, credential, times, Some(hash));
+    let delete = Statement::new(
+        "-- credentials.put_confirmed_tokens
+        DELETE FROM unconfirmed_grants WHERE secret_hash = ?1 /* hash */ RETURNING secret_hash",
+    );
+    let outcomes = platform.sql.batch(vec![put, delete.bind(hash)]).await?;
+    platform.forget_integrations();
+    let wrote = |at: usize| outcomes.get(at).is_some_and(|rows| !rows.is_empty());
+    Ok(match (wrote(0), wrote(1)) {
+        (true, _) => Confirmation::Stored,
+        (false, true) => Confirmation::Dropped,
+        (false, false) => Confirmation::Gone,
+    })
+}
+
+fn put_statement(
+    platform: &Platform,
+    credential: &SealedCredential,
+    times: TokenTimes,
+    confirmed: Option<&str>,
+) -> Statement {
     let statement = Statement::new(
         "-- credentials.put_tokens
         INSERT INTO credentials (id, integration_id, owner, kind, sealed, created_at, updated_at, expires_at, refresh_at,
@@ -65,13 +110,16 @@ pub async fn put_tokens(
         WHERE i.id = ?7 /* integration */ AND i.archived_at IS NULL AND i.auth_mode = 'oauth'
           AND NOT EXISTS (SELECT 1 FROM principals WHERE id = ?2 AND deleted_at IS NOT NULL)
           AND instr(i.url, ?8 || '/') = 1
+          AND (?9 /* confirmed */ IS NULL OR EXISTS
+               (SELECT 1 FROM unconfirmed_grants g
+                WHERE g.secret_hash = ?9 AND g.integration_id = i.id AND g.url = i.url AND g.expires_at > ?4))
         ON CONFLICT (integration_id, owner) DO UPDATE
         SET id = excluded.id, kind = 'oauth', sealed = excluded.sealed, updated_at = excluded.updated_at,
             expires_at = excluded.expires_at, refresh_at = excluded.refresh_at, status = 'active', lease_until = 0,
             last_refreshed_at = NULL, origin = excluded.origin
         RETURNING id",
     );
-    let statement = statement
+    statement
         .bind(credential.id.as_str())
         .bind(credential.owner.as_str())
         .bind(credential.sealed.as_str())
@@ -79,10 +127,8 @@ pub async fn put_tokens(
         .bind(times.expires_at)
         .bind(times.refresh_at)
         .bind(credential.integration_id.as_str())
-        .bind(credential.origin.as_deref());
-    let stored = platform.sql.query(statement).await?;
-    platform.forget_integrations();
-    Ok(!stored.is_empty())
+        .bind(credential.origin.as_deref())
+        .bind(confirmed)
 }
 
 /// Compares `seen` with the credential that its owner has for `integration` now. The owner may have connected anew

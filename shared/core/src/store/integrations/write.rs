@@ -101,7 +101,8 @@ pub async fn revive(platform: &Platform, new: &New<'_>) -> Result<Inserted> {
             state = ?17 /* state */, started_at = iif(?17 = 'running', ?16, NULL),
             generation = generation + (?17 = 'running'), era = NULL, protocol_version = NULL,
             validation_status = 'pending', validation_message = NULL, last_validated_at = NULL,
-            validation_lease_until = 0, consecutive_failures = 0, catalogue_hash = NULL, archived_at = NULL
+            validation_lease_until = 0, consecutive_failures = 0, catalogue_hash = NULL, archived_at = NULL,
+            discovered_issuer = NULL
         WHERE id = ?1 /* id */ AND archived_at IS NOT NULL
         RETURNING id"
     ));
@@ -153,7 +154,8 @@ pub async fn update(platform: &Platform, current: &Integration, change: &Change<
             validation_message = iif(?18, NULL, validation_message),
             last_validated_at = iif(?18, NULL, last_validated_at),
             consecutive_failures = iif(?18, 0, consecutive_failures),
-            next_validation_at = iif(?18, ?16, next_validation_at)
+            next_validation_at = iif(?18, ?16, next_validation_at),
+            discovered_issuer = iif(url = ?5 /* url */, discovered_issuer, NULL)
         WHERE id = ?1 /* id */ AND slug = ?2 /* slug */ AND revision = ?17 /* old revision */ AND archived_at IS NULL
         RETURNING id"
     ));
@@ -220,6 +222,17 @@ fn set_catalogue_aside() -> [Statement; 2] {
               AND EXISTS (SELECT 1 FROM integrations WHERE id = ?1 AND revision = ?2 /* revision */)",
         ),
     ]
+}
+
+/// Records the issuer that was discovered for `url`, if the integration still has that URL. The integration's revision
+/// stays: nothing that an operator decided changes.
+pub async fn record_issuer(platform: &Platform, id: &str, url: &str, issuer: &str) -> Result<()> {
+    let statement = Statement::new(
+        "-- integrations.record_issuer
+        UPDATE integrations SET discovered_issuer = ?3 /* issuer */
+        WHERE id = ?1 /* id */ AND url = ?2 /* url */ AND discovered_issuer IS NOT ?3",
+    );
+    Ok(platform.sql.execute(statement.bind(id).bind(url).bind(issuer)).await?)
 }
 
 /// Archives a live integration: removes it from every list, and deletes its secrets, its catalogue entries and its

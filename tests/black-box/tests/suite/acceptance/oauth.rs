@@ -44,7 +44,8 @@ async fn get_the_oauth_configuration() -> Result<()> {
     expected["clientSecretConfigured"] = json!(false);
     assert_eq!(get(&admin, &id).await?, expected);
     let id = create(&admin, "Configuration without", json!({"authMode": "oauth"})).await?;
-    assert_eq!(get(&admin, &id).await?, json!({"scopes": [], "clientSecretConfigured": false}));
+    let nothing = json!({"provider": null, "issuer": null, "scopes": [], "clientSecretConfigured": false});
+    assert_eq!(get(&admin, &id).await?, nothing);
 
     for (name, members) in [
         ("Configuration none", json!({})),
@@ -90,7 +91,8 @@ async fn replace_the_oauth_configuration() -> Result<()> {
         (json!({}), false),
     ] {
         let oauth = put(&admin, &id, &body).await?;
-        let mut expected = json!({"scopes": [], "clientSecretConfigured": configured});
+        let mut expected =
+            json!({"provider": null, "issuer": null, "scopes": [], "clientSecretConfigured": configured});
         merge(&mut expected, &body);
         expected.as_object_mut().context("not an object")?.remove("clientSecret");
         assert_eq!(oauth, expected, "{body}");

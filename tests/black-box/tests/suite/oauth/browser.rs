@@ -12,7 +12,7 @@ use black_box::{
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use super::{CONNECTED, World, events, link, whoami};
+use super::{CONNECTED, World, events, init, link, text, whoami};
 use crate::fixtures;
 
 const CONNECT: &str = "https://postern.test/oauth/connect";
@@ -67,6 +67,23 @@ impl Place {
         person.press("Sign-in", "Authorize").await
     }
 
+    /// Opens an authorization URL, signs in and consents. Returns the page that Postern's callback shows.
+    async fn consent(&self, person: &Person<'_>, url: &str, account: &str) -> Result<View> {
+        person.open(url).await?;
+        person.fill("login", account).await?;
+        person.fill("password", "any").await?;
+        person.press("Sign-in", "Authorize").await?;
+        person.press("Continue", "Confirm").await
+    }
+
+    /// What the form names the one grant by that waits for its confirmation.
+    async fn grant(&self, reader: &Reader) -> Result<String> {
+        let sql = "SELECT secret_hash FROM unconfirmed_grants WHERE integration_id = ?1";
+        let rows = self.world.postern.sql(sql, json!([reader.integration.id])).await?;
+        ensure!(rows.len() == 1, "{rows:?}");
+        Ok(text(&rows[0], "secret_hash")?.to_owned())
+    }
+
     /// Signs in and consents in a browser from which the callback does not reach Postern. Returns the callback's URL.
     async fn kept(&self, person: &Person<'_>, link: &str) -> Result<String> {
         person.keep(Some(CALLBACK)).await?;
@@ -119,6 +136,10 @@ async fn from_the_agents_link_to_the_connected_page() -> Result<()> {
     let returned = returned.context("no callback")?;
     let cookie = returned.cookie.as_deref().unwrap_or_default();
     ensure!(cookie.contains("__Host-postern-connect="), "no cookie: {returned:?}");
+    ensure!(
+        ["reader", "Real browser", &place.world.provider.mcp()].iter().all(|named| page.text.contains(named)),
+        "the last page does not say who is connected to what: {page:?}"
+    );
     unreported(&page)?;
 
     ensure!(place.is_connected(&reader).await?, "not connected");
@@ -133,6 +154,53 @@ async fn from_the_agents_link_to_the_connected_page() -> Result<()> {
     refused(&person.open(&again).await?)?;
     refused(&place.chromium.person("whole-elsewhere").open(&again).await?)?;
     Ok(())
+}
+
+/// A sign-in that was begun through an API is bound to no browser: whoever is given its URL is asked first, and nobody can
+/// answer for them.
+#[tokio::test]
+async fn a_sign_in_that_an_api_began_ends_on_a_page_that_asks() -> Result<()> {
+    let place = Place::shared().await?;
+    let reader = place.reader("Begun elsewhere").await?;
+    let started = init(&reader.api, &reader.integration.id).await?;
+    let url = text(&started, "authorizationUrl")?;
+    let (person, thief) = (place.chromium.person("asked"), place.chromium.person("asked-elsewhere"));
+    let asked = place.consent(&person, url, "bob").await?;
+    assert_eq!((asked.status, asked.title.as_str()), (Some(200), "Confirm"), "{asked:?}");
+    for named in ["reader", "Begun elsewhere", &place.world.provider.mcp(), "127.0.0.1"] {
+        ensure!(asked.text.contains(named), "{named}: {asked:?}");
+    }
+    unreported(&asked)?;
+    ensure!(!place.is_connected(&reader).await?, "connected before the confirmation");
+
+    // Another browser has come back from a sign-in of its own; it sends the form of this one.
+    let grant = place.grant(&reader).await?;
+    let other = init(&reader.api, &reader.integration.id).await?;
+    place.consent(&thief, text(&other, "authorizationUrl")?, "mallory").await?;
+    let forged = format!(
+        "<form method=\"post\" action=\"/oauth/confirm\"><input type=\"hidden\" name=\"grant\" value=\"{grant}\">\
+         <button>Forged</button></form>"
+    );
+    thief.insert(Some(&forged)).await?;
+    thief.open(&format!("{PUBLIC_URL}{CONNECTED}")).await?;
+    refused(&thief.press("Forged", "Not connected").await?)?;
+    ensure!(!place.is_connected(&reader).await?, "another browser has confirmed");
+
+    let page = person.press("Connect", "Connected").await?;
+    assert_eq!(page.status, Some(200), "{page:?}");
+    ensure!(["reader", "Begun elsewhere"].iter().all(|named| page.text.contains(named)), "{page:?}");
+    let pressed = page.requests.iter().find(|request| request.method == "POST").context("no POST")?;
+    assert_eq!((pressed.status, pressed.origin.as_deref()), (Some(302), Some(PUBLIC_URL)), "{pressed:?}");
+    unreported(&page)?;
+    ensure!(place.is_connected(&reader).await?, "not connected");
+
+    // Whoever cancels gives the access back.
+    let started = init(&reader.api, &reader.integration.id).await?;
+    let person = place.chromium.person("cancelling");
+    place.consent(&person, text(&started, "authorizationUrl")?, "carol").await?;
+    let page = person.press("Cancel", "Not connected").await?;
+    assert_eq!(page.status, Some(200), "{page:?}");
+    unreported(&page)
 }
 
 #[tokio::test]

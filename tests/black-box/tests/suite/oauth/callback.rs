@@ -35,6 +35,11 @@ async fn state(world: &World, integration: &Integration) -> Result<String> {
     Ok(text(&init(&world.developer()?, &integration.id).await?, "state")?.to_owned())
 }
 
+/// The path of the redirect URI that belongs to the world's authorization server.
+fn own(world: &World) -> String {
+    world.provider.redirect_uri(CALLBACK).replace(PUBLIC_URL, "")
+}
+
 async fn is_connected(world: &World, integration: &Integration) -> Result<bool> {
     let place = format!("/mcp/integrations/{}/oauth/connection", integration.id);
     let connection = world.developer()?.get(&place).await?.expect(200)?;
@@ -60,7 +65,7 @@ async fn a_sign_in_ends_at_the_requested_place_or_at_the_default() -> Result<()>
         let browser = world.browser("returning")?;
         let back = browser.consent(url.and_then(Value::as_str).context("no URL")?).await?;
         assert_eq!(parameter(&back, "iss")?.as_deref(), Some(world.provider.issuer.as_str()));
-        arrived(&browser.open(&back).await?, place).with_context(|| body.to_string())?;
+        arrived(&browser.finish(&back).await?, place).with_context(|| body.to_string())?;
         // A state works once only, in whatever browser.
         refused(&browser.open(&back).await?).context("the same browser again")?;
         refused(&world.browser("thief")?.open(&back).await?).context("another browser")?;
@@ -135,7 +140,7 @@ async fn errors_of_the_authorization_server_are_shown_by_their_codes_alone() -> 
             ("error_description", HOSTILE),
             ("error_uri", "https://canary.example"),
         ];
-        let answer = come_back(world, CALLBACK, &parameters).await?;
+        let answer = come_back(world, &own(world), &parameters).await?;
         assert_eq!(refused(&answer).context(error)?.contains(error), shown, "{error}");
     }
     assert!(!is_connected(world, &integration).await?);
@@ -169,7 +174,7 @@ async fn answers_of_another_issuer_are_refused() -> Result<()> {
                 Some(error) => parameters.push(("error", error)),
                 None => parameters.push(("code", &code)),
             }
-            let answer = come_back(world, CALLBACK, &parameters).await?;
+            let answer = come_back(world, &own(world), &parameters).await?;
             let page = refused(&answer).with_context(|| format!("{other:?} {error:?}"))?;
             ensure!(!page.contains("access_denied") && !page.contains(&code), "{page}");
             // The state is gone, so the answer of the right issuer is refused too.
@@ -180,10 +185,10 @@ async fn answers_of_another_issuer_are_refused() -> Result<()> {
     let started = init(&world.developer()?, &integration.id).await?;
     let good = world.browser("issuers")?.consent(text(&started, "authorizationUrl")?).await?;
     let code = parameter(&good, "code")?.context("no code")?;
-    refused(&come_back(world, CALLBACK, &[("state", text(&started, "state")?), ("code", &code)]).await?)?;
+    refused(&come_back(world, &own(world), &[("state", text(&started, "state")?), ("code", &code)]).await?)?;
     assert!(!is_connected(world, &integration).await?);
     let state_only = state(world, &integration).await?;
-    refused(&come_back(world, CALLBACK, &[("state", &state_only), ("iss", &issuer)]).await?)
+    refused(&come_back(world, &own(world), &[("state", &state_only), ("iss", &issuer)]).await?)
         .context("no code")?;
     let sql = "SELECT count(*) AS n FROM credentials WHERE integration_id = ?1";
     assert_eq!(world.postern.sql(sql, json!([integration.id])).await?[0]["n"], 0);
@@ -198,7 +203,7 @@ async fn codes_that_lead_to_no_tokens_are_refused() -> Result<()> {
     for code in ["canary-wrong", HOSTILE, &"c".repeat(8000)] {
         let state = state(&world, &integration).await?;
         let answer =
-            come_back(&world, CALLBACK, &[("state", &state), ("iss", &issuer), ("code", code)]).await?;
+            come_back(&world, &own(&world), &[("state", &state), ("iss", &issuer), ("code", code)]).await?;
         refused(&answer).with_context(|| code.to_owned())?;
     }
     for (status, body) in [

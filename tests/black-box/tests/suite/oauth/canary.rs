@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, ensure};
 use black_box::{
     Integration,
     api::{Answer, Api},
-    oauth::parameter,
+    oauth::{asked, parameter},
 };
 use serde_json::{Value, json};
 
@@ -62,7 +62,12 @@ impl Watch<'_> {
         let browser = self.world.browser("canary-account")?;
         let back = browser.consent(url).await?;
         ensure!(back.contains(callback), "{back}");
-        let answer = browser.open(&back).await?;
+        let page = browser.open(&back).await?;
+        self.keep(&page);
+        let grant = asked(&page).context("no confirmation is asked for")?;
+        let secret = page.header("set-cookie").split(['=', ';']).nth(1).context("no cookie")?.to_owned();
+        let answer = browser.submit("https://postern.test/oauth/confirm", &[("grant", grant)]).await?;
+        self.passing.push(secret);
         ensure!(answer.status == 302, "{} {}", answer.status, answer.text);
         self.keep(&answer);
         let again = browser.open(&back).await?;

@@ -28,7 +28,9 @@ fn parameters(url: &str) -> Result<BTreeSet<String>> {
 #[tokio::test]
 async fn oauth_start_and_its_callback_answer_as_printed() -> Result<()> {
     let world = World::shared().await?;
-    let integration = world.integration("As printed", &world.provider.mcp(), json!({})).await?;
+    // The document's redirect URI is that of a client which the operator registered.
+    let oauth = json!({"clientId": "confidential", "clientSecret": world.provider.client_secret});
+    let integration = world.integration("As printed", &world.provider.mcp(), oauth).await?;
     let (start, callback) = ADMIN.split_once("OAuth Callback (public)").context("no callback")?;
     let printed = object(start)?;
     let path = format!("/api/v1/admin/gateway/connections/{}/oauth-start", integration.slug);
@@ -73,7 +75,7 @@ async fn oauth_start_and_its_callback_answer_as_printed() -> Result<()> {
     let browser = world.browser("printed")?;
     let back = browser.consent(url).await?;
     ensure!(back.starts_with(text(&got, "redirect_uri")?), "{back}");
-    arrived(&browser.open(&back).await?, "/portal/admin/connections")?;
+    arrived(&browser.finish(&back).await?, "/portal/admin/connections")?;
     is_page(&browser.open(&back).await?, 400).context("a state is used once")?;
     is_page(&browser.open(&format!("{PUBLIC_URL}/api/v1/admin/oauth/callback")).await?, 400)?;
     Ok(())

@@ -40,6 +40,21 @@ async fn a_client_that_the_operator_registered() -> Result<()> {
     Ok(())
 }
 
+/// A client that the operator registered with the redirect URIs of this authorization server alone.
+#[tokio::test]
+async fn a_client_with_redirect_uris_of_its_own() -> Result<()> {
+    let world = World::new(json!({})).await?;
+    let alice = world.user("alice").await?;
+    let secret = &world.provider.client_secret;
+    let oauth = json!({"clientId": "confidential", "clientSecret": secret, "redirectPerIssuer": true});
+    let integration = world.integration("Own URIs", &world.provider.mcp(), oauth).await?;
+    world.connect_first(&alice, "alice", &integration).await?;
+    assert_eq!(whoami(&alice, &integration.slug).await?["client"], "confidential");
+    let asked = &world.provider.seen().await?["authorizations"][0];
+    assert_eq!(asked["redirect_uri"], world.provider.redirect_uri("/oauth/callback"), "{asked}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_client_id_metadata_document() -> Result<()> {
     let world = World::new(json!({"cimd": true})).await?;

@@ -28,7 +28,7 @@ async fn connect(postern: &Postern, integration: &Integration, (key, account): &
     let started = init(&postern.caller(key)?, &integration.id).await?;
     let browser = Browser::new(&postern.url(""), account)?;
     let back = browser.consent(text(&started, "authorizationUrl")?).await?;
-    arrived(&browser.open(&back).await?, CONNECTED)
+    arrived(&browser.finish(&back).await?, CONNECTED)
 }
 
 async fn expire(postern: &Postern) -> Result<()> {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use black_box::{
     Integration,
     api::Api,
-    oauth::{PUBLIC_URL, parameter},
+    oauth::{CALLBACKS, parameter},
 };
 use serde_json::{Value, json};
 
@@ -80,15 +80,14 @@ async fn begin_and_return(world: &World, alice: &Api, integration: &Integration)
     let url = text(&started, "authorizationUrl")?;
     let back = browser.consent(url).await?;
     assert_eq!(parameter(&back, "state")?.as_deref(), started["state"].as_str());
-    arrived(&browser.open(&back).await?, "/oauth/connected")?;
+    arrived(&browser.finish(&back).await?, "/oauth/connected")?;
 
     let seen = world.provider.seen().await?;
     let registered = &seen["registrations"][0];
     assert_eq!(registered["client_name"], "Postern");
     assert_eq!(registered["application_type"], "web");
     assert_eq!(registered["grant_types"], json!(["authorization_code", "refresh_token"]));
-    let callbacks = ["/oauth/callback", "/v1/integrations/oauth/callback", "/api/v1/admin/oauth/callback"];
-    let callbacks: Vec<_> = callbacks.iter().map(|path| format!("{PUBLIC_URL}{path}")).collect();
+    let callbacks = CALLBACKS.map(|path| world.provider.redirect_uri(path));
     assert_eq!(registered["redirect_uris"], json!(callbacks));
     let asked = &seen["authorizations"][0];
     assert_eq!(asked["client_id"], registered["client_id"]);

@@ -16,7 +16,10 @@ async fn connect_oauth(world: &World, body: Value) -> Result<Value> {
     let url = text(&created, "authorize_url")?;
     ensure!(parameter(url, "state")?.as_deref() == created["state"].as_str(), "{created}");
     ensure!(is_256_bits(text(&created, "state")?), "{created}");
-    let redirect = format!("{PUBLIC_URL}/v1/integrations/oauth/callback");
+    let callback = "/v1/integrations/oauth/callback";
+    let is_by_hand = body["oauth_client_id"].is_string();
+    let redirect =
+        if is_by_hand { format!("{PUBLIC_URL}{callback}") } else { world.provider.redirect_uri(callback) };
     ensure!(parameter(url, "redirect_uri")? == Some(redirect), "{created}");
     Ok(created)
 }
@@ -36,7 +39,7 @@ async fn oauth_is_pending_until_a_person_has_consented() -> Result<()> {
 
     let browser = world.browser("feather")?;
     let back = browser.consent(text(&created, "authorize_url")?).await?;
-    arrived(&browser.open(&back).await?, "/oauth/connected")?;
+    arrived(&browser.finish(&back).await?, "/oauth/connected")?;
     let integration = synced(&world, &id).await?;
     assert_eq!(get(&world, &id).await?["status"], "active");
     assert_eq!(lease(&world, &id).await?, json!({"ok": true, "url": url}));
@@ -70,7 +73,7 @@ async fn the_customers_urls_take_precedence_over_discovered_ones() -> Result<()>
     let created = connect_oauth(&world, body).await?;
     let browser = world.browser("feather")?;
     let back = browser.consent(text(&created, "authorize_url")?).await?;
-    arrived(&browser.open(&back).await?, "/oauth/connected")?;
+    arrived(&browser.finish(&back).await?, "/oauth/connected")?;
     let seen = world.provider.seen().await?;
     assert_eq!((&seen["passed"], seen["registrations"].as_array().map(Vec::len)), (&json!(1), Some(1)));
 
@@ -86,7 +89,7 @@ async fn the_customers_urls_take_precedence_over_discovered_ones() -> Result<()>
     assert!(given.starts_with(&format!("{authorize}?")), "{given}");
     assert_eq!(parameter(given, "client_id")?.as_deref(), Some("confidential"));
     let back = browser.consent(&given.replace("localhost", "127.0.0.1")).await?;
-    arrived(&browser.open(&back).await?, "/oauth/connected")?;
+    arrived(&browser.finish(&back).await?, "/oauth/connected")?;
     let seen = world.provider.seen().await?;
     let last = seen["tokens"].as_array().and_then(|tokens| tokens.last()).context("no token request")?;
     assert_eq!((&last["client"], &last["auth"]), (&json!("confidential"), &json!("basic")), "{last}");
