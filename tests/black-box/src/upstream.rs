@@ -54,6 +54,16 @@ impl Upstream {
         Self::start("the Python everything-server", &mut command, port, "mcp").await
     }
 
+    /// A server on Python's `http.server`, which refuses a body whose length is not announced.
+    pub async fn python_http_server() -> Result<Self> {
+        let port = free_port()?;
+        let mut command = Command::new(environment::path(environment::PYTHON)?);
+        command
+            .arg(environment::path(environment::PEERS)?.join("python_http_server.py"))
+            .arg(port.to_string());
+        Self::start("Python's http.server", &mut command, port, "mcp").await
+    }
+
     /// The stub of this repository, in this process: for tests in which an upstream misbehaves or its requests are
     /// inspected.
     pub fn stub(options: Options) -> Result<Stub> {

@@ -108,3 +108,17 @@ async fn the_python_reference_server_lives_a_whole_life() -> Result<()> {
     };
     whole_life("python-connector", fixtures::python().await?, call).await
 }
+
+/// Many servers read only as many bytes as `Content-Length` announces, among them those on Python's `http.server`.
+#[tokio::test]
+async fn a_server_that_wants_the_length_of_a_body_gets_it() -> Result<()> {
+    let (upstream, postern) = (Upstream::python_http_server().await?, fixtures::postern().await?);
+    let integration = postern.register("Lengths", upstream.url()).await?;
+    for era in [Legacy, Modern] {
+        let agent = Agent::open(era, postern.admin()?, &integration.path()).await?;
+        let reply = agent.call(json!(1), "echo", json!({"message": "twelve bytes"})).await?;
+        let result = reply.result(&json!(1))?;
+        ensure!(mcp::text(result) == "twelve bytes", "{era:?}: {result}");
+    }
+    Ok(())
+}
