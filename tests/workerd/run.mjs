@@ -13,6 +13,8 @@
 //    "wrangler": "wrangler.toml",  where compatibility date and flags are read (default ../../wrangler.toml)
 //    "compatibility_date": "…", "compatibility_flags": ["…"],   instead of reading them there
 //    "persist": "dir",             keep D1 and KV there between starts (default: in memory of this run)
+//    "limits": {"subrequests": 1000, "queries": 1000, "wait_until_ms": 30000},
+//                                  refuse what Cloudflare refuses (limits.mjs); without it nothing is limited
 //    "port": 0,
 //    "entry": false}               true: requests pass Miniflare's entry Worker, as under `wrangler dev`;
 //                                  false: they reach the Worker straight from workerd's socket
@@ -38,6 +40,9 @@ import { createInterface } from "node:readline";
 
 const HERE = import.meta.dirname;
 const ROOT = resolve(HERE, "../..");
+
+/** Cloudflare's limits for a paid plan. */
+const LIMITS = { subrequests: 1000, queries: 1000, wait_until_ms: 30_000 };
 
 /** A mistake of the caller, reported in one line without a stack. */
 class UsageError extends Error {}
@@ -69,8 +74,8 @@ function compatibility(start) {
   };
 }
 
-/** The main module and the .wasm files beside it that it names. */
-function manifest(script) {
+/** The main module and the .wasm files beside it that it names; before them limits.mjs, if there are limits. */
+function manifest(script, limits) {
   const folder = dirname(script);
   const main = basename(script);
   const source = readFileSync(script, "utf8");
@@ -80,7 +85,10 @@ function manifest(script) {
       modules[file] = { type: "wasm", contents: readFileSync(join(folder, file)) };
     }
   }
-  return { mainModule: main, modulesRoot: folder, modules };
+  if (!limits) return { mainModule: main, modulesRoot: folder, modules };
+  const wrapper = readFileSync(join(HERE, "limits.mjs"), "utf8").replace('"./index.js"', JSON.stringify(`./${main}`));
+  modules["limits.mjs"] = { type: "esm", contents: wrapper };
+  return { mainModule: "limits.mjs", modulesRoot: folder, modules };
 }
 
 /** Statements of one migration file; migrations hold no triggers, so a line's closing semicolon ends one. */
@@ -126,6 +134,11 @@ function options(miniflare, start, script) {
   }
   if (start.d1 ?? true) env.DB = { type: "d1", id: "postern" };
   if (start.kv ?? true) env.CACHE = { type: "kv", id: "postern" };
+  const { compatibilityDate, compatibilityFlags } = compatibility(start);
+  if (start.limits) {
+    env.POSTERN_LIMITS = { type: "json", value: { ...LIMITS, ...start.limits } };
+    compatibilityFlags.push("nodejs_als");
+  }
   return {
     host: "127.0.0.1",
     port: start.entry ? (start.port ?? 0) : 0,
@@ -136,7 +149,14 @@ function options(miniflare, start, script) {
     handleStructuredLogs: ({ level, message }) => process.stderr.write(`[${level}] ${message}\n`),
     workers: [
       {
-        config: { name: "worker", ...compatibility(start), manifest: manifest(script), env, exports: {} },
+        config: {
+          name: "worker",
+          compatibilityDate,
+          compatibilityFlags,
+          manifest: manifest(script, start.limits),
+          env,
+          exports: {},
+        },
         dev: start.entry
           ? {}
           : { unsafeDirectSockets: [{ host: "127.0.0.1", port: start.port ?? 0 }], stripCfConnectingIp: false },

@@ -31,6 +31,8 @@ pub struct Start {
     pub bindings: BTreeMap<String, String>,
     /// The folder that keeps the data; a temporary folder of this run when absent.
     pub persist: Option<PathBuf>,
+    /// Cloudflare's limits where they are not those of a paid plan, see `tests/workerd/run.mjs`. For workerd only.
+    pub limits: Option<Value>,
     /// Whether the migrations are left out (on Spin the application applies them itself).
     pub without_migrations: bool,
 }
@@ -43,6 +45,8 @@ pub enum Application {
     Postern,
     /// The port conformance suite.
     PortSuite,
+    /// `tests/workerd/probe.mjs`, which goes to the limits of Cloudflare and beyond. For workerd only.
+    Probe,
 }
 
 /// A running application. Its methods may be used from any test's async runtime.
@@ -178,11 +182,13 @@ fn workerd(start: Start) -> Result<(Command, Value)> {
     command
         .arg(environment::workspace().join("tests/workerd/run.mjs"))
         .env("POSTERN_TOOLS", environment::path(environment::TOOLS)?);
-    let build = match start.application {
-        Application::Postern => environment::BUILD,
-        Application::PortSuite => environment::PORT_SUITE_BUILD,
+    let script = match start.application {
+        Application::Postern => environment::path(environment::BUILD)?.join("index.js"),
+        Application::PortSuite => environment::path(environment::PORT_SUITE_BUILD)?.join("index.js"),
+        Application::Probe => environment::workspace().join("tests/workerd/probe.mjs"),
     };
-    let mut line = json!({"script": environment::path(build)?.join("index.js"), "bindings": start.bindings});
+    let mut line = json!({"script": script, "bindings": start.bindings});
+    line["limits"] = start.limits.unwrap_or_else(|| json!({}));
     if let Some(folder) = start.persist {
         line["persist"] = json!(folder);
     }
@@ -198,11 +204,14 @@ fn spin(start: Start) -> Result<(Command, Value)> {
     let manifest = match start.application {
         Application::Postern => "spin.toml",
         Application::PortSuite => "tests/port-suite-spin/spin.toml",
+        Application::Probe => bail!("the probe is a Worker"),
     };
     let variables: BTreeMap<_, _> =
         start.bindings.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     let manifest = environment::workspace().join(manifest);
     let mut line = json!({"manifest": manifest, "variables": variables, "state_dir": start.persist});
+    // Spin has none of D1's limits: with them, what would fail on Cloudflare fails on both runtimes.
+    line["d1_limits"] = json!(true);
     if environment::is_spin_sqlite_remote()? {
         line["remote_sqlite"] = json!({});
     }

@@ -1,5 +1,6 @@
 //! A whole Postern in the test's own process: the router over the native ports.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use postern_core::{Platform, Router, Routes};
 use serde_json::Value;
 use web::Body;
 
+use crate::limits::{Limits, limited};
 use crate::{Later, MemoryKv, NativeFetch, OsRandom, Sqlite, TestClient, TestClock};
 
 /// Postern with one admin key.
@@ -35,6 +37,7 @@ pub struct App {
     /// The admin key.
     pub admin: String,
     later: Rc<Later>,
+    limits: Cell<Limits>,
     router: Router,
 }
 
@@ -104,7 +107,19 @@ impl App {
         };
         let platform = Platform { ports, settings };
         let router = Router::new(tables).expect("routes without clashes");
-        Self { platform, database, kv, clock, client, admin, later, router }
+        Self { platform, database, kv, clock, client, admin, later, limits: Cell::new(Limits::FREE), router }
+    }
+
+    /// The platform of one more invocation, as a runtime makes it for a request or a cron event: with the limits of a
+    /// free plan, unless [`Self::limit`] set others.
+    pub fn invocation(&self) -> Platform {
+        let settings = Rc::clone(&self.platform.settings);
+        Platform { ports: limited(&self.platform.ports, self.limits.get()), settings }
+    }
+
+    /// Sets how much each further invocation may do.
+    pub fn limit(&self, limits: Limits) {
+        self.limits.set(limits);
     }
 
     /// Stores a key with these roles and returns its text.
@@ -175,7 +190,8 @@ impl App {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.router.handle(Ok(&self.platform), request.body(body).expect("a request")).await;
+        let platform = self.invocation();
+        let response = self.router.handle(Ok(&platform), request.body(body).expect("a request")).await;
         let (parts, mut body) = response.into_parts();
         let bytes = body.collect(usize::MAX).await.expect("a whole body");
         let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");

@@ -7,11 +7,13 @@
 mod app;
 mod fetch;
 mod kv;
+mod limits;
 mod sqlite;
 mod system;
 
 pub use app::{App, Reply};
 pub use fetch::NativeFetch;
 pub use kv::MemoryKv;
+pub use limits::Limits;
 pub use sqlite::{Sqlite, migrations};
 pub use system::{Later, OsRandom, TestClient, TestClock};

@@ -14,7 +14,8 @@
 //!
 //! Without `state_dir` the database and the key-value store are in a temporary folder, removed at the end. With
 //! `"remote_sqlite": {}` the database behaves as a libSQL server does (see `remote`); `idle_ms` and `transaction_ms` in
-//! it change the server's time limits.
+//! it change the server's time limits. With `"d1_limits": true` the database refuses what Cloudflare's D1 refuses: values
+//! and rows over 2,000,000 bytes, statements over 100,000 bytes, more than 100 parameters.
 //! Answer, once requests are accepted: `{"ready":true,"url":"http://127.0.0.1:…","pid":…}`. Then, in any order,
 //! each answered by `{"id":…,"ok":true,"result":…}` or `{"id":…,"ok":false,"error":"…"}`:
 //!
@@ -85,6 +86,8 @@ struct Start {
     #[serde(default)]
     port: u16,
     remote_sqlite: Option<Remote>,
+    #[serde(default)]
+    d1_limits: bool,
 }
 
 fn main() -> Result<()> {
@@ -103,7 +106,7 @@ async fn serve() -> Result<()> {
         return Ok(());
     };
     let start: Start = serde_json::from_str(&first).context("the first line")?;
-    let storage = Arc::new(Storage::open(start.state_dir.as_deref(), start.remote_sqlite)?);
+    let storage = Arc::new(Storage::open(start.state_dir.as_deref(), start.remote_sqlite, start.d1_limits)?);
     let application = Application::read(&start.manifest, &start.variables)?;
     let server = Arc::new(load(application, &storage)?);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, start.port)).await?;

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{params_from_iter, types};
+use rusqlite::{limits::Limit, params_from_iter, types};
 use tokio::sync::{mpsc, oneshot};
 use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 
@@ -31,6 +31,21 @@ pub(crate) fn open(path: &Path) -> rusqlite::Result<rusqlite::Connection> {
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
+}
+
+/// Gives a connection the limits of D1, which Spin does not have: what fails on Cloudflare then fails here, too.
+pub(crate) fn limit_as_d1(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
+    for (limit, value) in [
+        (Limit::SQLITE_LIMIT_LENGTH, 2_000_000),
+        (Limit::SQLITE_LIMIT_SQL_LENGTH, 100_000),
+        (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 100),
+        (Limit::SQLITE_LIMIT_COLUMN, 100),
+        (Limit::SQLITE_LIMIT_FUNCTION_ARG, 32),
+        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50),
+    ] {
+        connection.set_limit(limit, value)?;
+    }
+    Ok(())
 }
 
 impl Connection {
@@ -72,7 +87,7 @@ impl Guest {
         if !self.connections.take() {
             return Ok(Err(Error::Io("too many connections opened".to_owned())));
         }
-        match open(&self.storage.database()) {
+        match self.storage.connect() {
             Ok(database) => {
                 Ok(Ok(self.table.push(Connection(Open::new(database, self.storage.remote())))?))
             }

@@ -17,13 +17,15 @@ pub(crate) struct Storage {
     folder: PathBuf,
     key_value: key_value::Store,
     remote: Option<Remote>,
+    as_d1: bool,
     temporary: Mutex<Option<TempDir>>,
     _guard: Option<Child>,
 }
 
 impl Storage {
-    /// Keeps the data in `folder`; without one, in a temporary folder that is removed at the end.
-    pub(crate) fn open(folder: Option<&Path>, remote: Option<Remote>) -> Result<Self> {
+    /// Keeps the data in `folder`; without one, in a temporary folder that is removed at the end. With `as_d1` the guests'
+    /// database has D1's limits.
+    pub(crate) fn open(folder: Option<&Path>, remote: Option<Remote>, as_d1: bool) -> Result<Self> {
         let temporary = match folder {
             Some(folder) => {
                 fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
@@ -34,7 +36,8 @@ impl Storage {
         let folder = folder.or(temporary.as_ref().map(TempDir::path)).context("no folder")?.to_owned();
         let guard = temporary.as_ref().map(guard).transpose()?;
         let key_value = key_value::Store::open(&folder.join("sqlite_key_value.db"))?;
-        let storage = Self { folder, key_value, remote, temporary: Mutex::new(temporary), _guard: guard };
+        let storage =
+            Self { folder, key_value, remote, as_d1, temporary: Mutex::new(temporary), _guard: guard };
         if remote.is_some() {
             // As the server does, since no guest may.
             sqlite::open(&storage.database())?.pragma_update(None, "journal_mode", "wal")?;
@@ -45,6 +48,15 @@ impl Storage {
     /// The file of the default database.
     pub(crate) fn database(&self) -> PathBuf {
         self.folder.join("sqlite_db.db")
+    }
+
+    /// A connection of a guest to the default database.
+    pub(crate) fn connect(&self) -> rusqlite::Result<rusqlite::Connection> {
+        let connection = sqlite::open(&self.database())?;
+        if self.as_d1 {
+            sqlite::limit_as_d1(&connection)?;
+        }
+        Ok(connection)
     }
 
     /// The rules of a libSQL server, when the database is to follow them.

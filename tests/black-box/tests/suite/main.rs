@@ -30,6 +30,7 @@ mod keys;
 mod kill;
 mod leaving;
 mod lifecycle;
+mod limits;
 mod oauth;
 mod port_suite;
 mod presentation;

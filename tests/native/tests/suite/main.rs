@@ -14,6 +14,7 @@ mod audit;
 mod document;
 mod drift;
 mod house;
+mod limits;
 mod openapi;
 mod port_suite;
 mod schemas;

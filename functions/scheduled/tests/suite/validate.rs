@@ -1,14 +1,5 @@
 //! The scheduled validation: ticks validate what is due, are bounded, and never work on the same integration at once.
 
-// A test may panic, also in the functions that it calls.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::duration_suboptimal_units
-)]
-
 use std::time::Duration;
 
 use http::Method;
@@ -35,7 +26,7 @@ const PENDING: &str = "SELECT count(*) FROM integrations WHERE validation_status
 /// Runs one tick of the job `validate`.
 async fn validate_due(app: &App) -> kernel::Result<usize> {
     let job = scheduled::JOBS.iter().find(|job| job.name == "validate").unwrap();
-    (job.run)(&app.platform).await
+    (job.run)(&app.invocation()).await
 }
 
 #[tokio::test]
@@ -43,7 +34,7 @@ async fn a_tick_is_bounded_and_the_next_one_continues_with_the_rest() {
     let (app, stub) = (App::new(integrations::families(), &[]), Stub::start(Options::default()).unwrap());
     register(&app, 20, &stub.url("/modern")).await;
     for left in [12, 4, 0, 0] {
-        scheduled::run(&app.platform, scheduled::JOBS[0].cron).await;
+        scheduled::run(&app.invocation(), scheduled::JOBS[0].cron).await;
         assert_eq!(count(&app, PENDING).await, left);
     }
     assert_eq!(validate_due(&app).await.unwrap(), 0, "nothing is due again so soon");
