@@ -26,25 +26,29 @@ struct Envelope<V> {
     value: V,
 }
 
-/// Returns the value of the entry; `None` if the entry is missing, expired or of an older form.
-pub async fn get<F: Family>(platform: &Ports, key: &F::Key) -> Result<Option<F::Value>> {
-    let Some(text) = platform.kv.get(&format!("{}{key}", F::PREFIX)).await? else {
-        return Ok(None);
+/// Returns the value of the entry; `None` if the entry is missing, expired or of an older form, or if the cache fails:
+/// its values may be lost at any time, so a failing cache is a cache without entries.
+pub async fn get<F: Family>(platform: &Ports, key: &F::Key) -> Option<F::Value> {
+    let text = match platform.kv.get(&format!("{}{key}", F::PREFIX)).await {
+        Ok(text) => text?,
+        Err(error) => {
+            log::error!("reading the cache: {}", error.report());
+            return None;
+        }
     };
-    let Ok(envelope) = serde_json::from_str::<Envelope<F::Value>>(&text) else {
-        return Ok(None);
-    };
-    Ok((platform.now().millis() < envelope.expires_at).then_some(envelope.value))
+    let envelope = serde_json::from_str::<Envelope<F::Value>>(&text).ok()?;
+    (platform.now().millis() < envelope.expires_at).then_some(envelope.value)
 }
 
-/// Stores `value`, which expires after `ttl`.
-pub async fn put<F: Family>(platform: &Ports, key: &F::Key, value: &F::Value, ttl: Duration) -> Result<()> {
+/// Stores `value`, which expires after `ttl`. If the cache fails, the failure is logged and the value is not cached.
+pub async fn put<F: Family>(platform: &Ports, key: &F::Key, value: &F::Value, ttl: Duration) {
+    if let Err(error) = try_put::<F>(platform, key, value, ttl).await {
+        log::error!("writing the cache: {}", error.report());
+    }
+}
+
+async fn try_put<F: Family>(platform: &Ports, key: &F::Key, value: &F::Value, ttl: Duration) -> Result<()> {
     let envelope = Envelope { expires_at: (platform.now() + ttl).millis(), value };
     let text = serde_json::to_string(&envelope).map_err(|error| Error::internal(error.to_string()))?;
     platform.kv.put(&format!("{}{key}", F::PREFIX), &text, ttl).await
-}
-
-/// Removes the entry.
-pub async fn delete<F: Family>(platform: &Ports, key: &F::Key) -> Result<()> {
-    platform.kv.delete(&format!("{}{key}", F::PREFIX)).await
 }

@@ -69,3 +69,21 @@ async fn work_after_the_response_is_cut_after_30_seconds_and_not_dropped() {
         assert_eq!(dropped.get(), finishes, "{seconds} s");
     }
 }
+
+/// Entries of the cache may be lost at any time, so a cache that fails is one that has none.
+#[tokio::test]
+async fn a_failing_cache_is_a_miss() {
+    struct Names;
+    impl kernel::kv::Family for Names {
+        const PREFIX: &'static str = "names:";
+        type Key = u32;
+        type Value = String;
+    }
+    let app = App::new(Vec::new(), &[]);
+    let ttl = Duration::from_mins(1);
+    kernel::kv::put::<Names>(&app.platform, &1, &"one".to_owned(), ttl).await;
+    assert_eq!(kernel::kv::get::<Names>(&app.platform, &1).await.as_deref(), Some("one"));
+    app.kv.fail();
+    assert_eq!(kernel::kv::get::<Names>(&app.platform, &1).await, None);
+    kernel::kv::put::<Names>(&app.platform, &2, &"two".to_owned(), ttl).await;
+}

@@ -48,6 +48,15 @@ async fn an_honest_internet_connects() {
     assert_nothing_strayed(&web, "an honest internet");
 }
 
+/// What the cache has may be lost at any time, so a cache that fails does not fail a sign-in.
+#[tokio::test]
+async fn a_sign_in_needs_no_cache() {
+    let (app, _web) = postern();
+    let id = integration(&app).await;
+    app.kv.fail();
+    assert_eq!(round(&app, &id).await, [StatusCode::OK, StatusCode::FOUND, StatusCode::NO_CONTENT]);
+}
+
 /// Postern uses the URL of every slot: a usable URL that is planted there is requested.
 #[tokio::test]
 async fn a_usable_url_is_used_in_every_slot() {
