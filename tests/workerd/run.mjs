@@ -9,6 +9,7 @@
 //                                  (default: POSTERN_BUILD/index.js)
 //    "bindings": {"NAME": "text"}, environment variables; a value that is not a string becomes a JSON binding
 //    "d1": true, "kv": true,       bind D1 as `DB` and KV as `CACHE`
+//    "rate_limit": {"limit": 20, "period": 60},   bind a rate limiter as `RATE_LIMIT` (default: none)
 //    "migrations": "dir",          applied to DB in order, once each (default ../../migrations; false: none)
 //    "wrangler": "wrangler.toml",  where compatibility date and flags are read (default ../../wrangler.toml)
 //    "compatibility_date": "…", "compatibility_flags": ["…"],   instead of reading them there
@@ -134,6 +135,7 @@ function options(miniflare, start, script) {
   }
   if (start.d1 ?? true) env.DB = { type: "d1", id: "postern" };
   if (start.kv ?? true) env.CACHE = { type: "kv", id: "postern" };
+  if (start.rate_limit) env.RATE_LIMIT = { type: "rate-limit", namespace: "1001", simple: start.rate_limit };
   const { compatibilityDate, compatibilityFlags } = compatibility(start);
   if (start.limits) {
     env.POSTERN_LIMITS = { type: "json", value: { ...LIMITS, ...start.limits } };

@@ -8,6 +8,7 @@ use kernel::ports::announced_length;
 use wasm_streams::ReadableStream;
 use wasm_streams::readable::IntoAsyncRead;
 use web::body::LONGEST_WHOLE;
+use web::request::ClientAddress;
 use web::{Body, Response};
 use worker::{Headers, Request, ResponseBuilder};
 
@@ -26,6 +27,11 @@ pub async fn to_web(mut request: Request) -> http::Request<Body> {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             shared.headers_mut().append(name, value);
         }
+    }
+    // Cloudflare sets this header itself and lets no client's pass.
+    let address = shared.headers().get("cf-connecting-ip").and_then(|address| address.to_str().ok());
+    if let Some(address) = address.and_then(ClientAddress::parse) {
+        shared.extensions_mut().insert(address);
     }
     *shared.body_mut() =
         body(&mut request, shared.headers()).await.unwrap_or_else(|error| Body::broken(error.to_string()));

@@ -12,6 +12,7 @@ mod fetch;
 mod kv;
 mod logger;
 mod platform;
+mod rate_limit;
 mod system;
 mod timer;
 

@@ -7,6 +7,7 @@ use kernel::memory::Memory;
 use kernel::ports::{Ports, Stays};
 use kernel::{Error, Result};
 use postern_core::settings::{NAMES, Settings};
+use postern_core::store::rate_limits::SqlCounter;
 use postern_core::{Platform, Router, Routes, store};
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 use web::router::defect;
@@ -96,6 +97,7 @@ pub fn ports(memory: Rc<Memory>) -> Ports {
         background: Rc::new(Spawn),
         // Spin does not tell; it lets every handler run to its end.
         client: Rc::new(Stays),
+        rate_limit: Rc::new(SqlCounter::new(Rc::new(SpinSqlite))),
         memory,
     }
 }

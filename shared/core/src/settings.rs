@@ -149,6 +149,30 @@ settings! {
         description: "Longest silence of an upstream during a call in milliseconds, 1 to 600000.",
         read: read::milliseconds,
     }
+    requests_per_minute: u32 {
+        name: "REQUESTS_PER_MINUTE",
+        secret: false,
+        default: Some("12000"),
+        description: "Requests a minute that one API key may make, 0 to 1000000; more get 429. 0: no limit.",
+        read: read::requests,
+    }
+    anonymous_requests_per_minute: u32 {
+        name: "ANONYMOUS_REQUESTS_PER_MINUTE",
+        secret: false,
+        default: Some("1200"),
+        description: "The same for one client address without a valid key. What others do at an address never shuts out \
+                      a valid key.",
+        read: read::requests,
+    }
+    client_address_header: Option<String> {
+        name: "CLIENT_ADDRESS_HEADER",
+        secret: false,
+        default: None,
+        description: "The header in which a proxy in front of Postern gives the client's address, such as \
+                      `X-Forwarded-For`; its last entry counts. Without the setting no such header is trusted, and the \
+                      runtime's own address counts.",
+        read: read::header_name,
+    }
     validations_per_tick: u32 {
         name: "VALIDATIONS_PER_TICK",
         secret: false,
@@ -208,6 +232,9 @@ mod tests {
             ("UPSTREAM_TIMEOUT_MS", "0"),
             ("UPSTREAM_TIMEOUT_MS", "soon"),
             ("VALIDATIONS_PER_TICK", "0"),
+            ("REQUESTS_PER_MINUTE", "many"),
+            ("ANONYMOUS_REQUESTS_PER_MINUTE", "-1"),
+            ("CLIENT_ADDRESS_HEADER", "X Forwarded For"),
         ] {
             assert!(refusal(&[(name, value)]).contains(name), "{name}={value}");
         }

@@ -14,6 +14,7 @@ pub mod integrations;
 pub mod oauth_clients;
 pub mod oauth_flows;
 pub mod principals;
+pub mod rate_limits;
 pub mod schema;
 pub mod targets;
 pub mod unconfirmed_grants;

@@ -5,6 +5,7 @@
 //! through these traits. Futures need not be `Send`: both runtimes are single-threaded per instance.
 
 mod fetch;
+mod rate_limit;
 mod sql;
 
 use std::cell::Cell;
@@ -18,6 +19,7 @@ use futures_util::future::LocalBoxFuture;
 pub use fetch::{
     BodyStream, Fetch, FetchError, Limits, Outgoing, Release, UpstreamResponse, announced_length, collect,
 };
+pub use rate_limit::RateLimit;
 pub use sql::{Reader, Row, Sql, SqlError, Statement, Value};
 
 use crate::memory::Memory;
@@ -93,6 +95,8 @@ pub struct Ports {
     pub background: Rc<dyn Background>,
     /// Who waits for the response.
     pub client: Rc<dyn Client>,
+    /// Counters of requests.
+    pub rate_limit: Rc<dyn RateLimit>,
     /// The values that this WASM instance keeps between requests.
     pub memory: Rc<Memory>,
 }

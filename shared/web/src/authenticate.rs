@@ -29,6 +29,10 @@ pub trait Authenticate<C: Context>: 'static {
         None
     }
 
+    /// Returns the stable name by which the caller's requests are counted, the same for all requests of a caller;
+    /// `None` if the caller did not have to authenticate, so that the client's address is counted instead.
+    fn source<'a>(&self, caller: &'a Self::Caller) -> Option<&'a str>;
+
     /// Returns the security schemes (OpenAPI) by which a client can authenticate; none if clients need not
     /// authenticate.
     #[cfg(not(target_family = "wasm"))]
@@ -60,6 +64,10 @@ impl<C: Context> Authenticate<C> for Public {
 
     async fn authenticate(&self, _context: &C, _head: &Head) -> Result<Anyone> {
         Ok(Anyone)
+    }
+
+    fn source<'a>(&self, _caller: &'a Anyone) -> Option<&'a str> {
+        None
     }
 
     #[cfg(not(target_family = "wasm"))]

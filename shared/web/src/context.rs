@@ -3,6 +3,7 @@
 use http::{Method, StatusCode};
 use kernel::ports::Ports;
 
+use crate::rate::RateLimits;
 use crate::request::RequestId;
 
 /// The browser origins that may send requests.
@@ -41,6 +42,11 @@ pub trait Context: 'static {
     fn ports(&self) -> &Ports;
     /// Returns the browser origins that may send requests.
     fn origins(&self) -> Origins<'_>;
+    /// Returns the limits of requests.
+    fn rate_limits(&self) -> RateLimits;
+    /// Returns the name of the header in which a trusted proxy in front of Postern gives the client's address; `None`
+    /// if there is no such proxy.
+    fn address_header(&self) -> Option<&str>;
     /// Begins the record of a write.
     fn begin_write(&self, actor: Self::Actor, write: Write<'_>) -> kernel::Result<Box<dyn Record>>;
 }

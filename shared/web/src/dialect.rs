@@ -62,8 +62,8 @@ pub fn render(dialect: &dyn Dialect, failure: &Failure, id: &RequestId) -> Respo
     {
         headers.insert(ALLOW, allow);
     }
-    if failure.retryable() {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    if let Some(seconds) = failure.retry_after() {
+        headers.insert(RETRY_AFTER, seconds.into());
     }
     response
 }
@@ -142,6 +142,9 @@ mod tests {
             assert_eq!(render(dialect, &method, &id).headers()[ALLOW], "GET, OPTIONS");
             let busy = Error::new(kernel::Code::Unavailable, "the store is unavailable").into();
             assert_eq!(render(dialect, &busy, &id).headers()[RETRY_AFTER], "5");
+            let often = render(dialect, &Failure::TooMany { retry_after: 17 }, &id);
+            assert_eq!(often.status(), StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(often.headers()[RETRY_AFTER], "17");
         }
     }
 }

@@ -18,6 +18,11 @@ pub enum Failure {
     },
     /// The client accepts no media type in which the answer could be sent (RFC 9110 §15.5.7).
     NotAcceptable(&'static str),
+    /// The caller, or the client's address, has made too many requests (RFC 6585 §4).
+    TooMany {
+        /// Seconds until the next request is admitted.
+        retry_after: i64,
+    },
     /// The request's body is larger than the route's limit (RFC 9110 §15.5.14).
     TooLarge {
         /// The limit in bytes.
@@ -32,12 +37,13 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// Returns the kind of failure, for programs: [`Code::as_str`], or one of three texts for the failures of HTTP.
+    /// Returns the kind of failure, for programs: [`Code::as_str`], or one of four texts for the failures of HTTP.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Error(error) => error.code.as_str(),
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::NotAcceptable(_) => "not_acceptable",
+            Self::TooMany { .. } => "rate_limited",
             Self::TooLarge { .. } => "body_too_large",
         }
     }
@@ -48,6 +54,9 @@ impl Failure {
             Self::Error(error) => Cow::Borrowed(&error.message),
             Self::MethodNotAllowed { .. } => Cow::Borrowed("this path does not have that method"),
             Self::NotAcceptable(text) => Cow::Borrowed(text),
+            Self::TooMany { retry_after } => {
+                Cow::Owned(format!("too many requests: try again in {retry_after} s"))
+            }
             Self::TooLarge { limit } => Cow::Owned(format!("the request body is larger than {limit} bytes")),
         }
     }
@@ -73,9 +82,13 @@ impl Failure {
         matches!(self, Self::Error(error) if error.code == Code::Unauthenticated)
     }
 
-    /// Returns `true` if the same request may succeed later without being changed.
-    pub fn retryable(&self) -> bool {
-        matches!(self, Self::Error(error) if error.retryable())
+    /// Returns after how many seconds the same request may succeed, if it may succeed later without being changed.
+    pub fn retry_after(&self) -> Option<i64> {
+        match self {
+            Self::TooMany { retry_after } => Some(*retry_after),
+            Self::Error(error) if error.retryable() => Some(5),
+            _ => None,
+        }
     }
 
     /// Returns the HTTP status, for dialects that have no status of their own for this failure.
@@ -83,6 +96,7 @@ impl Failure {
         match self {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Error(error) => match error.code {
                 Code::Invalid => StatusCode::BAD_REQUEST,

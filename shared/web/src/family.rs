@@ -6,6 +6,7 @@ use std::rc::Rc;
 use async_trait::async_trait;
 use futures_util::future::LocalBoxFuture;
 use http::{Method, StatusCode};
+use kernel::{Code, Error};
 
 use crate::authenticate::Authenticate;
 use crate::body::Body;
@@ -15,6 +16,7 @@ use crate::failure::Failure;
 use crate::handler::Handler;
 #[cfg(not(target_family = "wasm"))]
 use crate::openapi::{Described, Documented, FamilyDocument};
+use crate::rate;
 use crate::request::{Head, Request, Response};
 
 /// The largest request body, in bytes, of a family that sets no other limit: 1 MiB.
@@ -93,7 +95,9 @@ impl<C, Caller, X, H: Handler<C, Caller, X>> Bound<C, Caller> for Arguments<H, X
 #[async_trait(?Send)]
 impl<C: Context, A: Authenticate<C>> Endpoint<C> for Mounted<C, A> {
     async fn answer(&self, context: &C, head: Head, body: &mut Body) -> Result<Response, Failure> {
-        let caller = self.authenticate.authenticate(context, &head).await?;
+        let caller = self.authenticate.authenticate(context, &head).await;
+        count(context, &head, caller.as_ref().map(|caller| self.authenticate.source(caller)))?;
+        let caller = caller?;
         let record = match &self.recorded {
             Some(route) => self.begin(context, &caller, route, &head)?,
             None => None,
@@ -150,6 +154,16 @@ fn created_id(response: &Response) -> Option<String> {
     let shown: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).ok()?;
     let id = |value: &serde_json::Value| value.as_str().map(ToOwned::to_owned);
     shown.get("id").and_then(id).or_else(|| shown.values().find_map(|inner| inner.get("id").and_then(id)))
+}
+
+/// Counts a request against the limit of its caller or, if nobody was authenticated, of its client's address.
+fn count<C: Context>(context: &C, head: &Head, source: Result<Option<&str>, &Error>) -> Result<(), Failure> {
+    let (ports, limits) = (context.ports(), context.rate_limits());
+    match source {
+        Ok(Some(caller)) => rate::admit_caller(ports, limits, caller),
+        Err(error) if error.code != Code::Unauthenticated => Ok(()),
+        Ok(None) | Err(_) => rate::admit_address(ports, limits, head.client.map(|client| client.0)),
+    }
 }
 
 impl<C: Context, A: Authenticate<C>> Family<C, A> {

@@ -1,5 +1,7 @@
 //! Requests and responses as handlers see them.
 
+use std::net::{IpAddr, SocketAddr};
+
 use bytes::Bytes;
 use http::header::HeaderName;
 use http::{HeaderMap, Method, Uri};
@@ -21,6 +23,21 @@ impl RequestId {
     }
 }
 
+/// The client's address as the runtime knows it; a runtime puts it into the request's extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+impl ClientAddress {
+    /// Reads an address with or without a port, as runtimes and proxies write it. In a list the last one counts, which
+    /// the nearest proxy has added; what stands before it came with the request. `None` if that is no address.
+    pub fn parse(text: &str) -> Option<Self> {
+        let last = text.rsplit(',').next()?.trim();
+        let address =
+            last.parse::<IpAddr>().or_else(|_| last.parse::<SocketAddr>().map(|socket| socket.ip()));
+        address.ok().map(Self)
+    }
+}
+
 /// All parts of a request except its body.
 #[derive(Default)]
 pub struct Head {
@@ -34,6 +51,8 @@ pub struct Head {
     pub id: RequestId,
     /// The path's parameters by name, percent-decoded.
     pub params: Vec<(String, String)>,
+    /// The client's address, if it is known.
+    pub client: Option<ClientAddress>,
 }
 
 impl Head {
@@ -62,4 +81,20 @@ pub struct Request {
     pub head: Head,
     /// The body.
     pub body: Bytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_address_is_read_as_runtimes_and_proxies_write_it() {
+        let read = |text: &str| ClientAddress::parse(text).map(|address| address.0.to_string());
+        assert_eq!(read("192.0.2.7").as_deref(), Some("192.0.2.7"));
+        assert_eq!(read("192.0.2.7:5000").as_deref(), Some("192.0.2.7"));
+        assert_eq!(read("[2001:db8::1]:5000").as_deref(), Some("2001:db8::1"));
+        assert_eq!(read("198.51.100.1, 192.0.2.7").as_deref(), Some("192.0.2.7"), "the proxy's own entry");
+        assert_eq!(read("unknown"), None);
+        assert_eq!(read(""), None);
+    }
 }

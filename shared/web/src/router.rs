@@ -2,14 +2,15 @@
 //!
 //! A request passes these steps: (1) the request gets an id; (2) the path is matched (404), (3) then the method (405
 //! with `Allow`; HEAD is GET without the body, OPTIONS lists the methods); (4) if the settings are unusable, every
-//! route answers 503; (5) the request's origin is checked; (6) the route's endpoint authenticates the caller, reads
-//! the body within the limit and calls the handler; (7) a failure is logged, the unread rest of the body is read, and
-//! the failure is rendered in the family's dialect; (8) common headers are set.
+//! route answers 503; (5) the request's origin is checked; (6) the route's endpoint authenticates the caller, counts
+//! the request against the rate limits, reads the body within the limit and calls the handler; (7) a failure is logged,
+//! the unread rest of the body is read, and the failure is rendered in the family's dialect; (8) common headers are
+//! set.
 
 use std::collections::BTreeMap;
 
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH};
-use http::{HeaderValue, Method, StatusCode};
+use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode};
 use kernel::{Code, Error, Result};
 
 use crate::answer::empty;
@@ -19,7 +20,7 @@ use crate::dialect::{self, Dialect, Problem};
 use crate::failure::Failure;
 use crate::family::{Endpoint, Routes};
 use crate::origin;
-use crate::request::{Head, RequestId, Response};
+use crate::request::{ClientAddress, Head, RequestId, Response};
 
 struct PathEntry<C> {
     dialect: &'static dyn Dialect,
@@ -108,8 +109,9 @@ impl<C: Context> Router<C> {
         let entry = matched.as_ref().and_then(|found| self.entries.get(*found.value));
         let dialect = entry.map_or_else(|| self.dialect_of(&path), |entry| entry.dialect);
         let params = matched.map(|found| decode_params(&found.params)).unwrap_or_default();
-        let http::request::Parts { method: _, uri, headers, .. } = parts;
-        let head = Head { method: method.clone(), uri, headers, id: id.clone(), params };
+        let http::request::Parts { method: _, uri, headers, extensions, .. } = parts;
+        let client = client(context.ok().and_then(Context::address_header), &headers, &extensions);
+        let head = Head { method: method.clone(), uri, headers, id: id.clone(), params, client };
         // (3) to (6)
         let mut response = match answer(context, entry, head, &mut body).await {
             Ok(response) => response,
@@ -176,6 +178,13 @@ fn without_body(mut response: Response) -> Response {
     }
     *response.body_mut() = Body::Empty;
     response
+}
+
+/// Returns the client's address: from the header of the trusted proxy, if there is one, else from the runtime.
+fn client(header: Option<&str>, headers: &HeaderMap, extensions: &Extensions) -> Option<ClientAddress> {
+    let Some(header) = header else { return extensions.get().copied() };
+    // A proxy may add a header of its own after the client's.
+    headers.get_all(header).iter().next_back()?.to_str().ok().and_then(ClientAddress::parse)
 }
 
 fn decode_params(params: &matchit::Params<'_, '_>) -> Vec<(String, String)> {

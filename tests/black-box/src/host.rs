@@ -189,6 +189,7 @@ fn workerd(start: Start) -> Result<(Command, Value)> {
     };
     let mut line = json!({"script": script, "bindings": start.bindings});
     line["limits"] = start.limits.unwrap_or_else(|| json!({}));
+    line["rate_limit"] = json!({"limit": 20, "period": 60});
     if let Some(folder) = start.persist {
         line["persist"] = json!(folder);
     }

@@ -268,7 +268,8 @@ impl Postern {
         .await
     }
 
-    /// Every row of every table but the audit's, as one JSON object: two equal ones show that nothing was written.
+    /// Every row of every table but the audit's and the request counters', as one JSON object: two equal ones show that
+    /// nothing was written.
     pub async fn contents(&self) -> Result<Value> {
         let names = self.tables.get_or_try_init(async || self.table_names().await).await?;
         let statements: Vec<_> =
@@ -279,7 +280,7 @@ impl Postern {
 
     async fn table_names(&self) -> Result<Vec<String>> {
         let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
-                   AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name <> 'audit_events' ORDER BY name";
+                   AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name NOT IN ('audit_events', 'rate_limits') ORDER BY name";
         let rows = self.sql(sql, json!([])).await?;
         rows.iter()
             .map(|row| row["name"].as_str().map(str::to_owned).context("a table without a name"))

@@ -1,6 +1,7 @@
 //! A whole Postern in the test's own process: the router over the native ports.
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,9 +16,11 @@ use postern_core::model::integration::{AuthMode, Category, Integration, State, T
 use postern_core::registry::draft::Draft;
 use postern_core::registry::place::{Placing, place};
 use postern_core::settings::Settings;
+use postern_core::store::rate_limits::SqlCounter;
 use postern_core::{Platform, Router, Routes};
 use serde_json::Value;
 use web::Body;
+use web::request::ClientAddress;
 
 use crate::limits::{Limits, limited};
 use crate::{Later, MemoryKv, NativeFetch, OsRandom, Sqlite, TestClient, TestClock};
@@ -38,6 +41,8 @@ pub struct App {
     pub admin: String,
     later: Rc<Later>,
     limits: Cell<Limits>,
+    /// The client's address of further requests, where a test is about it.
+    pub address: Cell<Option<IpAddr>>,
     router: Router,
 }
 
@@ -103,11 +108,23 @@ impl App {
             random: Rc::new(OsRandom),
             background: later.clone(),
             client: client.clone(),
+            rate_limit: Rc::new(SqlCounter::new(database.clone())),
             memory: Rc::default(),
         };
         let platform = Platform { ports, settings };
         let router = Router::new(tables).expect("routes without clashes");
-        Self { platform, database, kv, clock, client, admin, later, limits: Cell::new(Limits::FREE), router }
+        Self {
+            platform,
+            database,
+            kv,
+            clock,
+            client,
+            admin,
+            later,
+            limits: Cell::new(Limits::FREE),
+            address: Cell::default(),
+            router,
+        }
     }
 
     /// The platform of one more invocation, as a runtime makes it for a request or a cron event: with the limits of a
@@ -191,7 +208,11 @@ impl App {
             request = request.header(*name, *value);
         }
         let platform = self.invocation();
-        let response = self.router.handle(Ok(&platform), request.body(body).expect("a request")).await;
+        let mut request = request.body(body).expect("a request");
+        if let Some(address) = self.address.get() {
+            request.extensions_mut().insert(ClientAddress(address));
+        }
+        let response = self.router.handle(Ok(&platform), request).await;
         let (parts, mut body) = response.into_parts();
         let bytes = body.collect(usize::MAX).await.expect("a whole body");
         let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");

@@ -16,4 +16,5 @@ mod ended_keys;
 mod eras;
 mod failures;
 mod leaving;
+mod rate;
 mod refusal;

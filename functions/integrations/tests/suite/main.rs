@@ -16,6 +16,7 @@ mod directory;
 mod hoziron;
 mod kontext;
 mod overlap;
+mod rate;
 mod review;
 mod update;
 mod validation;

@@ -46,6 +46,11 @@ impl Caller {
         }
     }
 
+    /// Returns the name by which the caller's requests are counted; `None` for a caller that presented no credential.
+    pub(crate) fn source(&self) -> Option<&str> {
+        (self.subject != ANONYMOUS).then_some(self.subject.as_str())
+    }
+
     /// Returns the caller as the audit names it.
     pub fn actor(&self) -> Actor {
         Actor {

@@ -26,6 +26,10 @@ impl Authenticate<Platform> for ApiKeys {
         Some(caller.actor())
     }
 
+    fn source<'a>(&self, caller: &'a Caller) -> Option<&'a str> {
+        caller.source()
+    }
+
     #[cfg(not(target_family = "wasm"))]
     fn schemes(&self) -> Vec<web::openapi::Scheme> {
         schemes()
@@ -47,6 +51,10 @@ impl Authenticate<Platform> for AdminKeys {
 
     fn writer(&self, caller: &Admin) -> Option<Actor> {
         Some(caller.actor())
+    }
+
+    fn source<'a>(&self, caller: &'a Admin) -> Option<&'a str> {
+        caller.source()
     }
 
     #[cfg(not(target_family = "wasm"))]

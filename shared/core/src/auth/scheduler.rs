@@ -30,6 +30,10 @@ impl Authenticate<Platform> for SchedulerToken {
         Err(Error::new(Code::Unauthenticated, "authentication required: send the scheduler token"))
     }
 
+    fn source<'a>(&self, _caller: &'a Scheduler) -> Option<&'a str> {
+        Some("scheduler")
+    }
+
     #[cfg(not(target_family = "wasm"))]
     fn schemes(&self) -> Vec<web::openapi::Scheme> {
         use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};

@@ -115,6 +115,18 @@ pub(super) fn validations(given: Given) -> Result<u32> {
     whole_number(given, 1..=1000)
 }
 
+pub(super) fn requests(given: Given) -> Result<u32> {
+    whole_number(given, 0..=1_000_000)
+}
+
+pub(super) fn header_name(Given { name, text }: Given) -> Result<Option<String>> {
+    text.map(|text| match http::HeaderName::try_from(&text) {
+        Ok(header) => Ok(header.as_str().to_owned()),
+        Err(_) => Err(wrong(name, "must be the name of a header such as X-Forwarded-For")),
+    })
+    .transpose()
+}
+
 fn whole_number(Given { name, text }: Given, range: RangeInclusive<u32>) -> Result<u32> {
     text.and_then(|text| text.parse().ok()).filter(|number| range.contains(number)).ok_or_else(|| {
         wrong(name, &format!("must be a whole number from {} to {}", range.start(), range.end()))

@@ -9,7 +9,7 @@ use kernel::ports::{SqlError, Statement};
 use kernel::{Code, Error, Result};
 
 /// The files of `migrations/`, in order.
-pub const MIGRATIONS: [&str; 9] = [
+pub const MIGRATIONS: [&str; 10] = [
     include_str!("../../../../migrations/0001_first_slice.sql"),
     include_str!("../../../../migrations/0002_registry.sql"),
     include_str!("../../../../migrations/0003_oauth.sql"),
@@ -19,6 +19,7 @@ pub const MIGRATIONS: [&str; 9] = [
     include_str!("../../../../migrations/0007_principals.sql"),
     include_str!("../../../../migrations/0008_origins_and_order.sql"),
     include_str!("../../../../migrations/0009_confirmation.sql"),
+    include_str!("../../../../migrations/0010_limits.sql"),
 ];
 
 /// Number of the newest migration that this code knows.

@@ -56,6 +56,8 @@ enum Category {
     InvalidState,
     /// Something of this id or name is already installed.
     Duplicate,
+    /// Too many requests within a minute.
+    RateLimited,
     /// The upstream failed or is too slow.
     ProviderError,
     /// Postern is not configured or not ready.
@@ -91,7 +93,11 @@ impl Dialect for Hoziron {
 }
 
 fn category(failure: &Failure) -> Category {
-    let Failure::Error(error) = failure else { return Category::ValidationError };
+    let error = match failure {
+        Failure::Error(error) => error,
+        Failure::TooMany { .. } => return Category::RateLimited,
+        _ => return Category::ValidationError,
+    };
     match error.code {
         Code::Invalid => Category::ValidationError,
         Code::Unauthenticated => Category::Unauthorized,

@@ -1,5 +1,5 @@
 //! The errors that the router itself returns in every family: no valid credential, an origin that is not allowed, a
-//! body that is too large, a defect, and a deployment that is not ready.
+//! body that is too large, too many requests, a defect, and a deployment that is not ready.
 
 use http::Method;
 use utoipa::openapi::content::Content;
@@ -19,7 +19,7 @@ struct RouterAnswer {
     header: Option<(&'static str, &'static str)>,
 }
 
-const ANSWERS: [RouterAnswer; 5] = [
+const ANSWERS: [RouterAnswer; 6] = [
     RouterAnswer {
         status: 401,
         name: "Unauthenticated",
@@ -37,6 +37,13 @@ const ANSWERS: [RouterAnswer; 5] = [
         name: "TooLarge",
         description: "The request's body is larger than this route takes.",
         header: None,
+    },
+    RouterAnswer {
+        status: 429,
+        name: "TooMany",
+        description: "The caller, or without a valid credential the client's address, has made too many requests within a \
+                      minute.",
+        header: Some(("Retry-After", "Seconds after which to try again.")),
     },
     RouterAnswer { status: 500, name: "Internal", description: "A defect of Postern's.", header: None },
     RouterAnswer {

@@ -1,10 +1,10 @@
 //! The limits of production hold for this suite on workerd: the same wrapper that Postern runs in here, around a Worker
-//! that goes to each limit and one beyond.
+//! that goes to each limit and one beyond. And Postern's own limits of requests.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use black_box::{Application, Host, Runtime, Start, Upstream, eventually};
+use black_box::{Application, Host, Postern, Runtime, Settings, Start, Upstream, eventually};
 use serde_json::{Value, json};
 use stub_upstream::Options;
 
@@ -51,5 +51,36 @@ async fn workerd_refuses_what_cloudflare_refuses() -> Result<()> {
     ensure!(left.is_err(), "answered");
     tokio::time::sleep(Duration::from_millis(1200)).await;
     ensure!(probe("late", 0).await? == json!({"ok": false}), "work went on although the client had left");
+    Ok(())
+}
+
+/// The client's address is the one that the runtime vouches for; a header that a client adds changes nothing.
+#[tokio::test]
+async fn requests_without_a_key_are_limited_by_address_and_a_valid_key_still_passes() -> Result<()> {
+    let runtime = Runtime::under_test()?;
+    let settings = Settings::new()?.with("ANONYMOUS_REQUESTS_PER_MINUTE", "3");
+    let postern = Postern::start(runtime, settings).await?;
+    let client = reqwest::Client::new();
+    let mut last = None;
+    for attempt in 0..12 {
+        let mut request = client
+            .get(postern.url("/api/v1/integrations"))
+            .header("x-api-key", "wrong")
+            .header("x-forwarded-for", format!("198.51.100.{attempt}"))
+            .header("spin-client-addr", format!("198.51.100.{attempt}:1"));
+        if runtime == Runtime::Workerd {
+            // Cloudflare sets this header; here the test stands for it.
+            request = request.header("cf-connecting-ip", "192.0.2.7");
+        }
+        let answer = request.send().await?;
+        ensure!(matches!(answer.status().as_u16(), 401 | 429), "{}", answer.status());
+        last = Some(answer);
+    }
+    let last = last.ok_or_else(|| anyhow::anyhow!("no answer"))?;
+    ensure!(last.status() == 429, "{}", last.status());
+    ensure!(last.headers().contains_key("retry-after"), "{:?}", last.headers());
+    let body: Value = last.json().await?;
+    ensure!(body["statusCode"] == 429 && body["code"] == "rate_limited", "{body}");
+    postern.admin()?.get("/api/v1/integrations").await?.expect(200)?;
     Ok(())
 }

@@ -36,6 +36,12 @@ fn cloudflare_bindings_agree() {
         let code = read(&format!("runtimes/cloudflare/src/{file}"));
         assert!(code.contains(&format!("const BINDING: &str = \"{binding}\";")), "{file}: {binding}");
     }
+    // The binding counts as many steps as the code makes of each limit, in the code's window.
+    let (limiter, code) = (&wrangler["ratelimits"][0], read("runtimes/cloudflare/src/rate_limit.rs"));
+    let (name, simple) = (limiter["name"].as_str().unwrap(), &limiter["simple"]);
+    assert!(code.contains(&format!("const BINDING: &str = \"{name}\";")), "{name}");
+    assert!(code.contains(&format!("const STEPS: u32 = {};", simple["limit"])), "{simple}");
+    assert_eq!(simple["period"].as_integer(), Some(60));
     assert_eq!(wrangler["d1_databases"][0]["migrations_dir"].as_str(), Some("migrations"));
 }
 
