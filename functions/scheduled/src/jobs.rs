@@ -6,7 +6,8 @@ use kernel::Result;
 use postern_core::Platform;
 use postern_core::model::credential::ORGANIZATION;
 use postern_core::oauth::{confirmation, ended_owners, refresh};
-use postern_core::store::{integrations, oauth_flows, validations};
+use postern_core::store::retention::{Old, ROWS};
+use postern_core::store::{integrations, validations};
 use postern_core::upstream::validation::validate;
 
 /// A job that a scheduler starts.
@@ -15,7 +16,7 @@ pub struct Job {
     pub name: &'static str,
     /// The cron expression: five fields, UTC. `wrangler.toml` has the same text.
     pub cron: &'static str,
-    /// Runs one tick. Returns how many integrations or credentials the tick worked on.
+    /// Runs one tick. Returns how many integrations, credentials or rows the tick worked on.
     pub run: for<'a> fn(&'a Platform) -> LocalBoxFuture<'a, Result<usize>>,
 }
 
@@ -28,6 +29,7 @@ pub const JOBS: &[Job] = &[
         cron: "* * * * *",
         run: |platform| ended_owners::sweep(platform, REVOCATIONS).boxed_local(),
     },
+    Job { name: "retention", cron: "*/5 * * * *", run: |platform| delete_old(platform).boxed_local() },
 ];
 
 /// Most probes that run at the same time: a Worker may have six simultaneous connections.
@@ -38,6 +40,9 @@ const RENEWALS: u32 = 20;
 
 /// Most credentials of deleted keys that one tick ends; each costs up to two requests to an authorization server.
 const REVOCATIONS: u32 = 10;
+/// Most statements of one tick of the job `retention`: a Worker of a free plan may run 50 in one invocation. With 1000 rows
+/// each and a tick every five minutes, more rows can be deleted than a busy deployment writes.
+const DELETIONS: usize = 40;
 
 /// Runs one tick of every job that `cron` starts; an unknown expression is logged and ignored.
 pub async fn run(platform: &Platform, cron: &str) {
@@ -76,11 +81,27 @@ async fn validate_one(platform: &Platform, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the authorizations that expired unfinished or unconfirmed, and renews the tokens that are due. Returns how many
-/// were due.
+/// Renews the tokens that are due, and deletes the grants that were not confirmed in time. Returns how many were due.
 async fn refresh_due(platform: &Platform) -> Result<usize> {
-    oauth_flows::purge(platform).await?;
     let count = refresh::sweep(platform, RENEWALS).await?;
     confirmation::purge(platform).await?;
     Ok(count)
+}
+
+/// Deletes old rows, the oldest first: of each kind [`ROWS`] at a time until none is left, at most [`DELETIONS`] statements
+/// in all. The kinds take turns, so that a backlog of one delays no other. Returns how many rows were deleted.
+async fn delete_old(platform: &Platform) -> Result<usize> {
+    let (mut deleted, mut statements, mut left) = (0, 0, Old::ALL.to_vec());
+    while !left.is_empty() && statements + left.len() <= DELETIONS {
+        let mut unfinished = Vec::new();
+        for old in left {
+            let rows = old.delete(platform).await?;
+            (deleted, statements) = (deleted + rows, statements + 1);
+            if rows >= ROWS {
+                unfinished.push(old);
+            }
+        }
+        left = unfinished;
+    }
+    Ok(deleted)
 }

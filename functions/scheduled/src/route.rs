@@ -39,7 +39,7 @@ struct Tick {
     /// The job.
     #[schema(example = "validate")]
     job: &'static str,
-    /// How many integrations or credentials this tick worked on.
+    /// How many integrations, credentials or rows this tick worked on.
     processed: usize,
 }
 

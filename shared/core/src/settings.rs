@@ -173,6 +173,21 @@ settings! {
                       runtime's own address counts.",
         read: read::header_name,
     }
+    audit_retention: Duration {
+        name: "AUDIT_RETENTION_DAYS",
+        secret: false,
+        default: Some("90"),
+        description: "Days after which audit rows are deleted, 1 to 3650.",
+        read: read::days,
+    }
+    auth_event_retention: Duration {
+        name: "AUTH_EVENT_RETENTION_DAYS",
+        secret: false,
+        default: Some("365"),
+        description: "Days after which the events of OAuth credentials (connected, refreshed, revoked …) are deleted, 1 to \
+                      3650.",
+        read: read::days,
+    }
     validations_per_tick: u32 {
         name: "VALIDATIONS_PER_TICK",
         secret: false,
@@ -235,6 +250,8 @@ mod tests {
             ("REQUESTS_PER_MINUTE", "many"),
             ("ANONYMOUS_REQUESTS_PER_MINUTE", "-1"),
             ("CLIENT_ADDRESS_HEADER", "X Forwarded For"),
+            ("AUDIT_RETENTION_DAYS", "0"),
+            ("AUTH_EVENT_RETENTION_DAYS", "4000"),
         ] {
             assert!(refusal(&[(name, value)]).contains(name), "{name}={value}");
         }

@@ -11,4 +11,5 @@
 mod feather;
 mod feather_body;
 mod feather_view;
+mod flows;
 mod own;

@@ -9,4 +9,5 @@
     reason = "a test may panic, also in the functions that it calls"
 )]
 
+mod retention;
 mod validate;

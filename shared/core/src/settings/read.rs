@@ -119,6 +119,10 @@ pub(super) fn requests(given: Given) -> Result<u32> {
     whole_number(given, 0..=1_000_000)
 }
 
+pub(super) fn days(given: Given) -> Result<Duration> {
+    whole_number(given, 1..=3650).map(|days| Duration::from_hours(24 * u64::from(days)))
+}
+
 pub(super) fn header_name(Given { name, text }: Given) -> Result<Option<String>> {
     text.map(|text| match http::HeaderName::try_from(&text) {
         Ok(header) => Ok(header.as_str().to_owned()),

@@ -17,7 +17,12 @@ pub struct Taken {
     pub flow: Flow,
 }
 
-/// Stores `flow` under the hash of `state`, until `expires_at`.
+/// Most authorizations that an owner may have under way. One more, and the oldest is given up: who starts many, or
+/// abandons them, neither fills the table nor is shut out.
+pub const MOST_OPEN: i64 = 20;
+
+/// Stores `flow` under the hash of `state`, until `expires_at`, and deletes the owner's oldest flows beyond
+/// [`MOST_OPEN`].
 pub async fn insert(
     platform: &Platform,
     integration: &str,
@@ -37,7 +42,14 @@ pub async fn insert(
         VALUES (?1 /* hash */, ?2 /* integration */, ?3 /* owner */, ?4 /* sealed */, ?5 /* now */, ?6 /* end */)",
     );
     let statement = statement.bind(hash).bind(integration).bind(owner).bind(sealed);
-    platform.sql.execute(statement.bind(platform.now()).bind(expires_at)).await?;
+    let oldest = Statement::new(
+        "-- oauth_flows.insert
+        DELETE FROM oauth_flows WHERE rowid IN
+          (SELECT rowid FROM oauth_flows WHERE owner = ?1 /* owner */
+           ORDER BY created_at DESC, rowid DESC LIMIT -1 OFFSET ?2 /* most */)",
+    );
+    let insert = statement.bind(platform.now()).bind(expires_at);
+    platform.sql.batch(vec![insert, oldest.bind(owner).bind(MOST_OPEN)]).await?;
     Ok(())
 }
 
@@ -62,16 +74,6 @@ pub async fn take(platform: &Platform, state: &str) -> Result<Option<Taken>> {
     let Some(opened) = platform.settings.keys.open(cell, &sealed) else { return Ok(None) };
     let flow = serde_json::from_slice(opened.expose()).map_err(|error| Error::internal(error.to_string()))?;
     Ok(Some(Taken { integration_id, owner, flow }))
-}
-
-/// Deletes expired flows, at most 500 rows.
-pub async fn purge(platform: &Platform) -> Result<()> {
-    let statement = Statement::new(
-        "-- oauth_flows.purge
-        DELETE FROM oauth_flows WHERE state_hash IN
-          (SELECT state_hash FROM oauth_flows WHERE expires_at <= ?1 /* now */ LIMIT 500)",
-    );
-    Ok(platform.sql.execute(statement.bind(platform.now())).await?)
 }
 
 fn cell<'a>(hash: &'a str, owner: &'a str, within: &'a [&'a str]) -> Cell<'a> {

@@ -1,0 +1,94 @@
+//! Deleting what nobody needs any more, for the job `retention`: old rows of `audit_events` and `auth_events`, unfinished
+//! flows, OAuth clients whose secret has ended, and counters of past windows.
+//!
+//! Each statement deletes at most [`ROWS`] rows and finds them through an index on their time, the oldest first, so that its
+//! cost follows what it deletes and not what is kept. It returns how many rows it deleted.
+
+use std::time::Duration;
+
+use kernel::Result;
+use kernel::ports::{Statement, Timestamp};
+
+use crate::Platform;
+
+/// Most rows that one statement deletes.
+pub const ROWS: usize = 1000;
+
+/// The counters of a window that began so long ago are not read any more.
+const PAST_WINDOWS: Duration = Duration::from_mins(5);
+
+/// What is deleted: each is one statement, to be repeated while it deletes [`ROWS`] rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Old {
+    /// Audit rows older than `AUDIT_RETENTION_DAYS`.
+    AuditEvents,
+    /// Events of OAuth credentials older than `AUTH_EVENT_RETENTION_DAYS`.
+    AuthEvents,
+    /// Authorizations that were not finished in time.
+    Flows,
+    /// OAuth clients whose secret has ended: a sign-in registers a new one.
+    Clients,
+    /// Counters of past windows.
+    Counters,
+}
+
+impl Old {
+    /// Everything that is deleted.
+    pub const ALL: [Self; 5] =
+        [Self::AuditEvents, Self::AuthEvents, Self::Flows, Self::Clients, Self::Counters];
+
+    /// Returns the statement, whose one parameter is the time up to which rows are old.
+    pub fn statement(self) -> Statement {
+        match self {
+            Self::AuditEvents => Statement::new(
+                "-- retention.audit_events
+                DELETE FROM audit_events WHERE rowid IN
+                  (SELECT rowid FROM audit_events WHERE timestamp <= ?1 /* until */ ORDER BY timestamp LIMIT 1000)
+                RETURNING 1",
+            ),
+            Self::AuthEvents => Statement::new(
+                "-- retention.auth_events
+                DELETE FROM auth_events WHERE rowid IN
+                  (SELECT rowid FROM auth_events WHERE occurred_at <= ?1 /* until */ ORDER BY occurred_at LIMIT 1000)
+                RETURNING 1",
+            ),
+            Self::Flows => Statement::new(
+                "-- retention.flows
+                DELETE FROM oauth_flows WHERE rowid IN
+                  (SELECT rowid FROM oauth_flows WHERE expires_at <= ?1 /* until */ ORDER BY expires_at LIMIT 1000)
+                RETURNING 1",
+            ),
+            Self::Clients => Statement::new(
+                "-- retention.clients
+                DELETE FROM oauth_clients WHERE rowid IN
+                  (SELECT rowid FROM oauth_clients WHERE expires_at <= ?1 /* until */ ORDER BY expires_at LIMIT 1000)
+                RETURNING 1",
+            ),
+            Self::Counters => Statement::new(
+                "-- retention.counters
+                DELETE FROM rate_limits WHERE source IN
+                  (SELECT source FROM rate_limits WHERE window_start <= ?1 /* until */ ORDER BY window_start LIMIT 1000)
+                RETURNING 1",
+            ),
+        }
+    }
+
+    /// Returns the time up to which rows are old.
+    fn until(self, platform: &Platform) -> Timestamp {
+        let settings = &platform.settings;
+        let age = match self {
+            Self::AuditEvents => settings.audit_retention,
+            Self::AuthEvents => settings.auth_event_retention,
+            Self::Flows | Self::Clients => Duration::ZERO,
+            Self::Counters => PAST_WINDOWS,
+        };
+        let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_millis(platform.now().millis().saturating_sub(age))
+    }
+
+    /// Deletes the oldest rows. Returns how many; fewer than [`ROWS`] if no old row is left.
+    pub async fn delete(self, platform: &Platform) -> Result<usize> {
+        let until = self.until(platform);
+        Ok(platform.sql.query(self.statement().bind(until)).await?.len())
+    }
+}
