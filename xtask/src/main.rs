@@ -52,6 +52,8 @@ enum Verb {
     Conformance(verbs::conformance::Args),
     /// Measures Postern against a direct call and an empty pass-through Worker
     Bench(verbs::bench::Args),
+    /// Runs Postern under load for a long time; fails unless memory, audit and answers are right
+    Soak(verbs::soak::Args),
     /// Builds the components and runs `spin up`
     Spin(verbs::spin::Args),
     /// Writes docs/openapi.json anew, out of the code
@@ -89,6 +91,7 @@ fn run(verb: &Verb) -> anyhow::Result<()> {
         Verb::Test(args) => verbs::test::run(args),
         Verb::Conformance(args) => verbs::conformance::run(args),
         Verb::Bench(args) => verbs::bench::run(args),
+        Verb::Soak(args) => verbs::soak::run(args),
         Verb::Spin(args) => verbs::spin::run(args),
         Verb::Openapi(args) => verbs::openapi::run(args),
         Verb::Manifests(args) => verbs::manifests::run(args),

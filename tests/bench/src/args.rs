@@ -13,6 +13,8 @@ usage: bench [gateway] [registry] [options]
   gateway           calls and lists through Postern, straight, and through an empty Worker; cold starts; memory
   registry          integrations: create, get, list against the same SQL alone; sweeps of the scheduled validation
                     (default: both parts)
+  --soak MINUTES    instead: half of the maximum rate for so long, with agents that leave, an upstream that fails and keys
+                    that are revoked; fails unless memory stays flat, no audit row is missing and no answer is wrong
   --node FILE       the node binary                               (default: POSTERN_NODE, else `node`)
   --tools DIR       node_modules that holds miniflare and workerd (default: POSTERN_TOOLS)
   --build DIR       the built Worker: index.js and its .wasm      (default: POSTERN_BUILD)
@@ -33,6 +35,8 @@ const PASSTHROUGH: &str = "tests/bench/passthrough.mjs";
 
 /// What to run, and how long.
 pub(crate) struct Args {
+    /// Soaks for so long instead of measuring.
+    pub(crate) soak: Option<Duration>,
     /// `gateway` and `registry`, or one of them.
     parts: Vec<String>,
     pub(crate) node: PathBuf,
@@ -91,11 +95,15 @@ pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Args> 
     let (mut wrangler, mut json) = (root.join("wrangler.toml"), None);
     let (mut quick, mut floor_only, mut only, mut concurrency) = (false, false, Vec::new(), None);
     let (mut rounds, mut seconds, mut cold, mut tables, mut sweep) = (None, None, None, None, None);
-    let mut parts = Vec::new();
+    let (mut parts, mut soak) = (Vec::new(), None);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} needs a value\n{USAGE}"));
         let words = |text: String| text.split(',').map(str::to_owned).collect::<Vec<_>>();
         match argument.as_str() {
+            "--soak" => {
+                let minutes: f64 = value()?.parse().context("--soak takes minutes")?;
+                soak = Some(Duration::from_secs_f64(minutes * 60.0));
+            }
             "--node" => node = Some(value()?.into()),
             "--tools" => tools = Some(value()?.into()),
             "--build" => build = Some(value()?.into()),
@@ -133,6 +141,7 @@ pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Args> 
         "--tables: at least 200, so that there is a page in the middle"
     );
     Ok(Args {
+        soak,
         parts,
         node: node.unwrap_or_else(|| "node".into()),
         tools: tools

@@ -22,6 +22,7 @@ mod processes;
 mod registry;
 mod report;
 mod size;
+mod soak;
 mod target;
 
 use anyhow::{Context as _, Result, ensure};
@@ -35,6 +36,9 @@ fn main() -> Result<()> {
     let args = args::read(arguments)?;
     // One thread for the load is enough, and leaves the other cores to what is measured.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if let Some(length) = args.soak {
+        return runtime.block_on(soak::run(&args, length)).map(drop);
+    }
     let mut report = report::Report::default();
     let outcome = runtime.block_on(run(&args, &mut report));
     // What was measured before a part failed is worth its minutes.

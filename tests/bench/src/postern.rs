@@ -31,6 +31,9 @@ pub(crate) struct Secrets {
     pub(crate) agent: Key,
 }
 
+/// Where the API keys are.
+const KEYS: &str = "/api/v1/admin/auth/keys";
+
 /// An API key.
 pub(crate) struct Key {
     id: String,
@@ -38,6 +41,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    /// A fresh one.
     fn new() -> Result<Self> {
         let id = random::<8>()?.iter().fold(String::new(), |id, byte| format!("{id}{byte:02x}"));
         let text = format!("pst_{id}_{}", URL_SAFE_NO_PAD.encode(random::<32>()?));
@@ -92,7 +96,7 @@ fn bindings(secrets: &Secrets) -> BTreeMap<&'static str, String> {
     let personas = json!([{
         "name": "bench",
         "roles": ["bench"],
-        "allow_tools": ["modern__*", "legacy__*", "catalogue__*"],
+        "allow_tools": ["modern__*", "legacy__*", "catalogue__*", "broken__*"],
         "deny_tools": ["*__drop_*", "*__delete_*"],
         "allow_connections": ["*"],
         "deny_connections": ["internal-*"],
@@ -125,53 +129,92 @@ pub(crate) async fn start_passthrough(args: &Args, upstream: &str, persist: &Pat
 
 /// Registers the integrations and the agent's key; returns the id of one integration.
 pub(crate) async fn set_up(postern: &mut Process, secrets: &Secrets, upstream: &str) -> Result<String> {
-    let url = postern.url()?.to_owned();
-    let mut admin =
-        Admin { connection: Connection::open(authority(&url)?).await?, url, key: secrets.admin.text.clone() };
+    let mut admin = Admin::of(postern, secrets).await?;
     let short = format!("?tools={SHORT_LIST}");
     let mut first = None;
     for (name, path) in [("Modern", "/modern"), ("Legacy", "/legacy"), ("Catalogue", "/modern")] {
         let query = if name == "Catalogue" { "" } else { short.as_str() };
-        let body = json!({"name": name, "url": format!("{upstream}{path}{query}"), "authMode": "none"});
-        let created = admin.post("/api/v1/integrations", &body, StatusCode::CREATED).await?;
-        let id = created.pointer("/integration/id").and_then(Value::as_str).context("no id")?.to_owned();
-        let path = format!("/api/v1/integrations/{id}/validate");
-        let validated = admin.post(&path, &json!({}), StatusCode::OK).await?;
-        let status = validated.pointer("/integration/validationStatus").and_then(Value::as_str);
-        ensure!(status == Some("valid"), "the integration {name} is not valid: {validated}");
+        let id = admin.register(name, &format!("{upstream}{path}{query}")).await?;
         first.get_or_insert(id);
     }
-    let hash = Sha256::digest(secrets.agent.text.as_bytes())
-        .iter()
-        .fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
-    postern
-        .sql(
-            "INSERT INTO api_keys (id, name, hash, roles, created_at) VALUES (?1, 'bench', ?2, '[\"bench\"]', 0)",
-            &[json!(secrets.agent.id), json!(hash)],
-        )
-        .await?;
+    insert_key(postern, &secrets.agent).await?;
     first.context("no integration")
 }
 
+/// Stores the agent's key under the persona of the benchmark. By SQL, since the admin API makes up a key's text, and the
+/// deployments that are compared have the same one.
+async fn insert_key(postern: &mut Process, key: &Key) -> Result<()> {
+    let hash = Sha256::digest(key.text.as_bytes())
+        .iter()
+        .fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
+    let principal = json!(format!("key:{}", key.id));
+    let sql = "INSERT INTO principals (id, name, created_at) VALUES (?1, 'bench', 0)";
+    postern.sql(sql, std::slice::from_ref(&principal)).await?;
+    let sql = "INSERT INTO api_keys (id, name, principal, hash, roles, created_at) \
+               VALUES (?1, 'bench', ?2, ?3, '[\"bench\"]', 0)";
+    postern.sql(sql, &[json!(key.id), principal, json!(hash)]).await.map(drop)
+}
+
 /// The administrator's connection.
-struct Admin {
+pub(crate) struct Admin {
     connection: Connection,
     url: String,
     key: String,
 }
 
 impl Admin {
+    /// Connects to Postern.
+    pub(crate) async fn of(postern: &Process, secrets: &Secrets) -> Result<Self> {
+        let url = postern.url()?.to_owned();
+        let connection = Connection::open(authority(&url)?).await?;
+        Ok(Self { connection, url, key: secrets.admin.text.clone() })
+    }
+
+    /// Registers the integration `broken`, whose upstream works until its URL is changed.
+    pub(crate) async fn register_broken(&mut self, upstream: &str) -> Result<()> {
+        self.register("Broken", &format!("{upstream}/modern?tools={SHORT_LIST}")).await.map(drop)
+    }
+
+    /// Makes a key under the persona of the benchmark. Returns its text.
+    pub(crate) async fn create_key(&mut self, name: &str) -> Result<String> {
+        let body = json!({"name": name, "roles": ["bench"]});
+        let created = self.post(KEYS, &body, StatusCode::CREATED).await?;
+        created.get("key").and_then(Value::as_str).map(str::to_owned).context("no key")
+    }
+
+    /// Deletes the key `name`.
+    pub(crate) async fn delete_key(&mut self, name: &str) -> Result<()> {
+        self.send(Method::DELETE, &format!("{KEYS}/{name}"), String::new(), StatusCode::OK).await.map(drop)
+    }
+
+    /// Registers an integration and validates it. Returns its id.
+    async fn register(&mut self, name: &str, url: &str) -> Result<String> {
+        let body = json!({"name": name, "url": url, "authMode": "none"});
+        let created = self.post("/api/v1/integrations", &body, StatusCode::CREATED).await?;
+        let id = created.pointer("/integration/id").and_then(Value::as_str).context("no id")?.to_owned();
+        let path = format!("/api/v1/integrations/{id}/validate");
+        let validated = self.post(&path, &json!({}), StatusCode::OK).await?;
+        let status = validated.pointer("/integration/validationStatus").and_then(Value::as_str);
+        ensure!(status == Some("valid"), "the integration {name} is not valid: {validated}");
+        Ok(id)
+    }
+
     async fn post(&mut self, path: &str, body: &Value, wanted: StatusCode) -> Result<Value> {
+        let text = self.send(Method::POST, path, body.to_string(), wanted).await?;
+        serde_json::from_str(&text).with_context(|| format!("POST {path}: no JSON"))
+    }
+
+    async fn send(&mut self, method: Method, path: &str, body: String, wanted: StatusCode) -> Result<String> {
         let request = Request::builder()
-            .method(Method::POST)
+            .method(&method)
             .uri(path)
             .header("host", authority(&self.url)?)
             .header("authorization", format!("Bearer {}", self.key))
             .header("content-type", "application/json")
-            .body(Full::new(body.to_string().into()))?;
+            .body(Full::new(body.into()))?;
         let answer = self.connection.send(request).await?;
-        let text = String::from_utf8_lossy(&answer.body);
-        ensure!(answer.status == wanted, "POST {path}: {} {text}", answer.status);
-        serde_json::from_str(&text).with_context(|| format!("POST {path}: {text}"))
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        ensure!(answer.status == wanted, "{method} {path}: {} {text}", answer.status);
+        Ok(text)
     }
 }

@@ -41,11 +41,17 @@ pub(crate) struct Args {
     more: Vec<String>,
 }
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+/// Soaks Postern on workerd for so many minutes.
+pub(crate) fn soak(minutes: f64) -> Result<()> {
     let tools = Tools::open()?;
+    let mut bench = load_generator(&tools)?;
+    process::run(bench.arg("--soak").arg(minutes.to_string()), "the soak")
+}
+
+/// Builds the Worker and the load generator.
+fn load_generator(tools: &Tools) -> Result<Command> {
     tools.for_build()?;
-    build::worker(&tools, &workspace::worker_crate())?;
-    let spin_host = (args.runtime == Runtime::Spin).then(build::fast_spin_host).transpose()?;
+    build::worker(tools, &workspace::worker_crate())?;
     let step = console::step("cargo build of the load generator");
     let mut bench = Command::new(build::fast_host_program("bench")?);
     step.done();
@@ -55,6 +61,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .env("POSTERN_NODE", tools.node_program())
         .env("POSTERN_TOOLS", workspace::tools_dir().join("node_modules"))
         .env("POSTERN_BUILD", workspace::worker_crate().join("build"));
+    Ok(bench)
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let tools = Tools::open()?;
+    let mut bench = load_generator(&tools)?;
+    let spin_host = (args.runtime == Runtime::Spin).then(build::fast_spin_host).transpose()?;
     if let Some(host) = spin_host {
         bench.arg("--spin-host").arg(host);
     }

@@ -11,5 +11,6 @@ pub(crate) mod modules;
 pub(crate) mod openapi;
 pub(crate) mod setup;
 pub(crate) mod sizes;
+pub(crate) mod soak;
 pub(crate) mod spin;
 pub(crate) mod test;
