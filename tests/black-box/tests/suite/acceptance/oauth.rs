@@ -80,9 +80,14 @@ async fn replace_the_oauth_configuration() -> Result<()> {
     let whole = admin.get(&path(&id, "")).await?.text + &admin.get(INTEGRATIONS).await?.text;
     assert!(!whole.contains(SECRET));
 
-    // The secret stays while the client is the same; another client or `null` removes the secret.
+    // The secret stays while the client and its authorization server are the same; another one of them or `null` removes
+    // the secret.
+    let mut same = shown.clone();
+    same["scopes"] = json!(["api"]);
+    same.as_object_mut().context("not an object")?.remove("clientSecretConfigured");
     for (body, configured) in [
-        (json!({"clientId": "client-1", "scopes": ["api"]}), true),
+        (same, true),
+        (json!({"clientId": "client-1", "scopes": ["api"]}), false),
         (json!({"clientId": "client-1", "clientSecret": null}), false),
         (json!({"clientId": "client-1"}), false),
         (json!({"clientId": "client-1", "clientSecret": SECRET}), true),

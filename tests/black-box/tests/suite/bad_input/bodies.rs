@@ -41,19 +41,17 @@ async fn very_many_members_take_no_longer_than_one_of_their_length() -> Result<(
     let many = format!("{{\"name\":\"a__b\",{}}}", members.join(","));
     let few = format!("{{\"name\":\"a__b\",\"m\":\"{}\"}}", "x".repeat(many.len()));
     let admin = world().await?.postern.admin()?;
-    for path in ["/mcp", "/integrations/taken/mcp"] {
-        let time = async |params: &str| {
-            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
-            let started = tokio::time::Instant::now();
-            let answer = admin.post_text(path, body).await?;
-            anyhow::ensure!(answer.json()?["error"]["code"] == -32602, "{}", answer.text);
-            Ok(started.elapsed())
-        };
-        let (plain, crowded) = (time(&few).await?, time(&many).await?);
-        // Comparing each member with all others takes seconds more; a busy machine takes less than one.
-        let bound = plain * 10 + Duration::from_secs(2);
-        anyhow::ensure!(crowded < bound, "{path}: {crowded:?}, with few members {plain:?}");
-    }
+    let time = async |params: &str| {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+        let started = tokio::time::Instant::now();
+        let answer = admin.post_text("/mcp", body).await?;
+        anyhow::ensure!(answer.json()?["error"]["code"] == -32602, "{}", answer.text);
+        Ok(started.elapsed())
+    };
+    let (plain, crowded) = (time(&few).await?, time(&many).await?);
+    // Comparing each member with all others takes seconds more; a busy machine takes less than one.
+    let bound = plain * 10 + Duration::from_secs(2);
+    anyhow::ensure!(crowded < bound, "{crowded:?}, with few members {plain:?}");
     Ok(())
 }
 

@@ -115,10 +115,9 @@ impl<'w> User<'w> {
 
     /// Runs the job `refresh`, which renews this user's token and any other credential that is due.
     async fn refresh(&mut self, at: usize) -> Result<()> {
-        let sql =
-            "UPDATE credentials SET refresh_at = 1 WHERE integration_id = ?1 AND owner LIKE ?2 RETURNING id";
-        let owner = format!("%:{}", self.name);
-        let rows = self.world.postern.sql(sql, json!([self.integrations[at].id, owner])).await?;
+        let sql = "UPDATE credentials SET refresh_at = 1
+                   WHERE integration_id = ?1 AND owner = (SELECT principal FROM api_keys WHERE name = ?2) RETURNING id";
+        let rows = self.world.postern.sql(sql, json!([self.integrations[at].id, self.name])).await?;
         ensure!(rows.len() == usize::from(self.accounts[at].is_some()), "{rows:?}");
         self.world.postern.job("refresh").await?.expect(200)?;
         Ok(())
