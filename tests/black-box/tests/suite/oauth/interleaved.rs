@@ -116,7 +116,7 @@ impl<'w> User<'w> {
     /// Runs the job `refresh`, which renews this user's token and any other credential that is due.
     async fn refresh(&mut self, at: usize) -> Result<()> {
         let sql = "UPDATE credentials SET refresh_at = 1
-                   WHERE integration_id = ?1 AND owner = (SELECT principal FROM api_keys WHERE name = ?2) RETURNING id";
+                   WHERE integration_id = ?1 AND owner = (SELECT coalesce(principal, 'key:' || id) FROM api_keys WHERE name = ?2) RETURNING id";
         let rows = self.world.postern.sql(sql, json!([self.integrations[at].id, self.name])).await?;
         ensure!(rows.len() == usize::from(self.accounts[at].is_some()), "{rows:?}");
         self.world.postern.job("refresh").await?.expect(200)?;
