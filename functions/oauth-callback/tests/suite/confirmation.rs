@@ -8,6 +8,10 @@ use native::{App, Reply};
 use postern_core::model::integration::AuthMode;
 use postern_core::oauth::confirmation::purge;
 use postern_core::oauth::ticket;
+use postern_core::store::credentials::{Confirmation, TokenTimes, put_confirmed_tokens};
+use postern_core::store::integrations::{NOBODY, find};
+use postern_core::store::unconfirmed_grants;
+use postern_core::vault;
 use serde_json::{Value, json};
 
 use crate::hostile::web::{ISSUER, UPSTREAM, Web, postern};
@@ -166,6 +170,33 @@ async fn a_confirmation_works_once() {
     let accepted = futures_util::future::join_all(presses).await;
     assert_eq!(accepted.iter().filter(|reply| reply.status == StatusCode::FOUND).count(), 1);
     assert_eq!((world.count("credentials"), world.revoked().await), (1, 0));
+}
+
+/// Two requests that have both read the grant: the write itself decides which one stores a credential, and whether the grant
+/// is still good by then.
+#[tokio::test]
+async fn of_two_confirmations_that_overlap_one_writes() {
+    for (age, first, stored) in [(0, Confirmation::Stored, 1), (601, Confirmation::Dropped, 0)] {
+        let world = World::new().await;
+        let platform = &world.app.platform;
+        let id = grant(&world.page().await);
+        let integration = find(platform, NOBODY, &world.id).await.unwrap().unwrap();
+        let mut read = Vec::new();
+        for _ in 0..2 {
+            let found = unconfirmed_grants::find(platform, &id).await.unwrap().unwrap();
+            read.push(vault::seal_tokens(platform, &integration, &found.owner, &found.grant.set).unwrap());
+        }
+        world.app.clock.advance(Duration::from_secs(age));
+        for (credential, expected) in read.iter().zip([first, Confirmation::Gone]) {
+            let written =
+                put_confirmed_tokens(platform, credential, TokenTimes::default(), &id).await.unwrap();
+            assert_eq!(written, expected);
+        }
+        let rows = world.app.rows("SELECT id FROM credentials").await.unwrap();
+        let ids: Vec<String> = rows.into_iter().map(|row| row.read().text().unwrap()).collect();
+        assert_eq!(ids, read.iter().take(stored).map(|credential| credential.id.clone()).collect::<Vec<_>>());
+        assert_eq!(world.count("unconfirmed_grants"), 0);
+    }
 }
 
 #[tokio::test]

@@ -28,8 +28,8 @@ pub(super) struct Server {
     pub(super) token_endpoint: String,
 }
 
-/// Finds the authorization server, and records its issuer if it was discovered. No request is sent if the operator configured the endpoints and no issuer. Fails
-/// if the server cannot be found or has no token endpoint.
+/// Finds the authorization server, and records its issuer if it was discovered. No request is sent if the operator
+/// configured the endpoints and no issuer. Fails if the server cannot be found or has no token endpoint.
 #[async_recursion(?Send)]
 pub(super) async fn find_server(
     platform: &Platform,
