@@ -4,15 +4,16 @@ use async_recursion::async_recursion;
 
 use super::OauthError;
 use super::discovery::{client, find_server, resource, scope};
-use super::grant::{schedule, store_set};
+use super::grant::schedule;
 use super::tokens;
 use super::tokens::Granted;
-use crate::Platform;
 use crate::model::auth_event::EventType;
-use crate::model::credential::ORGANIZATION;
+use crate::model::credential::{ORGANIZATION, SealedCredential};
 use crate::model::integration::Integration;
 use crate::model::token_set::TokenSet;
 use crate::store::auth_events;
+use crate::store::credentials::{of_organization, put_tokens_after};
+use crate::{Platform, vault};
 use kernel::Result;
 
 /// Requests a token for the client of `set`.
@@ -26,9 +27,15 @@ pub(super) async fn request(platform: &Platform, set: &TokenSet) -> Result<Grant
     tokens::request(platform, &set.token_endpoint, &set.client, &form).await
 }
 
-/// Gets the organization's first token for `integration` and stores it.
+/// Gets a token of the organization for `integration` and stores it in place of `seen`. If another request has stored one
+/// meanwhile, that one stays: it may have wider scopes by now.
 #[async_recursion(?Send)]
-pub async fn acquire(platform: &Platform, integration: &Integration, actor: &str) -> Result<(), OauthError> {
+pub async fn acquire(
+    platform: &Platform,
+    integration: &Integration,
+    seen: Option<&SealedCredential>,
+    actor: &str,
+) -> Result<(), OauthError> {
     let config = integration.content.oauth.clone().unwrap_or_default();
     let server = find_server(platform, integration, &config).await?;
     let client = client(platform, integration, &config, server.metadata.as_ref()).await?;
@@ -49,8 +56,13 @@ pub async fn acquire(platform: &Platform, integration: &Integration, actor: &str
     let times = schedule(platform, granted.expires_in);
     set.access_token = granted.access_token;
     set.scope = set.scope.or(granted.scope);
-    if !store_set(platform, integration, ORGANIZATION, &set, times).await? {
-        return Err(OauthError::transient("the integration was changed meanwhile"));
+    let credential = vault::seal_tokens(platform, integration, ORGANIZATION, &set)?;
+    if !put_tokens_after(platform, &credential, times, seen).await? {
+        let found = of_organization(platform, &integration.id).await?;
+        return match found {
+            Some(found) if seen.is_none_or(|seen| seen.sealed != found.sealed) => Ok(()),
+            _ => Err(OauthError::transient("the integration was changed meanwhile")),
+        };
     }
     let host = set.host();
     let event = EventType::ConnectCompleted;

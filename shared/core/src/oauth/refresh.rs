@@ -84,14 +84,20 @@ async fn renewed_for(
     wider: Option<&str>,
 ) -> Result<SealedCredential, Stale> {
     let patience = platform.now() + PATIENCE;
+    let mut seen = credential.clone();
     loop {
         // (1)
-        let standing = credentials::standing(platform, integration, credential);
+        let standing = credentials::standing(platform, integration, &seen);
         match standing.await.map_err(|error| unavailable(&error))? {
+            // Renewed, but not for the wider scope: another request got the former one anew.
+            Standing::Renewed(fresh) if wider.is_some_and(|wider| !covers(platform, &fresh, wider)) => {
+                seen = fresh;
+                continue;
+            }
             Standing::Renewed(fresh) => return Ok(fresh),
-            Standing::Ended => return Err(ended(platform, credential)),
+            Standing::Ended => return Err(ended(platform, &seen)),
             Standing::Free => {
-                if let Some(outcome) = lease_and_renew(platform, integration, credential, wider).await? {
+                if let Some(outcome) = lease_and_renew(platform, integration, &seen, wider).await? {
                     return outcome;
                 }
             }
@@ -102,6 +108,13 @@ async fn renewed_for(
         }
         platform.clock.sleep(POLL).await;
     }
+}
+
+/// Whether `credential` was requested for every scope of `wanted`.
+fn covers(platform: &Platform, credential: &SealedCredential, wanted: &str) -> bool {
+    let set = vault::open_tokens(platform, credential);
+    let granted = set.and_then(|set| set.scope).unwrap_or_default();
+    wanted.split_ascii_whitespace().all(|scope| granted.split_ascii_whitespace().any(|has| has == scope))
 }
 
 /// Takes the lease and renews; `None` if another instance was faster. Once begun, this goes on to its end also if the

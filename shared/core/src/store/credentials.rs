@@ -7,7 +7,7 @@ mod tokens;
 
 pub use self::tokens::{
     Confirmation, Leased, Renewal, Standing, TokenTimes, due, lease, mark_needs_reauth, put_confirmed_tokens,
-    put_tokens, release, renew, standing, want_scope, wanted_scope,
+    put_tokens, put_tokens_after, release, renew, standing, want_scope, wanted_scope,
 };
 use crate::Platform;
 use crate::model::credential::{ORGANIZATION, SealedCredential};

@@ -199,7 +199,7 @@ async fn credential(
     {
         return Ok(Ok(Some(fresh)));
     }
-    match client_credentials::acquire(platform, integration, asker).await {
+    match client_credentials::acquire(platform, integration, found.as_ref(), asker).await {
         Ok(()) => Ok(Ok(credentials::of_organization(platform, &integration.id).await?)),
         Err(OauthError::Internal(error)) => Err(error),
         Err(error) => Ok(Err(error.to_string())),

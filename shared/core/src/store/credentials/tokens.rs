@@ -55,7 +55,29 @@ pub async fn put_tokens(
     credential: &SealedCredential,
     times: TokenTimes,
 ) -> Result<bool> {
-    let stored = platform.sql.query(put_statement(platform, credential, times, None)).await?;
+    let stored = platform.sql.query(put_statement(platform, credential, times, None, &Former::Any)).await?;
+    platform.forget_integrations();
+    Ok(!stored.is_empty())
+}
+
+/// Which credential of the same owner new tokens take the place of.
+enum Former<'a> {
+    /// Any that is there.
+    Any,
+    /// The one that was read before the tokens were requested, if there was one.
+    Seen(Option<&'a SealedCredential>),
+}
+
+/// Like [`put_tokens`], for tokens that several requests may get at the same time without a person: stores nothing if the
+/// owner's credential is not `seen` any more, which was read before the tokens were requested.
+pub async fn put_tokens_after(
+    platform: &Platform,
+    credential: &SealedCredential,
+    times: TokenTimes,
+    seen: Option<&SealedCredential>,
+) -> Result<bool> {
+    let statement = put_statement(platform, credential, times, None, &Former::Seen(seen));
+    let stored = platform.sql.query(statement).await?;
     platform.forget_integrations();
     Ok(!stored.is_empty())
 }
@@ -79,7 +101,7 @@ pub async fn put_confirmed_tokens(
     times: TokenTimes,
     hash: &str,
 ) -> Result<Confirmation> {
-    let put = put_statement(platform, credential, times, Some(hash));
+    let put = put_statement(platform, credential, times, Some(hash), &Former::Any);
     let delete = Statement::new(
         "-- credentials.put_confirmed_tokens
         DELETE FROM unconfirmed_grants WHERE secret_hash = ?1 /* hash */ RETURNING secret_hash",
@@ -99,6 +121,7 @@ fn put_statement(
     credential: &SealedCredential,
     times: TokenTimes,
     confirmed: Option<&str>,
+    former: &Former<'_>,
 ) -> Statement {
     let statement = Statement::new(
         "-- credentials.put_tokens
@@ -117,8 +140,13 @@ fn put_statement(
         SET id = excluded.id, kind = 'oauth', sealed = excluded.sealed, updated_at = excluded.updated_at,
             expires_at = excluded.expires_at, refresh_at = excluded.refresh_at, status = 'active', lease_until = 0,
             last_refreshed_at = NULL, origin = excluded.origin
+        WHERE ?10 /* whatever is there */ OR credentials.sealed = ?11 /* seen */
         RETURNING id",
     );
+    let seen = match former {
+        Former::Any => None,
+        Former::Seen(seen) => seen.map(|seen| seen.sealed.as_str()),
+    };
     statement
         .bind(credential.id.as_str())
         .bind(credential.owner.as_str())
@@ -129,6 +157,8 @@ fn put_statement(
         .bind(credential.integration_id.as_str())
         .bind(credential.origin.as_deref())
         .bind(confirmed)
+        .bind(matches!(former, Former::Any))
+        .bind(seen)
 }
 
 /// Compares `seen` with the credential that its owner has for `integration` now. The owner may have connected anew
