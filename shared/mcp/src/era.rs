@@ -55,6 +55,7 @@ pub enum Inbound<'a> {
     Modern(Message<'a>),
 }
 
+const META_RULE: &str = "params._meta must stand there once, with no key twice and at most 10000 keys";
 const VERSION_MISMATCH: &str = "the MCP-Protocol-Version header must equal the version in params._meta";
 /// Most messages of a batch.
 pub const LONGEST_BATCH: usize = 50;
@@ -82,7 +83,7 @@ fn batch<'a>(claimed: Option<&str>, body: &'a str) -> Result<Inbound<'a>, RpcErr
         return Err(RpcError::invalid_request(format!("a batch must have 1 to {LONGEST_BATCH} messages")));
     }
     for item in &items {
-        if Message::parse(item.get()).is_ok_and(|message| envelope(&message).is_some()) {
+        if Message::parse(item.get()).is_ok_and(|message| !matches!(envelope(&message), Ok(None))) {
             return Err(RpcError::invalid_request("this protocol version has no batches"));
         }
     }
@@ -99,7 +100,7 @@ fn classify_message<'a>(
     }
     // Revisions are ISO 8601 dates, so the order of their texts is the order of the dates.
     let header_is_modern = claimed.is_some_and(|version| version >= MODERN);
-    if let Some(envelope) = envelope(&message) {
+    if let Some(envelope) = envelope(&message)? {
         check_envelope(&envelope, claimed)?;
         check_headers(headers, claimed, &message)?;
         return Ok(Inbound::Modern(message));
@@ -129,15 +130,23 @@ struct WithMeta<'a> {
     meta: Option<&'a RawValue>,
 }
 
-/// Returns `params._meta` if it names a protocol version, which only modern messages do.
-fn envelope<'a>(message: &Message<'a>) -> Option<RawObject<'a>> {
-    let params = message.params?;
-    // Most legacy messages do not contain the key at all, and need no parsing.
-    if !params.get().contains("_meta") {
-        return None;
+/// Returns `params._meta` if it names a protocol version, which only modern messages do. Fails if the member or a key
+/// in it stands there twice: another parser could find another revision.
+fn envelope<'a>(message: &Message<'a>) -> Result<Option<RawObject<'a>>, RpcError> {
+    let Some(params) = message.params.map(RawValue::get).filter(|params| params.starts_with('{')) else {
+        return Ok(None);
+    };
+    // Most legacy messages do not contain the key at all, not even with escapes, and need no parsing.
+    if !params.contains("_meta") && !params.contains('\\') {
+        return Ok(None);
     }
-    let params: WithMeta<'a> = serde_json::from_str(params.get()).ok()?;
-    RawObject::parse(params.meta?.get()).filter(|meta| meta.get(meta::PROTOCOL_VERSION).is_some())
+    let ambiguous = || RpcError::new(StatusCode::BAD_REQUEST, code::INVALID_PARAMS, META_RULE);
+    let params: WithMeta<'a> = serde_json::from_str(params).map_err(|_| ambiguous())?;
+    let Some(meta) = params.meta.map(RawValue::get).filter(|meta| meta.starts_with('{')) else {
+        return Ok(None);
+    };
+    let meta = RawObject::parse(meta).ok_or_else(ambiguous)?;
+    Ok(meta.get(meta::PROTOCOL_VERSION).is_some().then_some(meta))
 }
 
 fn check_envelope(envelope: &RawObject<'_>, claimed: Option<&str>) -> Result<(), RpcError> {
@@ -276,6 +285,19 @@ mod tests {
                 "{meta}"
             );
         }
+    }
+
+    #[test]
+    fn a_message_whose_revision_is_ambiguous_is_refused() {
+        for params in [
+            r#""name":"echo","_meta":{"x":1,"io.modelcontextprotocol/protocolVersion":"2026-07-28","x":2}"#,
+            r#""name":"echo","_meta":{},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#,
+        ] {
+            assert_eq!(outcome(&[], &call(params)), "400 -32602", "{params}");
+        }
+        // A key is the same with escapes.
+        let escaped = r#""name":"echo","\u005fmeta":{"io.modelcontextprotocol/protocolVersion":7}"#;
+        assert_eq!(outcome(&[], &call(escaped)), "400 -32602");
     }
 
     #[test]
