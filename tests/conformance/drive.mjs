@@ -66,14 +66,14 @@ async function authorize({ id }) {
   if (answer.status !== 302) throw new Error(`the confirmation answered HTTP ${answer.status}: ${await answer.text()}`);
 }
 
-/** Connects, and repeats that for as long as Postern says that the upstream wants an authorization. */
+/** Connects, and repeats that while Postern says that the upstream wants an authorization, a few times at most. */
 async function authorized(integration) {
-  let message;
-  do {
+  for (let tries = 0; tries < 4; tries += 1) {
     await authorize(integration);
-    message = await validate(integration);
+    const message = await validate(integration);
     console.error(message);
-  } while (message.startsWith("reachable, authorization required"));
+    if (!message.startsWith("reachable, authorization required")) return;
+  }
 }
 
 /** An agent of the era that the scenario runs at, with every capability, as real agents have. */
