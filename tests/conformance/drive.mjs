@@ -68,7 +68,7 @@ async function authorize({ id }) {
 
 /** Connects, and repeats that while Postern says that the upstream wants an authorization, a few times at most. */
 async function authorized(integration) {
-  for (let tries = 0; tries < 4; tries += 1) {
+  for (let tries = 0; tries < 3; tries += 1) {
     await authorize(integration);
     const message = await validate(integration);
     console.error(message);
