@@ -68,6 +68,8 @@ pub(crate) async fn run(args: &Args, length: Duration) -> Result<String> {
     gateway::set_up(&mut postern, &secrets, upstream.url()?).await?;
     let mut admin = Admin::of(&postern, &secrets).await?;
     admin.register_broken(upstream.url()?).await?;
+    // The calibration lasts longer than Postern takes to see it.
+    fail(&mut postern, upstream.url()?, 0).await?;
     let steady = Rc::new(target(&postern, "modern__echo", &secrets.agent.text)?);
     let maximum = load::burst(&steady, CONNECTIONS, CALIBRATION).await?;
     ensure!(maximum.errors == 0, "wrong before the soak: {:?}", maximum.first_error);
@@ -179,6 +181,13 @@ async fn failing_agent(target: Target, end: Instant, seen: Shared) {
     }
 }
 
+/// Changes how the upstream fails. By SQL, since the API would ask the upstream; Postern sees the change within 5 s.
+async fn fail(postern: &mut Process, upstream: &str, round: usize) -> Result<()> {
+    let failure = FAILURES.get(round % FAILURES.len()).copied().unwrap_or_default();
+    let url = json!(format!("{upstream}{failure}"));
+    postern.sql("UPDATE integrations SET url = ?1 WHERE slug = 'broken'", &[url]).await.map(drop)
+}
+
 /// Samples the memory, changes how the upstream fails, and makes, uses and deletes a key, again and again.
 async fn administrator(
     postern: &mut Process,
@@ -192,9 +201,7 @@ async fn administrator(
         if next >= end {
             return Ok(());
         }
-        let failure = FAILURES.get(round % FAILURES.len()).copied().unwrap_or_default();
-        let url = json!(format!("{upstream}{failure}"));
-        postern.sql("UPDATE integrations SET url = ?1 WHERE slug = 'broken'", &[url]).await?;
+        fail(postern, upstream, round).await?;
         seen.borrow_mut().memory.extend(postern.rss());
         let name = format!("soak-{round}");
         let target = target(postern, "legacy__echo", &admin.create_key(&name).await?)?;
@@ -249,6 +256,7 @@ async fn verdict(postern: &mut Process, seen: &Seen) -> Result<String> {
         seen.wrong
     );
     print!("{text}");
+    ensure!(seen.memory.len() >= 8 && seen.revoked > 0, "too short a soak to tell");
     ensure!(seen.wrong == 0, "{} wrong answers, the first: {:?}", seen.wrong, seen.first_wrong);
     ensure!(missing == 0, "{missing} audit rows are missing, or there are too many");
     ensure!(after <= limit, "the memory grew from {:.1} to {:.1} MiB", mebibytes(before), mebibytes(after));
