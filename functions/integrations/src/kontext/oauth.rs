@@ -3,7 +3,7 @@
 use kernel::{Error, Result};
 use postern_core::auth::{Admin, ApiKeys};
 use postern_core::model::integration::{AuthMode, Content, Integration, IntegrationId};
-use postern_core::registry::draft::{OauthInput, drops_credentials, oauth_misplaced};
+use postern_core::registry::draft::{OauthInput, oauth_misplaced};
 use postern_core::store::integrations::{self, Change};
 use postern_core::{Family, Platform};
 use web::{Json, NoContent, Path, Ruled};
@@ -75,14 +75,7 @@ async fn remove(platform: &Platform, admin: Admin, Path(id): Path<IntegrationId>
 
 /// Stores `content`. Returns `false` if another request has changed the integration since `current` was read.
 async fn write(platform: &Platform, current: &Integration, content: &Content) -> Result<bool> {
-    let change = Change {
-        content,
-        credential: None,
-        resets: false,
-        drops_credentials: drops_credentials(&current.content, content),
-        moves: false,
-    };
-    integrations::update(platform, current, &change).await
+    integrations::update(platform, current, &Change { content, credential: None }).await
 }
 
 fn answer(integration: Integration) -> Result<Json<OneOauth>> {

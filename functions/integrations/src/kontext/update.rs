@@ -14,8 +14,8 @@ use postern_core::model::field::{Description, DisplayName, Token, check_descript
 use postern_core::model::integration::{AuthMode, Category, Content, Integration, IntegrationId, ToolPolicy};
 use postern_core::model::oauth::OauthConfig;
 use postern_core::registry::draft::{
-    OauthInput, RuledOauth, check_capabilities, check_schema, check_url, drops_credentials, move_secrets,
-    oauth_misplaced, seal_headers, server_token, token_misplaced, token_missing,
+    OauthInput, RuledOauth, check_capabilities, check_schema, check_url, move_secrets, oauth_misplaced,
+    seal_headers, server_token, token_misplaced, token_missing,
 };
 use postern_core::registry::place;
 use postern_core::store::integrations::{self, Change};
@@ -145,14 +145,8 @@ enum Written {
 
 async fn write(platform: &Platform, body: &UpdateRequest, current: &Integration) -> Result<Written> {
     let (content, credential) = apply(platform, body, current)?;
-    let resets = content.auth_mode != current.content.auth_mode || content.url != current.content.url;
-    let change = Change {
-        content: &content,
-        credential: credential.as_ref(),
-        resets,
-        drops_credentials: drops_credentials(&current.content, &content),
-        moves: content.origin() != current.content.origin(),
-    };
+    let resets = content.needs_validation_after(&current.content);
+    let change = Change { content: &content, credential: credential.as_ref() };
     if !integrations::update(platform, current, &change).await? {
         return Ok(Written::Overtaken);
     }

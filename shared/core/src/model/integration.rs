@@ -223,6 +223,19 @@ impl Content {
             && self.oauth.as_ref().is_some_and(OauthConfig::is_client_credentials)
     }
 
+    /// Returns `true` if what a validation found out about `former` says nothing about this content.
+    pub fn needs_validation_after(&self, former: &Self) -> bool {
+        self.auth_mode != former.auth_mode || self.url != former.url
+    }
+
+    /// Returns `true` if the credentials that were given for `former` must not be used for this content: another origin
+    /// would receive them, or somebody else has to bring them.
+    pub fn drops_credentials_of(&self, former: &Self) -> bool {
+        self.origin() != former.origin()
+            || self.auth_mode != former.auth_mode
+            || self.has_client_credentials() != former.has_client_credentials()
+    }
+
     /// Returns the origin of the URL.
     pub fn origin(&self) -> Option<String> {
         origin_of(&self.url)

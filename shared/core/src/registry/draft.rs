@@ -180,14 +180,6 @@ impl Draft {
     }
 }
 
-/// Returns `true` if the credentials that were given for an integration as it is in `former` must not be used for it as it
-/// is in `next`: another origin would receive them, or somebody else has to bring them.
-pub fn drops_credentials(former: &Content, next: &Content) -> bool {
-    former.origin() != next.origin()
-        || former.auth_mode != next.auth_mode
-        || former.has_client_credentials() != next.has_client_credentials()
-}
-
 /// Removes what must not go along to the new origin of `content.url`: header templates that are a value by themselves
 /// and not a place for a credential, and the client secret, if its authorization server is one that the MCP server
 /// names. `is_given` says which of both the operator gave anew (headers, client secret).

@@ -61,13 +61,6 @@ pub struct Change<'a> {
     pub content: &'a Content,
     /// The organization's new credential, if the operator gave one.
     pub credential: Option<&'a SealedCredential>,
-    /// Whether validation starts anew, because earlier results say nothing about the new content.
-    pub resets: bool,
-    /// Whether the credentials that are stored, the organization's and the users', and the pending authorizations are
-    /// deleted: what they were given for is not what the new content is.
-    pub drops_credentials: bool,
-    /// Whether the URL has another origin: what is offered there is not known yet.
-    pub moves: bool,
 }
 
 /// Stores a new integration with its credential. Stores nothing if the name or the slug is taken.
@@ -139,8 +132,9 @@ async fn place(
     }
 }
 
-/// Replaces the content of `current`. Returns `true` if the row was written, `false` if another write came after
-/// `current` was read. Fails with a duplicate if the name is taken.
+/// Replaces the content of `current`, and in the same batch drops what says nothing about the new content: the results of
+/// validation, the credentials and pending authorizations, and what another origin offered. Returns `true` if the row was
+/// written, `false` if another write came after `current` was read. Fails with a duplicate if the name is taken.
 pub async fn update(platform: &Platform, current: &Integration, change: &Change<'_>) -> Result<bool> {
     let statement = Statement::new(concat!(
         "-- integrations.update
@@ -165,12 +159,12 @@ pub async fn update(platform: &Platform, current: &Integration, change: &Change<
         .bind(revision)
         .bind(platform.now())
         .bind(current.revision)
-        .bind(change.resets);
+        .bind(change.content.needs_validation_after(&current.content));
     let mut batch = vec![write];
-    if change.drops_credentials {
+    if change.content.drops_credentials_of(&current.content) {
         batch.extend(drop_credentials().map(|statement| statement.bind(id).bind(revision)));
     }
-    if change.moves {
+    if change.content.origin() != current.content.origin() {
         batch.extend(set_catalogue_aside().map(|statement| statement.bind(id).bind(revision)));
     }
     if let Some(credential) = change.credential {
