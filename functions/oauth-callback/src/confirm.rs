@@ -4,9 +4,8 @@
 //! A form is accepted from the browser that came back from the authorization server, which has a cookie, and from no page
 //! of another origin (the router checks `Origin`).
 
-use http::header::SET_COOKIE;
-use http::{HeaderValue, StatusCode};
-use kernel::{Error, Result};
+use http::StatusCode;
+use kernel::Result;
 use postern_core::oauth::browser;
 use postern_core::oauth::confirmation::{Unconfirmed, cancel, confirm, cookie_name};
 use postern_core::oauth::receipt::integration_name;
@@ -65,9 +64,7 @@ pub(super) fn ask(platform: &Platform, grant: &Unconfirmed) -> Result<Html> {
     let action =
         Action::Choice { field: (Grant::NAME, &grant.id), yes: (CONFIRM, "Connect"), no: (CANCEL, "Cancel") };
     let mut response = page(StatusCode::OK, "Confirm", &text, &action);
-    let cookie = browser::cookie(platform, &cookie_name(&grant.id), &grant.secret);
-    let cookie = HeaderValue::from_str(&cookie).map_err(|error| Error::internal(error.to_string()))?;
-    response.headers_mut().insert(SET_COOKIE, cookie);
+    browser::give(platform, &mut response, &cookie_name(&grant.id), &grant.secret)?;
     Ok(Html(response))
 }
 

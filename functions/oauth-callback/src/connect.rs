@@ -5,8 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::SET_COOKIE;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use kernel::{Error, Result};
 use postern_core::model::integration::Integration;
 use postern_core::oauth::client::CALLBACKS;
@@ -105,9 +104,7 @@ async fn start(platform: &Platform, _: Anyone, Form(Token(token)): Form<Token>) 
     let label = format!("Continue at {host}");
     let action = Action::GoTo { url: &started.authorization_url, label: &label };
     let mut response = page(StatusCode::OK, "Connect", "You are being sent to sign in.", &action);
-    if let Ok(cookie) = HeaderValue::from_str(&browser::cookie(platform, browser::CONNECT, &secret)) {
-        response.headers_mut().insert(SET_COOKIE, cookie);
-    }
+    browser::give(platform, &mut response, browser::CONNECT, &secret)?;
     Ok(Html(response))
 }
 

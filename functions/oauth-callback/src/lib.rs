@@ -1,6 +1,6 @@
 //! The routes for browsers and authorization servers: the callbacks of all dialects, the page that starts an
-//! authorization in a browser, the page on which one that was started through an API is confirmed, and Postern's Client ID Metadata Document. No route needs an API key: a state or a
-//! ticket identifies the user.
+//! authorization in a browser, the page on which one that was started through an API is confirmed, and Postern's Client
+//! ID Metadata Document. No route needs an API key: a state or a ticket identifies the user.
 
 mod callback;
 mod confirm;

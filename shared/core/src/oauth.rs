@@ -23,6 +23,7 @@ pub mod receipt;
 mod redirect;
 pub mod refresh;
 pub mod rejected_token;
+mod scopes;
 pub mod server_metadata;
 pub mod ticket;
 pub mod tokens;

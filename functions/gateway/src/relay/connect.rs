@@ -9,6 +9,7 @@ use kernel::Result;
 use mcp::bridge::Bridge;
 use mcp::message::RawObject;
 use mcp::meta;
+use postern_core::oauth::rejected_token::{CONNECTION_ENDED, NOT_CONNECTED};
 use postern_core::oauth::ticket;
 use postern_core::store::entries::CONNECT;
 use postern_core::store::targets::{Connectable, Connected, connectable};
@@ -50,8 +51,8 @@ pub(crate) fn answer(
             let text = format!("You are connected to {title}. List the tools again to see which it has.");
             return super::answer(bridge.told(&text), audit);
         }
-        Connected::No => "you have not connected it yet",
-        Connected::Ended => "the connection has ended and has to be made again",
+        Connected::No => NOT_CONNECTED,
+        Connected::Ended => CONNECTION_ENDED,
     };
     let url = ticket::link(context.platform, integration_id, &context.agent.caller.subject)?;
     let told = if context.agent.opens_urls(declared(params).as_deref()) {

@@ -1,7 +1,9 @@
 //! The cookies that tie a sign-in to one browser, and the one from which the last page reads what is connected.
 
-use http::header::COOKIE;
-use web::Head;
+use http::HeaderValue;
+use http::header::{COOKIE, SET_COOKIE};
+use kernel::{Error, Result};
+use web::{Head, Response};
 
 use super::flow::LIFETIME;
 use crate::Platform;
@@ -28,6 +30,14 @@ pub fn cookie(platform: &Platform, name: &str, value: &str) -> String {
     let secure = if is_https(platform) { "; Secure" } else { "" };
     let (name, age) = (full_name(platform, name), LIFETIME.as_secs());
     format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age}{secure}")
+}
+
+/// Gives `value` to the browser that gets `response`.
+pub fn give(platform: &Platform, response: &mut Response, name: &str, value: &str) -> Result<()> {
+    let cookie = HeaderValue::from_str(&cookie(platform, name, value));
+    let cookie = cookie.map_err(|error| Error::internal(error.to_string()))?;
+    response.headers_mut().insert(SET_COOKIE, cookie);
+    Ok(())
 }
 
 /// Returns the value of the browser's cookie.

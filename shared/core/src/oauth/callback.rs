@@ -9,18 +9,17 @@
 use super::OauthError;
 use super::confirmation::{Unconfirmed, ask};
 use super::grant::{schedule, store_set};
-use super::outcome::{Finished, Unfinished};
+use super::outcome::{Finished, Unfinished, finished};
 use super::receipt::owner_name;
 use super::tokens::{refuses_client, request};
 use crate::Platform;
-use crate::model::auth_event::EventType;
 use crate::model::integration::{AuthMode, Integration};
 use crate::model::oauth_flow::Flow;
 use crate::model::token_set::TokenSet;
 use crate::model::unconfirmed_grant::UnconfirmedGrant;
 use crate::store::credentials::TokenTimes;
 use crate::store::integrations::{NOBODY, find};
-use crate::store::{auth_events, oauth_clients, oauth_flows};
+use crate::store::{oauth_clients, oauth_flows};
 use kernel::Result;
 use kernel::digest::{constant_time_eq, sha256_hex};
 use kernel::ports::Timestamp;
@@ -82,20 +81,18 @@ pub async fn finish(
         let grant = unconfirmed(set, times, place, actor);
         return Ok(Outcome::Unconfirmed(ask(platform, integration, &owner, owner_name, &grant).await?));
     }
-    let host = set.server_host();
     if !store_set(platform, &integration, &owner, &set, times).await? {
         return refused("The integration was changed meanwhile. Start the sign-in again.");
     }
-    let event = EventType::ConnectCompleted;
-    auth_events::record(platform, &integration, &owner, event, &actor, set.host().as_deref(), None).await?;
-    Ok(Outcome::Finished(Finished { integration, owner, owner_name, host, place }))
+    let finished = finished(platform, integration, (owner, owner_name), &set, &actor, place).await?;
+    Ok(Outcome::Finished(finished))
 }
 
 fn unconfirmed(set: TokenSet, times: TokenTimes, place: String, actor: String) -> UnconfirmedGrant {
     let millis = |time: Option<Timestamp>| time.map(Timestamp::millis);
     UnconfirmedGrant {
         token_expires_at: millis(times.expires_at),
-        refresh_at: millis(times.refresh_at).filter(|_| set.refresh_token.is_some()),
+        refresh_at: millis(times.refresh_at),
         set,
         place,
         actor,
@@ -116,7 +113,8 @@ async fn granted(platform: &Platform, flow: Flow, code: &str) -> Result<(TokenSe
         }
         (exchanged, _) => {
             let Exchanged { set, expires_in } = exchanged?;
-            Ok((set, schedule(platform, expires_in)))
+            let times = schedule(platform, &set, expires_in);
+            Ok((set, times))
         }
     }
 }

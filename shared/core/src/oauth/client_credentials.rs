@@ -53,7 +53,7 @@ pub async fn acquire(
         client,
     };
     let granted = request(platform, &set).await?;
-    let times = schedule(platform, granted.expires_in);
+    let times = schedule(platform, &set, granted.expires_in);
     set.access_token = granted.access_token;
     set.scope = set.scope.or(granted.scope);
     let credential = vault::seal_tokens(platform, integration, ORGANIZATION, &set)?;

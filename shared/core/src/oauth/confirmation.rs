@@ -12,16 +12,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 use super::flow::LIFETIME;
-use super::outcome::{Finished, Unfinished};
+use super::outcome::{Finished, Unfinished, finished};
 use super::receipt::owner_name;
 use super::tokens::revoke;
-use crate::model::auth_event::EventType;
 use crate::model::integration::Integration;
 use crate::model::token_set::TokenSet;
 use crate::model::unconfirmed_grant::UnconfirmedGrant;
 use crate::store::credentials::{Confirmation, TokenTimes, put_confirmed_tokens};
 use crate::store::integrations::{NOBODY, find};
-use crate::store::{auth_events, unconfirmed_grants};
+use crate::store::unconfirmed_grants;
 use crate::{Platform, vault};
 use kernel::Result;
 use kernel::digest::{constant_time_eq, sha256_hex};
@@ -95,10 +94,8 @@ pub async fn confirm(platform: &Platform, id: &str, secret: Option<&str>) -> Res
             ));
         }
     }
-    let (idp, event) = (grant.set.host(), EventType::ConnectCompleted);
-    auth_events::record(platform, &integration, &owner, event, &grant.actor, idp.as_deref(), None).await?;
-    let host = grant.set.server_host();
-    Ok(Finished { integration, owner, owner_name, host, place: grant.place })
+    let UnconfirmedGrant { set, actor, place, .. } = grant;
+    Ok(finished(platform, integration, (owner, owner_name), &set, &actor, place).await?)
 }
 
 /// Deletes the grant `id` and revokes its tokens after the response was sent. `secret` is the one in the cookie of the

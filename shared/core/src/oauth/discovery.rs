@@ -9,6 +9,7 @@ use super::OauthError;
 use super::client::{given, identify};
 use super::protected_resource;
 use super::protected_resource::{ProtectedResource, bearer_parameter};
+use super::scopes::words;
 use super::server_metadata;
 use super::server_metadata::ServerMetadata;
 use crate::client::probe::challenge;
@@ -87,7 +88,7 @@ pub async fn discover_server(platform: &Platform, endpoint: &SafeUrl) -> Result<
     let metadata = server_metadata::discover(platform, &issuer).await?;
     let challenged = challenge.as_deref().and_then(|challenge| bearer_parameter(challenge, "scope"));
     let scopes = match challenged {
-        Some(scope) => words(&scope).into_iter().collect(),
+        Some(scope) => words(&scope).into_iter().map(ToOwned::to_owned).collect(),
         None => resource.map(|resource| resource.scopes_supported).unwrap_or_default(),
     };
     Ok(Discovered { metadata, scopes })
@@ -137,13 +138,13 @@ pub(super) async fn scope(
     let mut scopes: BTreeSet<String> = if !config.scopes.is_empty() {
         config.scopes.iter().cloned().collect()
     } else if let Some(challenged) = challenged {
-        words(&challenged)
+        words(&challenged).into_iter().map(ToOwned::to_owned).collect()
     } else {
         server.resource.iter().flat_map(|resource| resource.scopes_supported.iter().cloned()).collect()
     };
     if config.scopes.is_empty() {
         let wanted = credentials::wanted_scope(platform, &integration.id, owner).await?;
-        scopes.extend(wanted.iter().flat_map(|scope| words(scope)));
+        scopes.extend(wanted.iter().flat_map(|scope| words(scope)).map(ToOwned::to_owned));
     }
     let knows_offline =
         |metadata: &ServerMetadata| metadata.scopes_supported.iter().any(|s| s == "offline_access");
@@ -154,10 +155,6 @@ pub(super) async fn scope(
     }
     let text = scopes.into_iter().collect::<Vec<_>>().join(" ");
     Ok(Some(text).filter(|text| !text.is_empty()))
-}
-
-fn words(scope: &str) -> BTreeSet<String> {
-    scope.split_ascii_whitespace().map(ToOwned::to_owned).collect()
 }
 
 /// Returns the resource indicator (RFC 8707), `None` if the operator turned the parameter off: some servers refuse

@@ -1,8 +1,8 @@
 //! Starting an authorization (RFC 6749 §4.1.1 with PKCE, RFC 8707 and the rules of MCP).
 //!
 //! (1) A request without a credential gets the upstream's challenge; (2) the authorization server is discovered, as
-//! far as the operator has not configured it; (3) the client is found or registered, and its redirect URI chosen; (4) the scope is put together;
-//! (5) everything that the callback needs is stored under a fresh state, for one use within ten minutes; (6) the
+//! far as the operator has not configured it; (3) the client is found or registered, and its redirect URI chosen; (4)
+//! the scope is put together; (5) everything that the callback needs is stored under a fresh state, for one use within ten minutes; (6) the
 //! authorization URL is built.
 
 use std::time::Duration;

@@ -1,7 +1,12 @@
 //! How a sign-in ends, at its callback or with its confirmation.
 
 use super::OauthError;
+use crate::Platform;
+use crate::model::auth_event::EventType;
 use crate::model::integration::Integration;
+use crate::model::token_set::TokenSet;
+use crate::store::auth_events;
+use kernel::Result;
 
 /// A finished authorization.
 pub struct Finished {
@@ -15,6 +20,21 @@ pub struct Finished {
     pub host: Option<String>,
     /// Where the person is sent.
     pub place: String,
+}
+
+/// Records that the credential of `owner` (its id, and the owner in words) with the tokens `set` is stored, and returns the
+/// finished authorization.
+pub(super) async fn finished(
+    platform: &Platform,
+    integration: Integration,
+    (owner, owner_name): (String, String),
+    set: &TokenSet,
+    actor: &str,
+    place: String,
+) -> Result<Finished> {
+    let (event, host) = (EventType::ConnectCompleted, set.host());
+    auth_events::record(platform, &integration, &owner, event, actor, host.as_deref(), None).await?;
+    Ok(Finished { integration, owner, owner_name, host: set.server_host(), place })
 }
 
 /// Why an authorization was not finished; the text is shown to the person.

@@ -38,12 +38,10 @@ pub(super) fn uri(
         let issuer = server.metadata.as_ref().map(|metadata| metadata.issuer.as_str());
         return Ok(redirect_uri(origin, callback, issuer.unwrap_or(&server.token_endpoint)));
     }
-    let named_by_operator =
-        config.issuer.is_some() || (config.authorization_url.is_some() && config.token_url.is_some());
     let sends_iss =
         server.metadata.as_ref().is_some_and(|found| found.authorization_response_iss_parameter_supported);
     let authorization = server.authorization_endpoint.as_deref().unwrap_or_default();
-    if named_by_operator || sends_iss || are_related(authorization, &server.token_endpoint) {
+    if config.names_server() || sends_iss || are_related(authorization, &server.token_endpoint) {
         return Ok(format!("{origin}{callback}"));
     }
     Err(OauthError::unusable(

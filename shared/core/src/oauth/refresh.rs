@@ -13,6 +13,7 @@ use async_recursion::async_recursion;
 use super::OauthError;
 use super::client_credentials;
 use super::grant::{AHEAD, schedule};
+use super::scopes::covers;
 use super::tokens::{Granted, refuses_client, request};
 use crate::model::auth_event::EventType;
 use crate::model::credential::{Kind, SealedCredential};
@@ -90,7 +91,7 @@ async fn renewed_for(
         let standing = credentials::standing(platform, integration, &seen);
         match standing.await.map_err(|error| unavailable(&error))? {
             // Renewed, but not for the wider scope: another request got the former one anew.
-            Standing::Renewed(fresh) if wider.is_some_and(|wider| !covers(platform, &fresh, wider)) => {
+            Standing::Renewed(fresh) if wider.is_some_and(|wider| !has_scopes(platform, &fresh, wider)) => {
                 seen = fresh;
                 continue;
             }
@@ -111,10 +112,9 @@ async fn renewed_for(
 }
 
 /// Whether `credential` was requested for every scope of `wanted`.
-fn covers(platform: &Platform, credential: &SealedCredential, wanted: &str) -> bool {
+fn has_scopes(platform: &Platform, credential: &SealedCredential, wanted: &str) -> bool {
     let set = vault::open_tokens(platform, credential);
-    let granted = set.and_then(|set| set.scope).unwrap_or_default();
-    wanted.split_ascii_whitespace().all(|scope| granted.split_ascii_whitespace().any(|has| has == scope))
+    covers(&set.and_then(|set| set.scope).unwrap_or_default(), wanted)
 }
 
 /// Takes the lease and renews; `None` if another instance was faster. Once begun, this goes on to its end also if the
@@ -234,7 +234,7 @@ async fn store(
     set: TokenSet,
     granted: Granted,
 ) -> Option<SealedCredential> {
-    let times = schedule(platform, granted.expires_in);
+    let times = schedule(platform, &set, granted.expires_in);
     // A client requests the same scope at each renewal; a person may have granted less than was requested.
     let scope =
         if set.is_client_credentials { set.scope.or(granted.scope) } else { granted.scope.or(set.scope) };

@@ -1,10 +1,9 @@
 //! What follows when an upstream refuses a token (RFC 6750 §3.1, MCP "Scope Challenge Handling"): a renewed token, a
 //! person who has to consent again, or neither.
 
-use std::collections::BTreeSet;
-
 use super::protected_resource::bearer_parameter;
 use super::refresh::{Stale, renewed, widened};
+use super::scopes::{covers, union};
 use crate::client::CallError;
 use crate::model::credential::{Kind, SealedCredential};
 use crate::store::credentials::want_scope;
@@ -15,6 +14,11 @@ use kernel::Result;
 /// How many times in a row a person is sent to grant the same scopes. An upstream that refuses the token even then is
 /// not satisfied by a grant, and the call fails.
 const MOST_STEP_UPS: i64 = 3;
+
+/// Why a user who has not connected has to.
+pub const NOT_CONNECTED: &str = "you have not connected it yet";
+/// Why a user who was connected has to connect again.
+pub const CONNECTION_ENDED: &str = "the connection has ended and has to be made again";
 
 /// Why a credential cannot be used.
 #[derive(Debug)]
@@ -28,7 +32,7 @@ pub enum NotReady {
 impl From<Stale> for NotReady {
     fn from(stale: Stale) -> Self {
         match stale {
-            Stale::NeedsReauth => Self::Connect("the connection has ended and has to be made again"),
+            Stale::NeedsReauth => Self::Connect(CONNECTION_ENDED),
             Stale::Unavailable(reason) => Self::Failed(reason),
         }
     }
@@ -69,7 +73,7 @@ async fn step_up(
 ) -> Result<SealedCredential, NotReady> {
     const MORE: &str = "the upstream wants more rights than were granted";
     match scopes_configured(platform, integration).await {
-        Ok(ceiling) if !ceiling.is_empty() && union(&ceiling, challenged) != union(&ceiling, "") => {
+        Ok(ceiling) if !ceiling.is_empty() && !covers(&ceiling, challenged) => {
             let text = "the upstream wants scopes beyond those that its operator configured";
             return Err(NotReady::Failed(text.to_owned()));
         }
@@ -85,7 +89,7 @@ async fn step_up(
     };
     let wanted = union(&granted, challenged);
     if by_client {
-        if wanted == union(&granted, "") {
+        if covers(&granted, challenged) {
             return Err(NotReady::Failed(MORE.to_owned()));
         }
         return widened(platform, integration, credential, &wanted).await.map_err(Into::into);
@@ -107,22 +111,4 @@ async fn scopes_configured(platform: &Platform, integration: &str) -> Result<Str
     let found = find(platform, NOBODY, integration).await?;
     let config = found.and_then(|found| found.content.oauth).unwrap_or_default();
     Ok(config.scopes.join(" "))
-}
-
-/// Returns both sets of scopes as one text, sorted.
-fn union(one: &str, other: &str) -> String {
-    let scopes: BTreeSet<&str> = one.split_ascii_whitespace().chain(other.split_ascii_whitespace()).collect();
-    scopes.into_iter().collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_sets_of_scopes_give_the_same_text() {
-        assert_eq!(union("b a", "c  a"), "a b c");
-        assert_eq!(union("c a b", ""), union("", "b c a"));
-        assert_eq!(union("", ""), "");
-    }
 }

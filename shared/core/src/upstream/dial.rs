@@ -14,7 +14,7 @@ use crate::client::CallError;
 use crate::model::credential::{Kind, ORGANIZATION, SealedCredential};
 use crate::model::target::Upstream;
 use crate::oauth::refresh::{Stale, ended, usable};
-use crate::oauth::rejected_token::{NotReady, after_rejection};
+use crate::oauth::rejected_token::{NOT_CONNECTED, NotReady, after_rejection};
 use crate::store::credentials::{mark_accepted, mark_refused};
 use crate::store::integrations;
 
@@ -150,7 +150,7 @@ async fn unconnected(platform: &Platform, subject: &str, upstream: &Upstream) ->
         Ok(Some(config)) if config.is_client_credentials() => {
             NotReady::Failed("the organization has no access yet: validating it tells why".to_owned())
         }
-        Ok(_) => NotReady::Connect("you have not connected it yet"),
+        Ok(_) => NotReady::Connect(NOT_CONNECTED),
         Err(error) => {
             log::error!("{}: {}", upstream.slug, error.report());
             NotReady::Failed("its credential could not be read".to_owned())
