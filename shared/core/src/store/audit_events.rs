@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::Platform;
-use crate::model::audit::AuditEvent;
+use crate::model::audit::{AuditEvent, Kind};
 use crate::model::redaction::redact;
 use kernel::ports::{SqlError, Statement};
 
@@ -48,7 +48,6 @@ struct Columns<'a> {
 
 /// Returns the row of `event`, with redacted arguments.
 pub fn row(event: &AuditEvent) -> Row {
-    use crate::model::audit::Kind;
     let (toolkit_kind, source) = match event.kind {
         Kind::ToolCall | Kind::Refusal => ("mcp", "mcp"),
         Kind::Write => ("postern", "rest"),

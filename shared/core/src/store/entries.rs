@@ -7,6 +7,7 @@
 mod review;
 
 pub use self::review::{Reviewed, approve, find, reject, review};
+use super::targets::{standing, users_connect};
 use crate::Platform;
 use crate::model::entry::Kind;
 use kernel::Result;
@@ -115,10 +116,9 @@ macro_rules! offered {
               FROM (SELECT i.slug AS slug, t.position AS position, coalesce(t.name, 'connect') AS name,
                            t.definition AS definition,
                            coalesce(length(CAST(t.definition AS BLOB)), 0) AS bytes, iif(t.name IS NULL, i.name, NULL) AS title,
-                           iif(t.name IS NULL,
-                               (SELECT status FROM credentials
-                                WHERE integration_id = i.id AND owner IN (?5 /* viewer */, 'organization')
-                                ORDER BY owner = 'organization' LIMIT 1) IS 'active', NULL) AS is_connected
+                           iif(t.name IS NULL, ",
+            standing!("?5 /* viewer */"),
+            " IS 'active', NULL) AS is_connected
                     FROM integrations i
                     LEFT JOIN catalogue_entries t ON t.integration_id = i.id AND t.kind = ?4 /* kind */
                                                  AND t.status = 'approved'",
@@ -128,8 +128,9 @@ macro_rules! offered {
             $after,
             "
                       AND (t.name IS NOT NULL
-                           OR ?4 = 'tool' AND i.auth_mode = 'oauth' AND i.catalogue_hash IS NULL
-                              AND i.oauth ->> '$.grant' IS NOT 'client_credentials'
+                           OR ?4 = 'tool' AND i.catalogue_hash IS NULL AND ",
+            users_connect!(),
+            "
                               AND NOT EXISTS (SELECT 1 FROM catalogue_entries
                                               WHERE integration_id = i.id AND status IN ('approved', 'new', 'changed')))
                     ORDER BY i.slug, t.position, t.name LIMIT ?3 /* limit */))

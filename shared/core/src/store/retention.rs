@@ -17,6 +17,30 @@ pub const ROWS: usize = 1000;
 /// The counters of a window that began so long ago are not read any more.
 const PAST_WINDOWS: Duration = Duration::from_mins(5);
 
+/// The statement that deletes the oldest rows of a table, by the column that identifies a row and the one with its time.
+macro_rules! delete_oldest {
+    ($table:literal, $key:literal, $time:literal) => {
+        Statement::new(concat!(
+            "-- retention.",
+            $table,
+            "
+            DELETE FROM ",
+            $table,
+            " WHERE ",
+            $key,
+            " IN (SELECT ",
+            $key,
+            " FROM ",
+            $table,
+            " WHERE ",
+            $time,
+            " <= ?1 /* until */ ORDER BY ",
+            $time,
+            " LIMIT 1000) RETURNING 1"
+        ))
+    };
+}
+
 /// What is deleted: each is one statement, to be repeated while it deletes [`ROWS`] rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Old {
@@ -40,36 +64,11 @@ impl Old {
     /// Returns the statement, whose one parameter is the time up to which rows are old.
     pub fn statement(self) -> Statement {
         match self {
-            Self::AuditEvents => Statement::new(
-                "-- retention.audit_events
-                DELETE FROM audit_events WHERE rowid IN
-                  (SELECT rowid FROM audit_events WHERE timestamp <= ?1 /* until */ ORDER BY timestamp LIMIT 1000)
-                RETURNING 1",
-            ),
-            Self::AuthEvents => Statement::new(
-                "-- retention.auth_events
-                DELETE FROM auth_events WHERE rowid IN
-                  (SELECT rowid FROM auth_events WHERE occurred_at <= ?1 /* until */ ORDER BY occurred_at LIMIT 1000)
-                RETURNING 1",
-            ),
-            Self::Flows => Statement::new(
-                "-- retention.flows
-                DELETE FROM oauth_flows WHERE rowid IN
-                  (SELECT rowid FROM oauth_flows WHERE expires_at <= ?1 /* until */ ORDER BY expires_at LIMIT 1000)
-                RETURNING 1",
-            ),
-            Self::Clients => Statement::new(
-                "-- retention.clients
-                DELETE FROM oauth_clients WHERE rowid IN
-                  (SELECT rowid FROM oauth_clients WHERE expires_at <= ?1 /* until */ ORDER BY expires_at LIMIT 1000)
-                RETURNING 1",
-            ),
-            Self::Counters => Statement::new(
-                "-- retention.counters
-                DELETE FROM rate_limits WHERE source IN
-                  (SELECT source FROM rate_limits WHERE window_start <= ?1 /* until */ ORDER BY window_start LIMIT 1000)
-                RETURNING 1",
-            ),
+            Self::AuditEvents => delete_oldest!("audit_events", "rowid", "timestamp"),
+            Self::AuthEvents => delete_oldest!("auth_events", "rowid", "occurred_at"),
+            Self::Flows => delete_oldest!("oauth_flows", "rowid", "expires_at"),
+            Self::Clients => delete_oldest!("oauth_clients", "rowid", "expires_at"),
+            Self::Counters => delete_oldest!("rate_limits", "source", "window_start"),
         }
     }
 

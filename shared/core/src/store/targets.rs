@@ -102,21 +102,40 @@ pub enum Connected {
     Ended,
 }
 
+/// The condition that users connect to the integration `i` by OAuth.
+macro_rules! users_connect {
+    () => {
+        "i.auth_mode = 'oauth' AND i.oauth ->> '$.grant' IS NOT 'client_credentials'"
+    };
+}
+pub(super) use users_connect;
+
+/// The status of the credential that would be presented to the integration `i` for a viewer, NULL if there is none.
+macro_rules! standing {
+    ($viewer:literal) => {
+        concat!(
+            "(SELECT status FROM credentials WHERE integration_id = i.id AND owner IN (",
+            $viewer,
+            ", 'organization') ORDER BY owner = 'organization' LIMIT 1)"
+        )
+    };
+}
+pub(super) use standing;
+
 /// Returns the running integration `slug` if users connect to it by OAuth; `None` also if its upstream has a tool that
 /// is named [`CONNECT`](super::entries::CONNECT), offered or not.
 pub async fn connectable(platform: &Platform, viewer: &str, slug: &str) -> Result<Option<Connectable>> {
-    let statement = Statement::new(
+    let statement = Statement::new(concat!(
         "-- targets.connectable
-        SELECT i.id, i.name, (SELECT status FROM credentials
-                              WHERE integration_id = i.id AND owner IN (?2 /* viewer */, 'organization')
-                              ORDER BY owner = 'organization' LIMIT 1)
-        FROM integrations i
+        SELECT i.id, i.name, ",
+        standing!("?2 /* viewer */"),
+        " FROM integrations i
         WHERE i.slug = ?1 /* slug */ AND i.archived_at IS NULL AND i.state = 'running'
-          AND i.category = 'gateway_remote_mcp' AND i.auth_mode = 'oauth'
-          AND i.oauth ->> '$.grant' IS NOT 'client_credentials'
-          AND NOT EXISTS (SELECT 1 FROM catalogue_entries
-                          WHERE integration_id = i.id AND kind = 'tool' AND name = 'connect')",
-    );
+          AND i.category = 'gateway_remote_mcp' AND ",
+        users_connect!(),
+        " AND NOT EXISTS (SELECT 1 FROM catalogue_entries
+                          WHERE integration_id = i.id AND kind = 'tool' AND name = 'connect')"
+    ));
     let rows = platform.sql.query(statement.bind(slug).bind(viewer)).await?;
     let Some(row) = rows.into_iter().next() else {
         return Ok(None);

@@ -55,7 +55,12 @@ pub async fn put_tokens(
     credential: &SealedCredential,
     times: TokenTimes,
 ) -> Result<bool> {
-    let stored = platform.sql.query(put_statement(platform, credential, times, None, &Former::Any)).await?;
+    stored(platform, put_statement(platform, credential, times, None, &Former::Any)).await
+}
+
+/// Runs `statement`. Returns `true` if it stored a row.
+async fn stored(platform: &Platform, statement: Statement) -> Result<bool> {
+    let stored = platform.sql.query(statement).await?;
     platform.forget_integrations();
     Ok(!stored.is_empty())
 }
@@ -76,10 +81,7 @@ pub async fn put_tokens_after(
     times: TokenTimes,
     seen: Option<&SealedCredential>,
 ) -> Result<bool> {
-    let statement = put_statement(platform, credential, times, None, &Former::Seen(seen));
-    let stored = platform.sql.query(statement).await?;
-    platform.forget_integrations();
-    Ok(!stored.is_empty())
+    stored(platform, put_statement(platform, credential, times, None, &Former::Seen(seen))).await
 }
 
 /// What became of an unconfirmed grant.

@@ -47,6 +47,28 @@ macro_rules! is_proposed {
     };
 }
 
+/// Inserts what a probe found as new entries, up to the values of `position` and `found_by`.
+macro_rules! insert_found {
+    () => {
+        "
+        INSERT INTO catalogue_entries (id, integration_id, kind, name, definition, param_headers, hash, found_definition,
+                           found_param_headers, found_hash, status, first_seen_at, last_seen_at, changed_at,
+                           position, found_by)
+        SELECT value ->> '$.id', ?1, value ->> '$.kind', value ->> '$.name', value ->> '$.definition', value ->> '$.param_headers',
+               value ->> '$.hash', value ->> '$.definition', value ->> '$.param_headers', value ->> '$.hash', 'new',
+               ?3 /* now */, ?3, ?3,"
+    };
+}
+
+/// Puts what a probe found next to the definition of an entry that is there.
+macro_rules! keep_found {
+    () => {
+        " ON CONFLICT (integration_id, kind, name) DO UPDATE
+        SET found_definition = excluded.found_definition, found_param_headers = excluded.found_param_headers,
+            found_hash = excluded.found_hash, last_seen_at = excluded.last_seen_at"
+    };
+}
+
 /// Returns the statements that replace the stored catalogue, in order.
 pub(super) fn replace(probed: Probed<'_>, now: Timestamp, entries: &[Entry]) -> Result<Vec<Statement>> {
     let bound = |statement| super::bound(statement, probed, now);
@@ -57,19 +79,14 @@ pub(super) fn replace(probed: Probed<'_>, now: Timestamp, entries: &[Entry]) -> 
 /// (1) Inserts new entries, and puts the found definition next to the stored one of known entries.
 fn find() -> Statement {
     Statement::new(concat!(
-        "-- validations.replace: find
-        INSERT INTO catalogue_entries (id, integration_id, kind, name, definition, param_headers, hash, found_definition,
-                           found_param_headers, found_hash, status, first_seen_at, last_seen_at, changed_at,
-                           position, found_by)
-        SELECT value ->> '$.id', ?1, value ->> '$.kind', value ->> '$.name', value ->> '$.definition', value ->> '$.param_headers',
-               value ->> '$.hash', value ->> '$.definition', value ->> '$.param_headers', value ->> '$.hash', 'new',
-               ?3 /* now */, ?3, ?3, value ->> '$.position', 'shared'
+        "-- validations.replace: find",
+        insert_found!(),
+        " value ->> '$.position', 'shared'
         FROM json_each(?5 /* entries */)
         WHERE",
         is_recorded!(),
-        " ON CONFLICT (integration_id, kind, name) DO UPDATE
-        SET found_definition = excluded.found_definition, found_param_headers = excluded.found_param_headers,
-            found_hash = excluded.found_hash, last_seen_at = excluded.last_seen_at, position = excluded.position,
+        keep_found!(),
+        ", position = excluded.position,
             found_by = 'shared'"
     ))
 }
@@ -164,23 +181,17 @@ pub(super) fn propose(probed: Probed<'_>, now: Timestamp, entries: &[Entry]) -> 
 /// that has as many entries as a probe may find gets no new ones, since nothing removes what users' probes found.
 fn propose_found() -> Statement {
     Statement::new(concat!(
-        "-- validations.propose: find
-        INSERT INTO catalogue_entries (id, integration_id, kind, name, definition, param_headers, hash, found_definition,
-                           found_param_headers, found_hash, status, first_seen_at, last_seen_at, changed_at,
-                           position, found_by)
-        SELECT value ->> '$.id', ?1, value ->> '$.kind', value ->> '$.name', value ->> '$.definition', value ->> '$.param_headers',
-               value ->> '$.hash', value ->> '$.definition', value ->> '$.param_headers', value ->> '$.hash', 'new',
-               ?3 /* now */, ?3, ?3,
-               (value ->> '$.position') + (SELECT coalesce(max(position) + 1, 0) FROM catalogue_entries
+        "-- validations.propose: find",
+        insert_found!(),
+        " (value ->> '$.position') + (SELECT coalesce(max(position) + 1, 0) FROM catalogue_entries
                                            WHERE integration_id = ?1),
                'user'
         FROM json_each(?5 /* entries */)
         WHERE (key + (SELECT count(*) FROM catalogue_entries WHERE integration_id = ?1) < 10000
                OR value ->> '$.id' IN (SELECT id FROM catalogue_entries WHERE integration_id = ?1)) AND",
         is_proposed!(),
-        " ON CONFLICT (integration_id, kind, name) DO UPDATE
-        SET found_definition = excluded.found_definition, found_param_headers = excluded.found_param_headers,
-            found_hash = excluded.found_hash, last_seen_at = excluded.last_seen_at
+        keep_found!(),
+        "
         WHERE (found_by = 'user' OR status IN ('approved', 'removed', 'rejected'))
           AND (rejected_hash IS NULL OR rejected_hash <> excluded.hash)"
     ))
