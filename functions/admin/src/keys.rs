@@ -3,7 +3,6 @@
 
 mod fields;
 
-use futures_util::FutureExt as _;
 use kernel::digest::sha256_hex;
 use kernel::time::Timestamp;
 use kernel::{Error, Result};
@@ -269,12 +268,8 @@ async fn remove(platform: &Platform, _: Admin, Path(Name(name)): Path<Name>) -> 
     if api_keys::delete(platform, &name).await?.is_none() {
         return Err(Error::not_found("key not found"));
     }
-    let later = platform.clone();
-    let ending = async move {
-        if let Err(error) = ended_owners::sweep(&later, ENDED_AT_ONCE).await {
-            log::error!("ending what a deleted key had: {}", error.report());
-        }
-    };
-    platform.background.spawn(ending.boxed_local());
+    platform.later("ending what a deleted key had".to_owned(), async |platform| {
+        ended_owners::sweep(platform, ENDED_AT_ONCE).await.map(drop)
+    });
     Ok(Json(DeletedView { message: "key deleted", name, status: "deleted" }))
 }

@@ -3,6 +3,8 @@
 use std::ops::Deref;
 use std::rc::Rc;
 
+use futures_util::FutureExt as _;
+use kernel::Result;
 use kernel::memory::Topic;
 use kernel::ports::Ports;
 
@@ -29,6 +31,17 @@ impl Platform {
     pub fn forget_integrations(&self) {
         self.forget_credentials();
         self.memory.forget(Topic::Integrations);
+    }
+
+    /// Does `work` after the response was sent; a failure is logged as one of `what`.
+    pub fn later(&self, what: String, work: impl AsyncFnOnce(&Self) -> Result<()> + 'static) {
+        let own = self.clone();
+        let logged = async move {
+            if let Err(error) = work(&own).await {
+                log::error!("{what}: {}", error.report());
+            }
+        };
+        self.background.spawn(logged.boxed_local());
     }
 
     /// Clears the instance's memory of API keys.

@@ -8,7 +8,6 @@
 use std::rc::Rc;
 
 use async_recursion::async_recursion;
-use futures_util::FutureExt as _;
 
 use super::dial::{WithoutCredential, dial};
 use crate::Platform;
@@ -180,8 +179,8 @@ async fn validate_shared(
     }
 }
 
-/// Returns the organization's credential, if there is one; the inner error says why there is none. If the organization is the OAuth
-/// client itself (grant `client_credentials`) and has no valid token, a token is acquired here.
+/// Returns the organization's credential, if there is one; the inner error says why there is none. If the organization
+/// is the OAuth client itself (grant `client_credentials`) and has no valid token, a token is acquired here.
 async fn credential(
     platform: &Platform,
     integration: &Integration,
@@ -209,13 +208,10 @@ async fn credential(
 /// Validates after the response was sent; a failure is logged. The probe counts as begun now, so that a validation
 /// which a client requests after this response counts as the later one.
 pub fn validate_later(platform: &Platform, integration: Integration, asker: String) {
-    let (later, began_at) = (platform.clone(), platform.now());
-    let probe = async move {
-        if let Err(error) = validate_since(&later, &integration, &asker, began_at).await {
-            log::error!("validation of {}: {}", integration.slug, error.report());
-        }
-    };
-    platform.background.spawn(probe.boxed_local());
+    let began_at = platform.now();
+    platform.later(format!("validation of {}", integration.slug), async move |platform| {
+        validate_since(platform, &integration, &asker, began_at).await.map(drop)
+    });
 }
 
 /// Tries the new credential of `owner` after the response was sent: the organization's as in [`validate_later`], a
@@ -224,13 +220,10 @@ pub fn try_later(platform: &Platform, integration: Integration, owner: String) {
     if owner == ORGANIZATION {
         return validate_later(platform, integration, owner);
     }
-    let (later, began_at) = (platform.clone(), platform.now());
-    let probe = async move {
-        if let Err(error) = try_connection(&later, &integration, &owner, began_at).await {
-            log::error!("connection to {}: {}", integration.slug, error.report());
-        }
-    };
-    platform.background.spawn(probe.boxed_local());
+    let began_at = platform.now();
+    platform.later(format!("connection to {}", integration.slug), async move |platform| {
+        try_connection(platform, &integration, &owner, began_at).await.map(drop)
+    });
 }
 
 /// Records a probe that could not read the tools. An upstream that only waits for a user's credential is not unusable.
