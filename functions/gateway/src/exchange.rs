@@ -40,8 +40,9 @@ pub(crate) fn limits(platform: &Platform) -> Limits {
 pub(crate) struct Exchange {
     platform: Platform,
     caller: Caller,
-    /// When the caller's key is checked again.
+    /// When the caller's key is checked again, and the timer of that, which serves many events.
     check_at: Timestamp,
+    check: LocalBoxFuture<'static, ()>,
     bridge: Bridge,
     events: EventStream,
     upstream: Rc<Upstream>,
@@ -70,15 +71,14 @@ impl Exchange {
     ) -> Self {
         let platform = context.platform.clone();
         let caller = context.agent.caller.clone();
-        let check_at = platform.now() + KEY_CHECK;
+        let (check_at, check) = (platform.now() + KEY_CHECK, timer(&platform, KEY_CHECK));
         let refusals = Rc::default();
-        Self { platform, caller, check_at, bridge, events, upstream, audit, refusals, done: false }
+        Self { platform, caller, check_at, check, bridge, events, upstream, audit, refusals, done: false }
     }
 
     /// Returns a future that completes after `duration` and borrows nothing of the exchange.
     pub(crate) fn sleep(&self, duration: Duration) -> LocalBoxFuture<'static, ()> {
-        let clock = Rc::clone(&self.platform.clock);
-        async move { clock.sleep(duration).await }.boxed_local()
+        timer(&self.platform, duration)
     }
 
     /// Returns the next message for the agent; `None` after the response. Dropping the future loses no message.
@@ -117,13 +117,15 @@ impl Exchange {
                     return Event::Ended;
                 }
                 self.check_at = self.platform.now() + KEY_CHECK;
+                self.check = timer(&self.platform, KEY_CHECK);
             }
-            let check = self.sleep(self.check_at.since(self.platform.now()));
             let event = self.events.next();
             pin_mut!(event);
-            if let Either::Left((event, _)) = select(event, check).await {
+            if let Either::Left((event, _)) = select(event, &mut self.check).await {
                 return Event::Read(event);
             }
+            // A timer may fire a little early, and a timer that has fired must not be polled again.
+            self.check = timer(&self.platform, self.check_at.since(self.platform.now()));
         }
     }
 
@@ -165,4 +167,9 @@ impl Exchange {
         };
         self.platform.background.spawn(declining.boxed_local());
     }
+}
+
+fn timer(platform: &Platform, duration: Duration) -> LocalBoxFuture<'static, ()> {
+    let clock = Rc::clone(&platform.clock);
+    async move { clock.sleep(duration).await }.boxed_local()
 }

@@ -6,6 +6,8 @@
 
 use std::str::FromStr;
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -109,11 +111,9 @@ fn classify_message<'a>(
         if message.method.as_deref() == Some("initialize") {
             return Err(RpcError::header_mismatch("initialize belongs to earlier protocol versions"));
         }
-        return Err(RpcError::new(
-            StatusCode::BAD_REQUEST,
-            code::INVALID_PARAMS,
-            format!("params._meta must have {} and {}", meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES),
-        ));
+        let text =
+            format!("params._meta must have {} and {}", meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES);
+        return Err(bad_params(text));
     }
     match claimed {
         Some(version) if !LEGACY.contains(&version) => Err(RpcError::invalid_request(format!(
@@ -136,11 +136,11 @@ fn envelope<'a>(message: &Message<'a>) -> Result<Option<RawObject<'a>>, RpcError
     let Some(params) = message.params.map(RawValue::get).filter(|params| params.starts_with('{')) else {
         return Ok(None);
     };
-    // Most legacy messages do not contain the key at all, not even with escapes, and need no parsing.
-    if !params.contains("_meta") && !params.contains('\\') {
+    // Most legacy messages do not contain the key at all, and need no parsing. Its characters have no escapes but \u.
+    if !params.contains("_meta") && !params.contains("\\u") {
         return Ok(None);
     }
-    let ambiguous = || RpcError::new(StatusCode::BAD_REQUEST, code::INVALID_PARAMS, META_RULE);
+    let ambiguous = || bad_params(META_RULE);
     let params: WithMeta<'a> = serde_json::from_str(params).map_err(|_| ambiguous())?;
     let Some(meta) = params.meta.map(RawValue::get).filter(|meta| meta.starts_with('{')) else {
         return Ok(None);
@@ -150,13 +150,7 @@ fn envelope<'a>(message: &Message<'a>) -> Result<Option<RawObject<'a>>, RpcError
 }
 
 fn check_envelope(envelope: &RawObject<'_>, claimed: Option<&str>) -> Result<(), RpcError> {
-    let bad = |key: &str, what: &str| {
-        RpcError::new(
-            StatusCode::BAD_REQUEST,
-            code::INVALID_PARAMS,
-            format!("params._meta[\"{key}\"] must be {what}"),
-        )
-    };
+    let bad = |key: &str, what: &str| bad_params(format!("params._meta[\"{key}\"] must be {what}"));
     let Some(version) = envelope.text(meta::PROTOCOL_VERSION) else {
         return Err(bad(meta::PROTOCOL_VERSION, "a string"));
     };
@@ -194,8 +188,8 @@ fn check_headers(headers: &HeaderMap, claimed: Option<&str>, message: &Message<'
         "resources/read" => "uri",
         _ => return Ok(()),
     };
-    let bad_params = || RpcError::new(StatusCode::BAD_REQUEST, code::INVALID_PARAMS, PARAMS_RULE);
-    let params = message.params.map(|params| RawObject::parse(params.get()).ok_or_else(bad_params));
+    let params =
+        message.params.map(|params| RawObject::parse(params.get()).ok_or_else(|| bad_params(PARAMS_RULE)));
     let expected = params.transpose()?.and_then(|params| params.text(key));
     let given = header(headers, NAME).map(decode_value);
     match (expected, given) {
@@ -206,6 +200,11 @@ fn check_headers(headers: &HeaderMap, claimed: Option<&str>, message: &Message<'
     }
 }
 
+/// Refuses parameters that the classification needs: unlike a handler's -32602, with the status 400.
+fn bad_params(text: impl Into<Cow<'static, str>>) -> RpcError {
+    RpcError::new(StatusCode::BAD_REQUEST, code::INVALID_PARAMS, text)
+}
+
 /// Returns a header's text without the white space around it.
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
@@ -213,6 +212,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::message::MOST_MEMBERS;
     use super::*;
 
     const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
@@ -295,6 +295,7 @@ mod tests {
         ] {
             assert_eq!(outcome(&[], &call(params)), "400 -32602", "{params}");
         }
+        assert!(META_RULE.contains(&format!(" {MOST_MEMBERS} ")));
         // A key is the same with escapes.
         let escaped = r#""name":"echo","\u005fmeta":{"io.modelcontextprotocol/protocolVersion":7}"#;
         assert_eq!(outcome(&[], &call(escaped)), "400 -32602");
