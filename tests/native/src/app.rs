@@ -10,12 +10,16 @@ use http::{HeaderMap, Method, StatusCode};
 use kernel::Result;
 use kernel::digest::sha256_hex;
 use kernel::ports::Ports;
+use kernel::secret::Secret;
 use postern_core::model::api_key::{ApiKey, generate, local_email, principal};
 use postern_core::model::credential::ORGANIZATION;
 use postern_core::model::integration::{AuthMode, Category, Integration, State, ToolPolicy};
+use postern_core::model::oauth_client::{AuthMethod, OauthClient};
+use postern_core::model::oauth_flow::Flow;
 use postern_core::registry::draft::Draft;
 use postern_core::registry::place::{Placing, place};
 use postern_core::settings::Settings;
+use postern_core::store::oauth_flows;
 use postern_core::store::rate_limits::SqlCounter;
 use postern_core::{Platform, Router, Routes};
 use serde_json::Value;
@@ -165,22 +169,49 @@ impl App {
 
     /// Registers an upstream without a credential, past every route, so that nothing is asked of the upstream.
     pub async fn place(&self, name: &str, url: &str, auth_mode: AuthMode) -> Integration {
-        let draft = Draft {
-            name: name.to_owned(),
-            description: None,
-            url: url.to_owned(),
-            category: Category::GatewayRemoteMcp,
-            auth_mode,
-            oauth: None,
-            capabilities: None,
-            credential_schema: None,
-            headers: None,
-            tool_policy: ToolPolicy::Auto,
-            source: None,
-            credential: None,
+        self.place_draft(&draft(name, url, auth_mode), State::Running).await
+    }
+
+    /// Registers what `draft` says, as [`Self::place`] does, in this state.
+    pub async fn place_draft(&self, draft: &Draft, state: State) -> Integration {
+        let placing = Placing { slug: None, state, revives: false, viewer: ORGANIZATION };
+        place(&self.platform, draft, &placing).await.expect("the integration is stored")
+    }
+
+    /// Stores an authorization under `state`, as if `owner` had begun it at a server with this token endpoint while the
+    /// integration had this origin.
+    pub async fn begun(
+        &self,
+        integration: &str,
+        owner: &str,
+        state: &str,
+        token_endpoint: &str,
+        origin: Option<&str>,
+    ) {
+        let client = OauthClient {
+            client_id: "c".to_owned(),
+            client_secret: None,
+            auth_method: AuthMethod::None,
+            registered: false,
         };
-        let placing = Placing { slug: None, state: State::Running, revives: false, viewer: ORGANIZATION };
-        place(&self.platform, &draft, &placing).await.expect("the integration is stored")
+        let flow = Flow {
+            verifier: Secret::new("v".to_owned()),
+            issuer: None,
+            iss_required: false,
+            token_endpoint: token_endpoint.to_owned(),
+            revocation_endpoint: None,
+            resource: None,
+            scope: None,
+            redirect_uri: "https://postern.test/oauth/callback".to_owned(),
+            client,
+            return_url: None,
+            browser: None,
+            actor: owner.to_owned(),
+            origin: origin.map(ToOwned::to_owned),
+        };
+        let end = self.platform.now() + Duration::from_mins(1);
+        let stored = oauth_flows::insert(&self.platform, integration, owner, state, &flow, end).await;
+        stored.expect("the flow is stored");
     }
 
     /// Sends a request with the admin key.
@@ -236,5 +267,23 @@ impl App {
     /// The database's error.
     pub async fn rows(&self, sql: &'static str) -> Result<Vec<kernel::ports::Row>> {
         Ok(self.platform.sql.query(kernel::ports::Statement::new(sql)).await?)
+    }
+}
+
+/// A proxied upstream without a credential, to which every tool is offered that it has.
+pub fn draft(name: &str, url: &str, auth_mode: AuthMode) -> Draft {
+    Draft {
+        name: name.to_owned(),
+        description: None,
+        url: url.to_owned(),
+        category: Category::GatewayRemoteMcp,
+        auth_mode,
+        oauth: None,
+        capabilities: None,
+        credential_schema: None,
+        headers: None,
+        tool_policy: ToolPolicy::Auto,
+        source: None,
+        credential: None,
     }
 }

@@ -11,7 +11,7 @@ mod limits;
 mod sqlite;
 mod system;
 
-pub use app::{App, Reply};
+pub use app::{App, Reply, draft};
 pub use fetch::NativeFetch;
 pub use kv::MemoryKv;
 pub use limits::Limits;

@@ -9,11 +9,14 @@ use http::{Method, StatusCode};
 use kernel::memory::Topic;
 use kernel::ports::{Row, Sql, SqlError, Statement};
 use native::{App, Reply};
+use postern_core::model::integration::AuthMode;
 use postern_core::settings::Settings;
 use serde_json::{Value, json};
 
 const KEYS: &str = "/api/v1/admin/auth/keys";
 const INTEGRATIONS: &str = "/api/v1/integrations";
+/// An upstream at which nobody answers, to which users bring a token.
+const UPSTREAM: &str = "http://127.0.0.1:9";
 const PERSONAS: &str =
     r#"[{"name":"dev","roles":["dev","dev2"],"allow_connections":["*"],"allow_tools":["*"]}]"#;
 
@@ -196,11 +199,7 @@ async fn the_list_is_in_the_order_of_names_in_pages() {
 #[tokio::test]
 async fn a_new_key_with_an_old_name_inherits_nothing_and_what_the_old_one_had_is_deleted() {
     let app = app();
-    let body = json!({ "name": "Up", "url": "http://127.0.0.1:9", "authMode": "user_token" });
-    let id = app.admin(Method::POST, INTEGRATIONS, body).await.json()["integration"]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = app.place("Up", UPSTREAM, AuthMode::UserToken).await.id;
     let connection = format!("{INTEGRATIONS}/{id}/connection");
     let alice = json!({ "name": "alice", "roles": ["dev"] });
     let first = create(&app, alice.clone()).await;
@@ -229,18 +228,13 @@ async fn nothing_is_stored_for_a_deleted_principal() {
     use postern_core::store::{credentials, integrations};
 
     let app = app();
-    let body = json!({ "name": "Up", "url": "http://127.0.0.1:9", "authMode": "user_token" });
-    let id = app.admin(Method::POST, INTEGRATIONS, body).await.json()["integration"]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = app.place("Up", UPSTREAM, AuthMode::UserToken).await.id;
     create(&app, json!({ "name": "late", "roles": ["dev"] })).await;
     let rows = app.rows("SELECT id FROM principals WHERE name = 'late'").await.unwrap();
     let owner = rows[0].clone().read().text().unwrap();
     let revision = integrations::find(&app.platform, &owner, &id).await.unwrap().unwrap().revision;
     let values = Values::token("t".to_owned());
-    let sealed =
-        postern_core::vault::seal(&app.platform, &id, "http://127.0.0.1:9", &owner, &values).unwrap();
+    let sealed = postern_core::vault::seal(&app.platform, &id, UPSTREAM, &owner, &values).unwrap();
     assert!(credentials::put(&app.platform, &id, revision, &sealed).await.unwrap());
     delete(&app, "late").await;
     app.settle().await;
@@ -263,11 +257,7 @@ fn with_bootstrap(app: &mut App, key: Option<&str>) {
 async fn another_value_of_the_bootstrap_key_ends_the_former_one_and_keeps_its_principal() {
     let mut app = app();
     let (old, new) = (app.admin.clone(), format!("pst_{}_{}", "0".repeat(16), "A".repeat(43)));
-    let body = json!({ "name": "Up", "url": "http://127.0.0.1:9", "authMode": "user_token" });
-    let id = app.admin(Method::POST, INTEGRATIONS, body).await.json()["integration"]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = app.place("Up", UPSTREAM, AuthMode::UserToken).await.id;
     let connection = format!("{INTEGRATIONS}/{id}/connection");
     app.admin(Method::POST, &connection, json!({ "token": "t" })).await;
     let state = app.admin(Method::GET, &connection, None).await.json()["connection"]["status"].clone();

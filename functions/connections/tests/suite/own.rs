@@ -1,11 +1,9 @@
 //! The routes of the caller's own connections, through the whole router.
 
 use http::Method;
-use native::{App, Reply};
-use postern_core::model::credential::ORGANIZATION;
-use postern_core::model::integration::{AuthMode, Category, State, ToolPolicy};
+use native::{App, Reply, draft};
+use postern_core::model::integration::{AuthMode, State};
 use postern_core::registry::draft::Draft;
-use postern_core::registry::place::{Placing, place};
 use serde_json::{Value, json};
 
 const LIST: &str = "/mcp/integrations";
@@ -23,23 +21,10 @@ async fn register(app: &App, name: &str, auth_mode: AuthMode, state: State) -> S
 
 async fn register_at(app: &App, name: &str, url: &str, auth_mode: AuthMode, state: State) -> String {
     let schema = |json: &str| serde_json::value::RawValue::from_string(json.to_owned()).unwrap();
-    let draft = Draft {
-        name: name.to_owned(),
-        description: None,
-        url: url.to_owned(),
-        category: Category::GatewayRemoteMcp,
-        auth_mode,
-        oauth: None,
-        capabilities: None,
-        credential_schema: name.contains("schema").then(|| schema(r#"{"type":"object"}"#)),
-        headers: None,
-        tool_policy: ToolPolicy::Auto,
-        source: None,
-        credential: None,
-    };
-    let placing = Placing { slug: None, state, revives: false, viewer: ORGANIZATION };
+    let credential_schema = name.contains("schema").then(|| schema(r#"{"type":"object"}"#));
+    let draft = Draft { credential_schema, ..draft(name, url, auth_mode) };
     app.clock.advance(std::time::Duration::from_millis(1));
-    place(&app.platform, &draft, &placing).await.unwrap().id
+    app.place_draft(&draft, state).await.id
 }
 
 async fn send(app: &App, key: &str, method: Method, path: &str, body: &str) -> Reply {

@@ -49,6 +49,12 @@ async fn echo(app: &App, name: &str) -> Value {
     last(&reply)["result"].clone()
 }
 
+/// Changes every integration's URL behind Postern's back: the same server under another name is another origin.
+async fn rename_host(app: &App) {
+    let sql = "UPDATE integrations SET url = replace(url, '127.0.0.1', 'localhost') RETURNING id";
+    app.rows(sql).await.unwrap();
+}
+
 /// How many requests carried the token.
 fn presented(stub: &Stub) -> usize {
     let carries = |header: Option<&str>| header.is_some_and(|value| value.contains("canary-token"));
@@ -79,10 +85,7 @@ async fn a_credential_is_not_presented_to_another_origin_than_its_own() {
     let (app, stub) = (app(&[]), stub());
     let id = connected(&app, "Moved", &stub.url("/guarded/plain/modern")).await;
     assert_eq!(echo(&app, "moved").await["content"][0]["text"], "Echo: hi");
-    // The URL changes behind Postern's back: the same server under another name is another origin.
-    app.rows("UPDATE integrations SET url = replace(url, '127.0.0.1', 'localhost') RETURNING id")
-        .await
-        .unwrap();
+    rename_host(&app).await;
     app.platform.forget_integrations();
     let before = presented(&stub);
     let told = echo(&app, "moved").await;
@@ -102,9 +105,7 @@ async fn a_credential_whose_stored_origin_was_changed_is_not_presented() {
     let (app, stub) = (app(&[]), stub());
     let id = connected(&app, "Forged", &stub.url("/guarded/plain/modern")).await;
     // Whoever can write to the database changes both the URL and the credential's origin.
-    app.rows("UPDATE integrations SET url = replace(url, '127.0.0.1', 'localhost') RETURNING id")
-        .await
-        .unwrap();
+    rename_host(&app).await;
     app.rows("UPDATE credentials SET origin = replace(origin, '127.0.0.1', 'localhost') RETURNING id")
         .await
         .unwrap();

@@ -2,11 +2,7 @@
 //! router, with upstreams that record what they are sent.
 
 use http::{Method, StatusCode};
-use kernel::secret::Secret;
 use native::{App, Reply};
-use postern_core::model::oauth_client::{AuthMethod, OauthClient};
-use postern_core::model::oauth_flow::Flow;
-use postern_core::store::oauth_flows;
 use serde_json::{Value, json};
 use stub_upstream::{Options, Stub};
 
@@ -110,28 +106,7 @@ async fn a_sign_in_under_way_does_not_reach_another_origin() {
     let (app, old, new) = (app(), stub(), stub());
     let oauth = json!({ "name": "Flowing", "url": old.url("/guarded/plain/modern"), "authMode": "oauth" });
     let id = create(&app, oauth).await;
-    let flow = Flow {
-        verifier: Secret::new("v".to_owned()),
-        issuer: None,
-        iss_required: false,
-        token_endpoint: old.url("/token"),
-        revocation_endpoint: None,
-        resource: None,
-        scope: None,
-        redirect_uri: "https://postern.test/oauth/callback".to_owned(),
-        client: OauthClient {
-            client_id: "c".to_owned(),
-            client_secret: None,
-            auth_method: AuthMethod::None,
-            registered: false,
-        },
-        return_url: None,
-        browser: None,
-        actor: "apikey:ann".to_owned(),
-        origin: None,
-    };
-    let end = app.platform.now() + std::time::Duration::from_secs(60);
-    oauth_flows::insert(&app.platform, &id, "apikey:ann", "state", &flow, end).await.unwrap();
+    app.begun(&id, "apikey:ann", "state", &old.url("/token"), None).await;
     patched(&app, &id, json!({ "url": old.url("/guarded/metadata/modern") })).await;
     assert_eq!(app.database.count("oauth_flows"), 1, "another path is the same server");
     patched(&app, &id, json!({ "url": new.url("/guarded/plain/modern") })).await;

@@ -1,42 +1,16 @@
 //! A sign-in that ends after its integration was moved to another server.
 
-use std::time::Duration;
-
 use http::Method;
-use kernel::secret::Secret;
 use native::App;
+use postern_core::model::api_key::BOOTSTRAP_PRINCIPAL;
 use postern_core::model::integration::AuthMode;
-use postern_core::model::oauth_client::{AuthMethod, OauthClient};
-use postern_core::model::oauth_flow::Flow;
-use postern_core::store::oauth_flows;
 use stub_upstream::{Options, Stub};
 
 /// Returns the page of a callback whose sign-in was begun while the integration had this origin, and whether the code
 /// was sent to the token endpoint.
 async fn come_back(app: &App, integration: &str, origin: &str) -> (String, bool) {
     let server = Stub::start(Options::default()).unwrap();
-    let flow = Flow {
-        verifier: Secret::new("v".to_owned()),
-        issuer: None,
-        iss_required: false,
-        token_endpoint: server.url("/token"),
-        revocation_endpoint: None,
-        resource: None,
-        scope: None,
-        redirect_uri: "https://postern.test/oauth/callback".to_owned(),
-        client: OauthClient {
-            client_id: "c".to_owned(),
-            client_secret: None,
-            auth_method: AuthMethod::None,
-            registered: false,
-        },
-        return_url: None,
-        browser: None,
-        actor: "apikey:bootstrap".to_owned(),
-        origin: Some(origin.to_owned()),
-    };
-    let end = app.platform.now() + Duration::from_secs(60);
-    oauth_flows::insert(&app.platform, integration, "apikey:bootstrap", "s", &flow, end).await.unwrap();
+    app.begun(integration, BOOTSTRAP_PRINCIPAL, "s", &server.url("/token"), Some(origin)).await;
     let page = app.send(Method::GET, "/oauth/callback?state=s&code=c", &[], "").await;
     (page.text, !server.requests().is_empty())
 }
